@@ -117,7 +117,7 @@ pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result
 /// bytes there are, if that is known.
 ///
 /// # Errors
-/// What `write` failed with, or what the Engine says.
+/// What `write` failed with, what the Engine says, or that it does not answer any more.
 pub(crate) async fn upload(
     engine: &Engine,
     container: &str,
@@ -141,7 +141,8 @@ pub(crate) async fn upload(
         tar.finish().await.context("sending")?;
         Ok::<(), Error>(())
     };
-    tokio::pin!(request, written);
+    let lost = engine.lost();
+    tokio::pin!(request, written, lost);
     let mut sending = true;
     loop {
         tokio::select! {
@@ -155,6 +156,9 @@ pub(crate) async fn upload(
                 if let Err(error) = result && !hung_up(&error) {
                     return Err(error.context(format_args!("uploading to {what}")));
                 }
+            }
+            error = &mut lost => {
+                return Err(error.context(format_args!("uploading to {what}")));
             }
         }
     }

@@ -7,8 +7,8 @@ use ingot_sdk::{Context, OnError, Result, RunContext, Step, async_trait};
 use serde_json::json;
 
 use crate::config::Goal;
-use crate::engine::{Engine, EngineContext};
-use crate::steps::{CLEANUP_TIMEOUT, State};
+use crate::engine::{Engine, EngineContext, is_away};
+use crate::steps::State;
 use crate::unfinished::{REPOSITORY, UnfinishedImage};
 
 /// Commits the container to an image.
@@ -120,9 +120,12 @@ impl Step<State> for Commit {
         let task = tokio::spawn(async move {
             api.commit_container(options, config).await.map(|image| image.id)
         });
-        let task = state.commit.insert(task);
-        let committed = task.await.context("committing the container")?;
+        let committed = state.engine.attend(state.commit.insert(task)).await?;
         state.commit = None;
+        let committed = committed.context("committing the container")?;
+        if committed.as_ref().is_err_and(is_away) {
+            unfinished.mark_unanswered();
+        }
         let image = committed.doing("committing the container")?;
         unfinished.created(ctx, &state.engine, &image, state.image_name.as_deref()).await?;
         set_image(ctx, state, image).await;
@@ -130,10 +133,11 @@ impl Step<State> for Commit {
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
-        if let Some(task) = state.commit.take() {
-            let _ = tokio::time::timeout(CLEANUP_TIMEOUT, task).await;
+        let commit = state.commit.take();
+        let Some(mut image) = state.unfinished.take() else { return };
+        if let Some(commit) = commit {
+            image.settle(&state.engine, commit).await;
         }
-        let Some(image) = state.unfinished.take() else { return };
         if outcome == Outcome::Succeeded {
             image.keep();
             return;
@@ -161,9 +165,67 @@ async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
 
 /// Removes an image that a failed build made; says so if that fails.
 pub(crate) async fn remove_unfinished(ctx: &RunContext, engine: &Engine, image: UnfinishedImage) {
-    match tokio::time::timeout(CLEANUP_TIMEOUT, image.remove(engine)).await {
+    match tokio::time::timeout(engine.patience.cleanup, image.remove(engine)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => ctx.ui.error(format!("An image may be left over: {error}")),
         Err(_) => ctx.ui.error("An image may be left over: no answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::{PrepareContext, Reclaim};
+    use ingot_test_support::{BASE, docker, require};
+
+    use super::*;
+    use crate::config::Options;
+    use crate::reclaim::DockerReclaim;
+    use crate::steps::Container;
+    use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
+
+    #[tokio::test]
+    async fn a_commit_that_outlives_its_build_is_left_to_the_next_run() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let container = TestContainer::new(&["create", BASE, "true"]);
+        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut engine = test.connect().await;
+        engine.patience.cleanup = Duration::from_millis(100);
+        let mut state = State::new(engine, Options::default(), &ctx);
+        state.container = Some(Container {
+            name: container.0.clone(),
+            creating: None,
+            id: Some(container.0.clone()),
+            user: String::new(),
+            recorded: Vec::new(),
+            records: Vec::new(),
+            unanswered: false,
+        });
+        test.hold(Hold::Calls("/commit?"));
+        tokio::select! {
+            ran = Commit.run(&ctx, &mut state) => panic!("it was not held up: {ran:?}"),
+            () = test.held() => {}
+        }
+        Commit.cleanup(&ctx, &mut state, Outcome::Failed).await;
+        let lines = said.lines();
+        let told = lines.iter().any(|line| line.starts_with("An image may be left over: "));
+        assert!(told, "{lines:?}");
+        let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
+
+        // The Engine goes on with it.
+        test.hold(Hold::Nothing);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while state.engine.api.inspect_image(&left.id).await.is_err() {
+            assert!(Instant::now() < deadline, "there is no {}", left.id);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        DockerReclaim.reclaim(left).await.unwrap();
+        assert!(state.engine.api.inspect_image(&left.id).await.is_err());
     }
 }

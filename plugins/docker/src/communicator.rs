@@ -397,7 +397,7 @@ impl Communicator for DockerCommunicator {
             }
             let (engine, container) = (&self.runner.engine, &self.runner.container);
             let got = download::download_file(engine, container, &path, source, &mut destination);
-            match got.await? {
+            match engine.attend(got).await?? {
                 Got::File => return Ok(()),
                 Got::Link(target) => path = target,
             }
@@ -417,6 +417,8 @@ impl Communicator for DockerCommunicator {
             return self.pack(&path, destination, contents_only, mount).await;
         }
         let (engine, container) = (&self.runner.engine, &self.runner.container);
-        download::download_directory(engine, container, &path, destination, contents_only).await
+        let copied =
+            download::download_directory(engine, container, &path, destination, contents_only);
+        engine.attend(copied).await?
     }
 }

@@ -94,7 +94,8 @@ pub async fn image_contents(
     // The name is chosen before it is created, and is in the journal by then.
     let name = format!("ingot-{}", uuid::Uuid::new_v4());
     let record = JournalEntry::open(&ctx.journal, &container_resource(&engine, &name))?;
-    let exported = export(&engine, &id, &name, keep, directory).await;
+    let exporting = export(&engine, &id, &name, keep, directory);
+    let exported = engine.attend(exporting).await.and_then(|exported| exported);
     let removed = remove_container(&engine, &name).await;
     if removed.is_ok() {
         record.done();

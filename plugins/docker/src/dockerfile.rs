@@ -103,7 +103,8 @@ impl Step<State> for BuildImage {
             }
             image.ok_or_else(|| Error::new("the Engine did not say what it built"))
         };
-        tokio::pin!(written, reported);
+        let lost = state.engine.lost();
+        tokio::pin!(written, reported, lost);
         let mut sending = true;
         let image = loop {
             tokio::select! {
@@ -116,6 +117,9 @@ impl Step<State> for BuildImage {
                     if let Err(error) = result && !hung_up(&error) {
                         return Err(error);
                     }
+                }
+                error = &mut lost => {
+                    return Err(error.context(format_args!("building {}", path.display())));
                 }
             }
         };

@@ -11,13 +11,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::credentials::ClientConfig;
+use crate::patience::Patience;
 use crate::platform;
 
 /// Where the Engine listens when nothing says otherwise.
 const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
 
-/// How long the Engine may take for its first answer. After that there is no limit of ours:
-/// a commit or an import takes as long as it takes, and cancelling drops the request.
+/// How long the Engine may take for its first answer. After that, a commit or an import takes as long
+/// as it takes while the Engine answers other calls, and cancelling drops the request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The client's own limit for one request, in seconds; a day stands for "none".
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     pub api: Docker,
     /// What it is connected to.
     pub endpoint: Endpoint,
+    /// How long it is waited for.
+    pub patience: Patience,
 }
 
 /// The part of a context's `meta.json` that says where its Engine is.
@@ -220,7 +223,7 @@ impl Endpoint {
         });
         let negotiated = tokio::time::timeout(CONNECT_TIMEOUT, api.negotiate_version()).await;
         match negotiated {
-            Ok(Ok(api)) => Ok(Engine { api, endpoint: self }),
+            Ok(Ok(api)) => Ok(Engine { api, endpoint: self, patience: Patience::default() }),
             Ok(Err(error)) => Err(unreachable(describe(&error))),
             Err(_) => Err(unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs()))),
         }
@@ -391,6 +394,7 @@ pub(crate) fn text_of(value: Option<&Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_engine::TestEngine;
 
     #[test]
     fn a_context_is_found_by_its_name() {
@@ -420,33 +424,13 @@ mod tests {
         }
     }
 
-    /// Stands between a TCP port and the local Engine's socket.
-    async fn tcp_engine() -> Option<String> {
-        let socket = DEFAULT_ENDPOINT.trim_start_matches("unix://");
-        if tokio::net::UnixStream::connect(socket).await.is_err() {
-            ingot_test_support::missing(format_args!("no Docker Engine listens on {socket}"));
-            return None;
-        }
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut engine = tokio::net::UnixStream::connect(socket).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
-                });
-            }
-        });
-        Some(format!("tcp://{address}"))
-    }
-
     #[tokio::test]
     async fn an_engine_is_reached_over_tcp() {
-        let Some(host) = tcp_engine().await else { return };
-        let engine = Endpoint::recorded(&host, None).connect().await.unwrap();
-        assert_eq!(engine.api.ping().await.unwrap(), "OK");
+        let test = ingot_test_support::require!(TestEngine::start().await);
+        assert_eq!(test.connect().await.api.ping().await.unwrap(), "OK");
         // With certificates that are not there, the directory is named.
-        let error = Endpoint::recorded(&host, Some("/no/certs")).connect().await.err().unwrap();
+        let tls = Endpoint::recorded(&test.host, Some("/no/certs"));
+        let error = tls.connect().await.err().unwrap();
         assert!(error.to_string().contains("/no/certs/"), "{error}");
     }
 

@@ -16,6 +16,8 @@ use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::{Engine, EngineContext, describe, is_away, status};
+use crate::first_line::{FirstLine, MARK};
+use crate::patience::MOST_MISSED;
 
 /// How long a command's exit code may lag behind the end of its output.
 const EXIT_CODE_GRACE: Duration = Duration::from_secs(10);
@@ -35,13 +37,6 @@ const LOGS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many of a stopped container's last lines an error shows.
 const SHOWN_LINES: &str = "5";
-
-/// What the first line of a command's output starts with. The number of its process follows. (What
-/// starts with a byte up to 2 the client library takes for the header of a frame.)
-const MARK: &str = "\u{5}ingot:";
-
-/// The longest first line: the mark, a number and the end of the line.
-const LONGEST_MARK: usize = MARK.len() + 24;
 
 /// Runs commands in one container.
 #[derive(Clone)]
@@ -75,6 +70,8 @@ pub(crate) struct Running {
     user: Option<String>,
     first_line: FirstLine,
     ender: Ender,
+    /// Why nobody knows how it goes on, if the Engine does not answer any more.
+    lost: Option<Error>,
 }
 
 /// A piece of output.
@@ -115,13 +112,14 @@ impl Runner {
             user: how.user.map(str::to_owned),
             ..Default::default()
         };
-        let exec = match self.engine.api.create_exec(&self.container, options).await {
+        let creating = self.engine.api.create_exec(&self.container, options);
+        let exec = match self.engine.attend(creating).await? {
             Ok(exec) => exec.id,
             Err(error) => return Err(self.not_run(&error, how).await),
         };
         let options = StartExecOptions { tty: how.terminal, ..Default::default() };
-        let started = self.engine.api.start_exec(&exec, Some(options)).await;
-        let (output, input) = match started {
+        let started = self.engine.attend(self.engine.api.start_exec(&exec, Some(options)));
+        let (output, input) = match started.await? {
             Ok(StartExecResults::Attached { output, input }) => (output, input),
             Ok(StartExecResults::Detached) => {
                 return Err(Error::new("the Engine did not attach to the command"));
@@ -130,7 +128,7 @@ impl Runner {
         };
         let ender = Ender { runner: self.clone(), process: None };
         let (user, first_line) = (how.user.map(str::to_owned), FirstLine::default());
-        Ok(Running { input, output, id: exec, user, first_line, ender })
+        Ok(Running { input, output, id: exec, user, first_line, ender, lost: None })
     }
 
     /// Why a command could not be started.
@@ -171,7 +169,8 @@ impl Runner {
 
     /// Why the container runs no commands, if it is the one to blame.
     pub(crate) async fn stopped(&self) -> Option<Error> {
-        let state = match self.engine.api.inspect_container(&self.container, None).await {
+        let asked = self.engine.ask(self.engine.api.inspect_container(&self.container, None));
+        let state = match asked.await {
             Ok(found) => found.state.unwrap_or_default(),
             Err(error) if status(&error) == Some(404) => {
                 return Some(
@@ -225,7 +224,7 @@ impl Runner {
         let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
         let mut wait = Duration::from_millis(2);
         loop {
-            match self.engine.api.inspect_exec(exec).await {
+            match self.engine.ask(self.engine.api.inspect_exec(exec)).await {
                 Ok(state) if state.running != Some(true) => {
                     if let Some(code) = state.exit_code {
                         return ExitStatus::Code(i32::try_from(code).unwrap_or(-1));
@@ -295,7 +294,7 @@ impl Running {
     /// The next piece of output; none at its end.
     pub(crate) async fn next(&mut self) -> Option<Piece> {
         loop {
-            let piece = match self.output.next().await {
+            let piece = match self.sent().await {
                 Some(Ok(piece)) => piece,
                 Some(Err(error)) => {
                     tracing::debug!(%error, "lost the output of a command");
@@ -321,11 +320,46 @@ impl Running {
         }
     }
 
+    /// What the Engine sends next. The end, too, where the command has ended and nothing more comes:
+    /// its connection was lost then.
+    async fn sent(&mut self) -> Option<Result<LogOutput, EngineError>> {
+        let engine = &self.ender.runner.engine;
+        let (mut ended, mut missed) = (false, 0);
+        loop {
+            let wait = if ended { engine.patience.rest } else { engine.patience.silence };
+            match tokio::time::timeout(wait, self.output.next()).await {
+                Ok(sent) => return sent,
+                Err(_) if ended => {
+                    tracing::warn!("lost the connection of a command, which has ended");
+                    return None;
+                }
+                Err(_) => {}
+            }
+            match engine.ask(engine.api.inspect_exec(&self.id)).await {
+                Ok(state) if state.running == Some(true) => missed = 0,
+                Ok(_) => ended = true,
+                // The container went away, and its execs with it.
+                Err(error) if status(&error) == Some(404) => ended = true,
+                Err(error) => {
+                    missed += 1;
+                    if missed == MOST_MISSED {
+                        self.lost = Some(engine.gone(&error));
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
     /// How it ended, once its output has.
     ///
     /// # Errors
-    /// Its shell was never started, as for a user who is not there.
+    /// Its shell was never started, as for a user who is not there. Or the Engine does not answer any
+    /// more.
     pub(crate) async fn status(mut self) -> Result<ExitStatus> {
+        if let Some(lost) = self.lost.take() {
+            return Err(lost);
+        }
         let status = self.ender.runner.status(&self.id).await;
         let started = self.ender.process.take().is_some();
         match status {
@@ -363,79 +397,59 @@ impl Drop for Ender {
     }
 }
 
-/// Takes the first line off a command's output: the number of its process.
-#[derive(Default)]
-struct FirstLine {
-    held: Vec<u8>,
-    process: Option<String>,
-    /// What came first instead.
-    other: Vec<u8>,
-    over: bool,
-}
-
-impl FirstLine {
-    /// What was held back of an output that ended too early to be ours.
-    fn rest(&mut self) -> Option<Piece> {
-        self.over = true;
-        let rest = std::mem::take(&mut self.held);
-        self.other.extend_from_slice(&rest);
-        (!rest.is_empty()).then(|| Piece::Output(rest.into()))
-    }
-
-    /// What is the command's own of the next piece of its output.
-    fn take<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.over {
-            return Cow::Borrowed(bytes);
-        }
-        self.held.extend_from_slice(bytes);
-        let common = self.held.len().min(MARK.len());
-        let is_ours = self.held[..common] == MARK.as_bytes()[..common];
-        let end = self.held.iter().take(LONGEST_MARK).position(|&byte| byte == b'\n');
-        match end {
-            Some(end) if is_ours && end > MARK.len() => {
-                let number = String::from_utf8_lossy(&self.held[MARK.len()..end]);
-                let number = number.trim().to_owned();
-                if number.bytes().all(|byte| byte.is_ascii_digit()) {
-                    self.process = Some(number);
-                }
-                self.over = true;
-                let rest = self.held.split_off(end + 1);
-                self.held.clear();
-                Cow::Owned(rest)
-            }
-            None if is_ours && self.held.len() < LONGEST_MARK => Cow::Borrowed(&[]),
-            // The shell did not even get there.
-            _ => {
-                self.over = true;
-                self.other.clone_from(&self.held);
-                self.other.truncate(2000);
-                Cow::Owned(std::mem::take(&mut self.held))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ingot_test_support::{BASE, docker, output_of, require};
 
-    #[test]
-    fn the_first_line_is_taken_off_in_whatever_pieces_it_comes() {
-        let whole = b"\x05ingot:123\r\nout\n\xff\n";
-        for cut in 0..whole.len() {
-            let mut line = FirstLine::default();
-            let mut rest = line.take(&whole[..cut]).into_owned();
-            rest.extend(line.take(&whole[cut..]).iter());
-            assert_eq!(
-                (rest.as_slice(), line.process.as_deref()),
-                (&b"out\n\xff\n"[..], Some("123"))
-            );
+    use super::*;
+    use crate::patience::Patience;
+    use crate::test_engine::{Hold, TestContainer, TestEngine};
+
+    /// Starts a command behind `test` that waits until its container has a file `/go`.
+    async fn waiting(test: &TestEngine, container: &TestContainer, patience: Patience) -> Running {
+        let runner = Runner::new(test.connect().await, container.0.clone());
+        let command = "echo ready; until test -e /go; do sleep 0.1; done; exit 7";
+        let mut running = runner.start(command, How::default()).await.unwrap();
+        match running.next().await {
+            Some(Piece::Output(said)) => assert_eq!(&said[..], b"ready\n"),
+            _ => panic!("the command did not begin"),
         }
-        let mut line = FirstLine::default();
-        assert_eq!(&*line.take(b"/bin/sh: syntax error\n"), b"/bin/sh: syntax error\n");
-        assert_eq!(line.process, None);
-        let long = [MARK.as_bytes(), &[b'1'; 100]].concat();
-        let mut line = FirstLine::default();
-        assert_eq!(&*line.take(&long), long);
+        running.ender.runner.engine.patience = patience;
+        running
+    }
+
+    /// The next of its output, which must not take for ever.
+    async fn next(running: &mut Running) -> Option<Piece> {
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, running.next()).await.expect("the command hangs")
+    }
+
+    #[tokio::test]
+    async fn a_command_ends_also_where_its_connection_was_lost_without_a_word() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);
+        let short = Duration::from_millis(100);
+        let patience = Patience { silence: short, rest: short, ..Patience::default() };
+        let mut running = waiting(&test, &container, patience).await;
+        test.hold(Hold::Open);
+        output_of("docker", &["exec", &container.0, "touch", "/go"]);
+        assert!(next(&mut running).await.is_none());
+        assert_eq!(running.status().await.unwrap(), ExitStatus::Code(7));
+    }
+
+    #[tokio::test]
+    async fn a_command_fails_where_the_engine_does_not_answer_any_more() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);
+        let short = Duration::from_millis(50);
+        let patience = Patience { silence: short, answer: short, ..Patience::default() };
+        let mut running = waiting(&test, &container, patience).await;
+        test.hold(Hold::All);
+        assert!(next(&mut running).await.is_none());
+        let error = running.status().await.unwrap_err();
+        assert!(error.to_string().contains("does not answer any more"), "{error}");
+        assert!(error.to_string().contains(&test.host) && !error.is_transient(), "{error}");
     }
 }

@@ -55,7 +55,8 @@ impl Step<State> for FindImage {
             }
         }
         if policy != Pull::Never && inspected.is_none() {
-            pull(ctx, state, &image, platform.as_deref()).await?;
+            let pulling = pull(ctx, state, &image, platform.as_deref());
+            state.engine.attend(pulling).await??;
         }
         let inspected = match inspected {
             Some(inspected) => inspected,

@@ -120,6 +120,7 @@ impl Step<State> for ResumeContainer {
             user: kept.user.clone(),
             recorded: kept.recorded.clone(),
             records,
+            unanswered: false,
         });
         if let Some((tag, image)) = &kept.base {
             let base = UnfinishedImage::again(ctx, &state.engine, tag, image.as_deref())?;

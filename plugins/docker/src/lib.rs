@@ -18,8 +18,10 @@ mod ecr;
 mod engine;
 mod exec;
 mod find_image;
+mod first_line;
 mod kept;
 mod mounts;
+mod patience;
 mod platform;
 mod post_processors;
 mod progress;
@@ -30,6 +32,8 @@ mod run_container;
 mod save;
 mod states;
 mod steps;
+#[cfg(test)]
+mod test_engine;
 mod test_machine;
 mod unfinished;
 

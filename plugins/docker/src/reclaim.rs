@@ -5,8 +5,9 @@ use std::time::Duration;
 use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder,
 };
-use ingot_sdk::{Reclaim, Resource, Result, async_trait};
+use ingot_sdk::{Error, Reclaim, Resource, Result, async_trait};
 
+use crate::archive::now;
 use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
 use crate::unfinished::is_ours;
 
@@ -21,6 +22,12 @@ const COMMIT_LOOKS: u32 = 3;
 /// The pause between two looks.
 const COMMIT_POLL: Duration = Duration::from_millis(200);
 
+/// The attribute of an image when the call that makes it got no answer: since when, in seconds since
+/// 1970.
+const UNANSWERED: &str = "unanswered";
+/// How long after that the Engine may still come up with it. A commit of many gigabytes takes minutes.
+const STILL_COMING: Duration = Duration::from_secs(60 * 60);
+
 /// Removes what the journal names.
 pub struct DockerReclaim;
 
@@ -34,6 +41,17 @@ pub(crate) fn image_resource(engine: &Engine, id: &str) -> Resource {
     resource(IMAGE, engine, id)
 }
 
+/// The record of an image that the Engine may still be making.
+pub(crate) fn still_coming(resource: Resource) -> Resource {
+    resource.with(UNANSWERED, now())
+}
+
+/// Whether an image that is not there may still come.
+fn may_come(resource: &Resource) -> bool {
+    let since = resource.attributes.get(UNANSWERED).and_then(|value| value.as_u64());
+    since.is_some_and(|since| now() < since.saturating_add(STILL_COMING.as_secs()))
+}
+
 fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
     let resource = Resource::new(kind, id).with("endpoint", engine.endpoint.host.clone());
     match &engine.endpoint.tls {
@@ -43,13 +61,13 @@ fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
 }
 
 /// Kills and removes a container with its anonymous volumes, without the grace of a stop. One
-/// that is not there, or is being removed already, is fine.
-pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
+/// that is not there, or is being removed already, is fine. Returns whether it was there.
+pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<bool> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match engine.api.remove_container(id, Some(options)).await {
-        Err(error) if status(&error) == Some(404) => Ok(()),
-        Err(error) if conflict(&error) == Some(Conflict::BeingRemoved) => Ok(()),
-        result => result.doing(format_args!("removing the container {id}")),
+        Err(error) if status(&error) == Some(404) => Ok(false),
+        Err(error) if conflict(&error) == Some(Conflict::BeingRemoved) => Ok(true),
+        result => result.map(|()| true).doing(format_args!("removing the container {id}")),
     }
 }
 
@@ -139,7 +157,7 @@ impl Reclaim for DockerReclaim {
         let engine = engine_of(resource)?.connect().await?;
         let id = resource.id.as_str();
         match resource.kind.as_str() {
-            CONTAINER => remove_container(&engine, id).await,
+            CONTAINER => remove_container(&engine, id).await.map(|_| ()),
             // A name is ours alone.
             _ if id.starts_with("sha256:") && is_taken(&engine, id).await => Ok(()),
             _ => {
@@ -147,8 +165,24 @@ impl Reclaim for DockerReclaim {
                 if let Some(container) = container.and_then(|value| value.as_str()) {
                     await_commit(&engine, id, container).await;
                 }
+                if may_come(resource) && engine.api.inspect_image(id).await.is_err() {
+                    return Err(Error::new("the Engine may still be making it"));
+                }
                 remove_image(&engine, id).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_got_no_answer_may_come_for_an_hour() {
+        let resource = Resource::new(IMAGE, "ingot-unfinished:1");
+        assert!(!may_come(&resource));
+        assert!(may_come(&still_coming(resource.clone())));
+        assert!(!may_come(&resource.with(UNANSWERED, now() - 3601)));
     }
 }

@@ -8,11 +8,11 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
 use serde_json::json;
 
-use crate::engine::{Engine, EngineContext, describe};
+use crate::engine::{Engine, EngineContext, describe, is_away};
 use crate::kept;
 use crate::reclaim::{container_resource, remove_container};
 use crate::states;
-use crate::steps::{CLEANUP_TIMEOUT, Container, State};
+use crate::steps::{Container, State};
 
 /// Creates the container and starts it.
 pub(crate) struct RunContainer;
@@ -47,6 +47,7 @@ impl Step<State> for RunContainer {
             id: None,
             user,
             records: vec![record],
+            unanswered: false,
         });
 
         let api = &state.engine.api;
@@ -60,8 +61,10 @@ impl Step<State> for RunContainer {
             let (api, options, body) = (api.clone(), options.build(), command.body);
             tokio::spawn(async move { api.create_container(Some(options), body).await })
         };
-        let created = container.creating.insert(task).await.context("creating the container")?;
+        let created = state.engine.attend(container.creating.insert(task)).await?;
         container.creating = None;
+        let created = created.context("creating the container")?;
+        container.unanswered = created.as_ref().is_err_and(is_away);
         let created = created.doing("creating the container")?;
         for warning in &created.warnings {
             ctx.ui.message(format!("Docker warns: {warning}"));
@@ -83,7 +86,7 @@ impl Step<State> for RunContainer {
             let renamed = api.rename_container(&container.name, options).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
-        api.start_container(&id, None).await.map_err(|error| {
+        state.engine.attend(api.start_container(&id, None)).await?.map_err(|error| {
             Error::new(describe(&error))
                 .context("starting the container")
                 .hint("run_command decides what it runs; the default needs /bin/sh in the image")
@@ -115,15 +118,19 @@ impl Step<State> for RunContainer {
             states.settle(ctx).await;
         }
         let Some(mut container) = state.container.take() else { return };
-        container.created().await;
+        let patience = state.engine.patience.cleanup;
+        container.created(patience).await;
         let id = container.id.as_deref().unwrap_or(&container.name);
         if container.id.is_some() {
             ctx.ui.say(format!("Killing the container: {id}"));
         }
-        let removed =
-            tokio::time::timeout(CLEANUP_TIMEOUT, remove_container(&state.engine, id)).await;
+        let removed = tokio::time::timeout(patience, remove_container(&state.engine, id)).await;
         match removed {
-            Ok(Ok(())) => container.records.into_iter().for_each(JournalEntry::done),
+            Ok(Ok(false)) if container.unanswered => ctx.ui.error(format!(
+                "The container {id} may be left over: the Engine may still be creating it. The next \
+                 run or `ingot cleanup` removes it."
+            )),
+            Ok(Ok(_)) => container.records.into_iter().for_each(JournalEntry::done),
             // The records stay: the next run will try again.
             Ok(Err(error)) => ctx.ui.error(format!("The container may be left over: {error}")),
             Err(_) => ctx.ui.error(format!("The container {id} may be left over: no answer")),
@@ -136,7 +143,7 @@ impl Step<State> for RunContainer {
             states.settle(ctx).await;
         }
         if let Some(container) = &mut state.container {
-            container.created().await;
+            container.created(state.engine.patience.cleanup).await;
         }
         kept::keep(ctx, state);
     }
@@ -188,4 +195,56 @@ fn mount_scratch(body: &mut ContainerCreateBody, directory: &str) {
         volume_options: Some(MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
         ..Default::default()
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::{PrepareContext, Reclaim};
+    use ingot_test_support::{BASE, docker, require};
+
+    use super::*;
+    use crate::config::Options;
+    use crate::reclaim::DockerReclaim;
+    use crate::test_engine::{Hold, Records, TestEngine};
+
+    #[tokio::test]
+    async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut engine = test.connect().await;
+        engine.patience.cleanup = Duration::from_millis(100);
+        let arguments = ["-d", "--entrypoint=/bin/sh", "--", BASE];
+        let options = Options {
+            run_arguments: arguments.map(str::to_owned).to_vec(),
+            container_dir: "/packer-files".to_owned(),
+            ..Options::default()
+        };
+        let mut state = State::new(engine, options, &ctx);
+        test.hold(Hold::Calls("/containers/create?"));
+        tokio::select! {
+            ran = RunContainer.run(&ctx, &mut state) => panic!("it was not held up: {ran:?}"),
+            () = test.held() => {}
+        }
+        RunContainer.cleanup(&ctx, &mut state, Outcome::Failed).await;
+        let lines = said.lines();
+        assert!(lines.iter().any(|line| line.contains("may be left over")), "{lines:?}");
+        let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
+
+        // The Engine goes on with it.
+        test.hold(Hold::Nothing);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while state.engine.api.inspect_container(&left.id, None).await.is_err() {
+            assert!(Instant::now() < deadline, "there is no {}", left.id);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        DockerReclaim.reclaim(left).await.unwrap();
+        assert!(state.engine.api.inspect_container(&left.id, None).await.is_err());
+    }
 }

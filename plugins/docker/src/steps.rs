@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::commit::Commit;
 use crate::communicator::DockerCommunicator;
 use crate::config::{Goal, Options};
-use crate::engine::Engine;
+use crate::engine::{Engine, is_away};
 use crate::exec::Runner;
 use crate::mounts::Mounts;
 use crate::platform;
@@ -25,10 +25,7 @@ use crate::proxy;
 use crate::run_command::RunCommand;
 use crate::save::save_stream;
 use crate::states::{BaseImage, ContainerStates, FoundState, MadeImage};
-use crate::unfinished::UnfinishedImage;
-
-/// How long tidying up may wait for the Engine.
-pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::unfinished::{Committing, UnfinishedImage};
 
 /// What the steps share.
 pub(crate) struct State {
@@ -51,7 +48,7 @@ pub(crate) struct State {
     /// The directories created for the exported file.
     pub created: CreatedDirectories,
     /// The call that commits, while it is under way.
-    pub commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
+    pub commit: Option<Committing>,
     /// A name of the image to start from, if it has one.
     pub image_name: Option<String>,
     /// Its entry point, command and user.
@@ -87,15 +84,18 @@ pub(crate) struct Container {
     pub recorded: Vec<String>,
     /// Those records.
     pub records: Vec<JournalEntry>,
+    /// Whether the call that creates it got no answer, so that the Engine may yet create it.
+    pub unanswered: bool,
 }
 
 impl Container {
-    /// Waits for the call that creates it, if that is under way.
-    pub async fn created(&mut self) {
-        if let Some(task) = self.creating.take()
-            && let Ok(Ok(Ok(created))) = tokio::time::timeout(CLEANUP_TIMEOUT, task).await
-        {
-            self.id = Some(created.id);
+    /// Waits as long as `patience` for the call that creates it, if that is under way.
+    pub async fn created(&mut self, patience: Duration) {
+        let Some(task) = self.creating.take() else { return };
+        match tokio::time::timeout(patience, task).await {
+            Ok(Ok(Ok(created))) => self.id = Some(created.id),
+            Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
+            Ok(Err(_)) | Err(_) => self.unanswered = true,
         }
     }
 }
@@ -278,7 +278,7 @@ impl Step<State> for Export {
         let path = Path::new(path);
         let label = format!("Exporting to {}", path.display());
         let stream = state.engine.api.export_container(&id);
-        state.created = save_stream(ctx, &label, stream, path).await?;
+        state.created = state.engine.attend(save_stream(ctx, &label, stream, path)).await??;
         Ok(())
     }
 }

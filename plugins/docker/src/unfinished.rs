@@ -8,13 +8,21 @@
 use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use ingot_sdk::{JournalEntry, Resource, Result, RunContext};
+use ingot_sdk::{Error, JournalEntry, Resource, Result, RunContext};
+use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, EngineContext};
-use crate::reclaim::{image_resource, is_taken, remove_image};
+use crate::engine::{Engine, EngineContext, is_away};
+use crate::reclaim::{image_resource, is_taken, remove_image, still_coming};
 
 /// The repository of the names of unfinished images.
 pub(crate) const REPOSITORY: &str = "ingot-unfinished";
+
+/// The call that makes an image of a container, in a task of its own.
+pub(crate) type Committing = JoinHandle<Result<String, bollard::errors::Error>>;
+
+fn name_of(tag: &str) -> String {
+    format!("{REPOSITORY}:{tag}")
+}
 
 /// Whether a name, with a tag or a digest, is one of those.
 pub(crate) fn is_ours(name: &str) -> bool {
@@ -27,6 +35,10 @@ pub(crate) struct UnfinishedImage {
     tag: String,
     id: Option<String>,
     entries: Vec<JournalEntry>,
+    /// What the first of them is of: the image by its name.
+    by_name: Resource,
+    /// Whether the call that makes it got no answer, so that the Engine may still be at it.
+    unanswered: bool,
 }
 
 impl UnfinishedImage {
@@ -41,14 +53,12 @@ impl UnfinishedImage {
         container: Option<&str>,
     ) -> Result<UnfinishedImage> {
         let tag = uuid::Uuid::new_v4().simple().to_string();
-        let mut image = UnfinishedImage { tag, id: None, entries: Vec::new() };
-        let resource = image_resource(engine, &image.name());
+        let resource = image_resource(engine, &name_of(&tag));
         let resource = match container {
             Some(container) => resource.with("container", container),
             None => resource,
         };
-        image.note(ctx, &resource)?;
-        Ok(image)
+        UnfinishedImage::noted(ctx, tag, None, resource)
     }
 
     /// What [`UnfinishedImage::again`] takes: the tag of its name, and its id.
@@ -67,13 +77,23 @@ impl UnfinishedImage {
         id: Option<&str>,
     ) -> Result<UnfinishedImage> {
         let (tag, id) = (tag.to_owned(), id.map(str::to_owned));
-        let mut image = UnfinishedImage { tag, id, entries: Vec::new() };
-        let name = image.name();
-        let names = [Some(name.clone()), Some(format!("{name}-empty")), image.id.clone()];
+        let by_name = image_resource(engine, &name_of(&tag));
+        let mut image = UnfinishedImage::noted(ctx, tag, id, by_name)?;
+        let names = [Some(format!("{}-empty", image.name())), image.id.clone()];
         for name in names.into_iter().flatten() {
             image.note(ctx, &image_resource(engine, &name))?;
         }
         Ok(image)
+    }
+
+    fn noted(
+        ctx: &RunContext,
+        tag: String,
+        id: Option<String>,
+        by_name: Resource,
+    ) -> Result<UnfinishedImage> {
+        let entries = vec![JournalEntry::open(&ctx.journal, &by_name)?];
+        Ok(UnfinishedImage { tag, id, entries, by_name, unanswered: false })
     }
 
     /// The tag to make it with, in [`REPOSITORY`].
@@ -83,7 +103,7 @@ impl UnfinishedImage {
 
     /// The name to make it with.
     pub(crate) fn name(&self) -> String {
-        format!("{REPOSITORY}:{}", self.tag)
+        name_of(&self.tag)
     }
 
     fn note(&mut self, ctx: &RunContext, resource: &Resource) -> Result<()> {
@@ -127,6 +147,20 @@ impl UnfinishedImage {
         moved.doing(format_args!("taking the name {} off the image", self.name()))
     }
 
+    /// Waits for the call that makes it, which nobody else waits for any more, as the Engine finishes a
+    /// commit in any case.
+    pub(crate) async fn settle(&mut self, engine: &Engine, commit: Committing) {
+        match tokio::time::timeout(engine.patience.cleanup, commit).await {
+            Ok(Ok(answer)) => self.unanswered = answer.is_err_and(|error| is_away(&error)),
+            Ok(Err(_)) | Err(_) => self.unanswered = true,
+        }
+    }
+
+    /// The call that makes it got no answer.
+    pub(crate) fn mark_unanswered(&mut self) {
+        self.unanswered = true;
+    }
+
     /// It is the user's now.
     pub(crate) fn keep(self) {
         self.entries.into_iter().for_each(JournalEntry::done);
@@ -137,12 +171,21 @@ impl UnfinishedImage {
     /// # Errors
     /// It may be left; it then stays in the journal.
     pub(crate) async fn remove(self, engine: &Engine) -> Result<()> {
+        let name = self.name();
+        // That it is not there says nothing while it may still come.
+        if self.unanswered && engine.api.inspect_image(&name).await.is_err() {
+            if let Some(entry) = self.entries.first() {
+                entry.amend(&still_coming(self.by_name));
+            }
+            return Err(Error::new(
+                "the Engine may still be making it. The next run or `ingot cleanup` removes it",
+            ));
+        }
         if let Some(id) = &self.id
             && !is_taken(engine, id).await
         {
             remove_image(engine, id).await?;
         }
-        let name = self.name();
         remove_image(engine, &name).await?;
         remove_image(engine, &format!("{name}-empty")).await?;
         self.keep();

@@ -109,7 +109,7 @@ impl PostProcess for Import {
         let id = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            id = import => id?,
+            id = engine.attend(import) => id??,
         };
         ctx.ui.message(format!("Imported ID: {id}"));
         let mut data = data_of(&*artifact);

@@ -161,7 +161,8 @@ impl PostProcess for Push {
             let login = login.or_else(|| self.login());
             let mut pushed = None;
             for name in &names {
-                let digest = self.push(ctx, &engine, name, login.as_ref()).await?;
+                let pushing = self.push(ctx, &engine, name, login.as_ref());
+                let digest = engine.attend(pushing).await??;
                 pushed = pushed.or(digest);
             }
             // The registry's name for the image, which others can pull it by. Engines with the image

@@ -70,8 +70,8 @@ impl PostProcess for Save {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            saved = save_stream(ctx, &label, stream, path) => {
-                saved?;
+            saved = engine.attend(save_stream(ctx, &label, stream, path)) => {
+                saved??;
             }
         }
         ctx.ui.message(format!("Saved to: {}", path.display()));

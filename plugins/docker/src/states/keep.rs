@@ -4,17 +4,15 @@ use bollard::models::ContainerConfig;
 use bollard::query_parameters::{CommitContainerOptionsBuilder, TagImageOptionsBuilder};
 use ingot_sdk::{Context, Error, Result, RunContext, Snapshots, StateKey, async_trait};
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
 
 use super::fingerprint::Fingerprint;
 use super::image::{BaseImage, REPOSITORY, comment_of, find, name_of};
 use super::quiet;
 use crate::commit::remove_unfinished;
-use crate::engine::{Engine, EngineContext};
+use crate::engine::{Engine, EngineContext, is_away};
 use crate::exec::Runner;
 use crate::reclaim::{is_taken, remove_image};
-use crate::steps::CLEANUP_TIMEOUT;
-use crate::unfinished::{REPOSITORY as UNFINISHED, UnfinishedImage};
+use crate::unfinished::{Committing, REPOSITORY as UNFINISHED, UnfinishedImage};
 
 /// Keeps the states of one container.
 pub(crate) struct ContainerStates {
@@ -30,7 +28,7 @@ pub(crate) struct ContainerStates {
 }
 
 struct Pending {
-    commit: Option<JoinHandle<Result<String, bollard::errors::Error>>>,
+    commit: Option<Committing>,
     image: UnfinishedImage,
 }
 
@@ -67,9 +65,9 @@ impl ContainerStates {
     /// The container must not go before.
     pub(crate) async fn settle(&self, ctx: &RunContext) {
         let pending = self.pending.lock().take();
-        let Some(Pending { commit, image }) = pending else { return };
+        let Some(Pending { commit, mut image }) = pending else { return };
         if let Some(commit) = commit {
-            let _ = tokio::time::timeout(CLEANUP_TIMEOUT, commit).await;
+            image.settle(&self.engine, commit).await;
         }
         remove_unfinished(ctx, &self.engine, image).await;
     }
@@ -91,17 +89,20 @@ impl ContainerStates {
         });
         *self.pending.lock() = Some(Pending { commit: Some(commit), image });
         // What waits may be dropped; the one who takes what is pending waits again.
-        let result = std::future::poll_fn(|context| {
+        let waiting = std::future::poll_fn(|context| {
             let mut pending = self.pending.lock();
             let commit = pending.as_mut().and_then(|pending| pending.commit.as_mut());
             match commit {
                 Some(commit) => std::pin::Pin::new(commit).poll(context),
                 None => std::task::Poll::Ready(Ok(Ok(String::new()))),
             }
-        })
-        .await;
+        });
+        let result = self.engine.attend(waiting).await?;
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.commit = None;
+            if matches!(&result, Ok(Err(error)) if is_away(error)) {
+                pending.image.mark_unanswered();
+            }
         }
         result.context("keeping the state")?.doing("keeping the state")
     }

@@ -59,8 +59,8 @@ pub(super) async fn restore(
     }
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
     let body = bollard::body_try_stream(pieces(layer.0, plan.kept));
-    let unpacked = engine.api.upload_to_container(container, Some(options), body).await;
-    unpacked.doing("unpacking the state into the container")
+    let unpacking = engine.api.upload_to_container(container, Some(options), body);
+    engine.attend(unpacking).await?.doing("unpacking the state into the container")
 }
 
 /// What to do with a layer.
