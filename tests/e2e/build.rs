@@ -194,9 +194,9 @@ build {{
 #[test]
 fn the_platform_of_the_environment_is_taken_where_the_template_has_none() {
     require!(docker());
-    let text = docker_template("discard = true", "");
+    let options = "discard = true\n  run_command = [\"-d\", \"--pull=never\", \"{{.Image}}\"]";
     let env = [("DOCKER_DEFAULT_PLATFORM", "linux/s390x")];
-    let dir = template(&text);
+    let dir = template(&docker_template(options, ""));
     let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     // The Engine says so, as the base image is for the machine's platform.

@@ -16,7 +16,6 @@ use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::find_image::FindImage;
 use crate::kept::{KeptContainer, ResumeContainer};
-use crate::run_command::Pull;
 use crate::run_container::RunContainer;
 use crate::states::{FindState, export, keep_made};
 use crate::steps::{Connect, Export, State};
@@ -58,10 +57,10 @@ impl Component for DockerBuilder {
 }
 
 impl DockerBuild {
-    /// The login to pull with, where it takes asking ECR.
+    /// The login to build a Dockerfile with, where it takes asking ECR. A pull asks when it comes to it.
     async fn ecr_login(&self, ctx: &RunContext) -> Result<Option<Login>> {
         let raw = &self.options.raw;
-        if self.options.pull == Pull::Never && raw.build.is_none() {
+        if raw.build.is_none() {
             return Ok(None);
         }
         self.ecr.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await
@@ -97,7 +96,7 @@ impl Build for DockerBuild {
             if self.options.raw.build.is_some() {
                 steps.push(Box::new(BuildImage));
             }
-            steps.push(Box::new(FindImage));
+            steps.push(Box::new(FindImage(self.ecr.clone())));
             steps.push(Box::new(FindState));
             steps.push(Box::new(RunContainer));
         }

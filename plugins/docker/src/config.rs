@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::credentials::Login;
 use crate::ecr::{Ecr, EcrConfig};
 use crate::engine::check_docker_path;
-use crate::run_command::{Pull, RunCommand};
+use crate::run_command::{DEFAULT_COMMAND, Pull, RunCommand};
 
 /// The options of a `docker` source block.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -68,7 +68,8 @@ pub struct BuilderConfig {
     /// Runs commands with a terminal. Their error output then comes with their output.
     #[serde(default)]
     pub pty: bool,
-    /// Whether to pull the image first. Default true.
+    /// Whether to pull the image first. Default true. With false it is pulled if it is missing, unless
+    /// `run_command` has `--pull=never`.
     pub pull: Option<bool>,
     /// Whether `login_username` and `login_password` are used to pull.
     #[serde(default)]
@@ -325,9 +326,9 @@ impl Options {
             Ok(run) => {
                 let on_command = |message| ConfigWarning::on("run_command", message);
                 prepared.warnings.extend(run.warnings.into_iter().map(on_command));
-                // `docker run` comes after the pull that `pull` asks for.
+                // `docker run` comes after the pull that `pull` asks for, and pulls what is missing.
                 if options.pull == Pull::Never && options.raw.build.is_none() {
-                    options.pull = run.pull.unwrap_or(Pull::Never);
+                    options.pull = run.pull.unwrap_or(Pull::Missing);
                 }
             }
             Err(error) => errors.push(error),
@@ -394,8 +395,7 @@ fn run_arguments(raw: &BuilderConfig) -> Vec<String> {
         arguments.push("--privileged".to_owned());
     }
     if raw.run_command.is_empty() {
-        let default = ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"];
-        arguments.extend(default.map(str::to_owned));
+        arguments.extend(DEFAULT_COMMAND.map(str::to_owned));
     } else {
         arguments.extend(raw.run_command.iter().cloned());
     }

@@ -7,6 +7,7 @@ use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 use serde_json::{Value, json};
 
 use crate::credentials;
+use crate::ecr::Ecr;
 use crate::engine::{describe, status};
 use crate::platform;
 use crate::progress::LayerProgress;
@@ -15,8 +16,8 @@ use crate::states::{BaseImage, is_a_state};
 use crate::steps::State;
 use crate::unfinished::is_ours;
 
-/// Pulls the image, unless it must be there already, and looks at it.
-pub(crate) struct FindImage;
+/// Pulls the image, unless it must be there already, and looks at it. Logs in to ECR for that.
+pub(crate) struct FindImage(pub Ecr);
 
 /// Whether `image` names its contents, so that a copy that is here cannot be out of date.
 fn is_pinned(image: &str) -> bool {
@@ -42,19 +43,23 @@ impl Step<State> for FindImage {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let image = state.image.clone();
         let policy = state.options.pull;
+        // There is nothing to pull by an id.
+        let is_id = image.starts_with("sha256:");
         // run_command may say it, too; the docker client then pulls for it as well.
         let platform = state.run_command(ctx)?.platform;
         let mut inspected = None;
         if policy == Pull::Missing || policy == Pull::Always && is_pinned(&image) {
             inspected = state.engine.api.inspect_image(&image).await.ok();
-            // There is nothing to pull by an id.
-            if let Some(platform) = platform.as_deref().filter(|_| !image.starts_with("sha256:")) {
+            if let Some(platform) = platform.as_deref().filter(|_| !is_id) {
                 let found = state.engine.inspect_image_of(&image, platform).await;
                 let is_for_it = found.is_ok_and(|found| is_for(&found, platform));
                 inspected = inspected.filter(|_| is_for_it);
             }
         }
-        if policy != Pull::Never && inspected.is_none() {
+        if policy != Pull::Never && !is_id && inspected.is_none() {
+            let raw = &state.options.raw;
+            let login = self.0.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await?;
+            state.options.login = login.or(state.options.login.take());
             let pulling = pull(ctx, state, &image, platform.as_deref());
             state.engine.attend(pulling).await??;
         }
@@ -67,7 +72,12 @@ impl Step<State> for FindImage {
                         "there is no image {image} on the Docker Engine at {}",
                         state.engine.endpoint.host
                     ))
-                    .hint("`pull = false` forbids pulling it: remove that, or load the image"));
+                    .hint(match is_id {
+                        true => "an image is not pulled by its id: load it, or name it",
+                        false => {
+                            "`--pull=never` forbids pulling it: remove that, or load the image"
+                        }
+                    }));
                 }
                 Err(error) => {
                     return Err(Error::new(describe(&error))
@@ -114,14 +124,22 @@ async fn pull(ctx: &RunContext, state: &State, image: &str, platform: Option<&st
     if let Some(platform) = platform {
         options = options.platform(platform);
     }
+    let hint = match state.options.pull {
+        Pull::Missing => {
+            "it is not on the Engine, and what is missing is pulled also with `pull = false`, as \
+             `docker run` does: load it before the build; for a private registry, use `docker login` \
+             or the login options"
+        }
+        Pull::Always | Pull::Never => {
+            "set `pull = false` to use an image that is on the Engine already; for a private \
+             registry, use `docker login` or the login options"
+        }
+    };
     let mut progress = LayerProgress::new(&ctx.ui, format!("Pulling {image}"));
     let mut lines = state.engine.api.create_image(Some(options.build()), None, credentials);
     while let Some(line) = lines.next().await {
         let line = line.map_err(|error| {
-            Error::new(describe(&error)).context(format_args!("pulling {image}")).hint(
-                "set `pull = false` to use an image that is on the Engine already; for a \
-                 private registry, use `docker login` or the login options",
-            )
+            Error::new(describe(&error)).context(format_args!("pulling {image}")).hint(hint)
         })?;
         match line.status.as_deref() {
             Some("Downloading") => {

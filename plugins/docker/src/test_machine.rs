@@ -6,6 +6,8 @@ use ingot_sdk::{
     Config, ConfigError, ConfigErrors, OptionValue, Result, TestMachine, TestRun, TestSubject,
 };
 
+use crate::run_command::DEFAULT_COMMAND;
+
 /// Options that are about how the image is made, not how a container runs. What `tmpfs` mounts hides
 /// what the image has there, and with a terminal no error output is told from output.
 const OF_THE_BUILD: &[&str] = &[
@@ -21,6 +23,9 @@ const OF_THE_BUILD: &[&str] = &[
     "tmpfs",
     "pty",
 ];
+
+/// What is tested is there: an image that is not must not be another's of that name in a registry.
+const NEVER: &str = "--pull=never";
 
 /// Where mounts show the kernel, not files that an image could have.
 const OF_THE_KERNEL: &[&str] = &["/sys", "/proc", "/dev"];
@@ -68,8 +73,12 @@ impl TestMachine for ImageTest {
             Some(run) => set("run_command", list(run_command(run))),
             // How the source keeps its container alive may be its own.
             None => {
-                let own = config.get("run_command");
-                own.into_iter().for_each(|own| set("run_command", own.clone()));
+                let own = match config.get("run_command") {
+                    Some(OptionValue::List(own)) if !own.is_empty() => own.clone(),
+                    _ => DEFAULT_COMMAND.map(text).to_vec(),
+                };
+                let all = [text(NEVER)].into_iter().chain(own).collect();
+                set("run_command", OptionValue::List(all));
             }
         }
         Ok(options)
@@ -91,12 +100,12 @@ fn run_command(run: &TestRun) -> Vec<String> {
     match run {
         TestRun::Shell(command) => {
             let script = format!("{command}\nstatus=$?\n[ $status = 0 ] || exit $status\n{WAIT}");
-            let mut all = words(&["-d", "--entrypoint=/bin/sh", "--", "{{.Image}}", "-c"]);
+            let mut all = words(&["-d", NEVER, "--entrypoint=/bin/sh", "--", "{{.Image}}", "-c"]);
             all.push(literal(&script));
             all
         }
         TestRun::Image(arguments) => {
-            let mut all = words(&["-d", "--", "{{.Image}}"]);
+            let mut all = words(&["-d", NEVER, "--", "{{.Image}}"]);
             all.extend(arguments.iter().map(|argument| literal(argument)));
             all
         }
@@ -134,5 +143,8 @@ mod tests {
         assert_eq!(options.get("volumes"), Some(&OptionValue::Map(kept.into())));
         assert!(["tmpfs", "pty", "commit"].iter().all(|option| !options.has(option)));
         assert_eq!(options.get("privileged"), Some(&OptionValue::Bool(true)));
+        let Some(OptionValue::List(command)) = options.get("run_command") else { panic!() };
+        assert_eq!(command[0], text("--pull=never"));
+        assert_eq!(command[1..], DEFAULT_COMMAND.map(text));
     }
 }

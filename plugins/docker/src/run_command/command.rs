@@ -7,6 +7,10 @@ use super::body::{body, host};
 use super::flags;
 use super::given::{Flags, check_conflicts};
 
+/// What the container is run with where `run_command` says nothing; Packer's.
+pub(crate) const DEFAULT_COMMAND: [&str; 6] =
+    ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"];
+
 /// A container to create.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunCommand {

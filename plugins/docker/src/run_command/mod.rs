@@ -7,4 +7,4 @@ mod flags;
 mod given;
 mod values;
 
-pub(crate) use command::{Pull, RunCommand};
+pub(crate) use command::{DEFAULT_COMMAND, Pull, RunCommand};

@@ -402,13 +402,21 @@ async fn what_is_left_on_purpose_can_be_reclaimed() {
 #[tokio::test]
 async fn a_missing_image_is_named() {
     require!(engine());
-    let config = json!({ "image": "ingot-test/not-there:1", "pull": false, "discard": true });
-    let error = Run::idle().build(config).await.err().unwrap();
-    assert!(error.to_string().contains("ingot-test/not-there:1"), "{error}");
-    assert!(error.advice().unwrap().contains("pull"));
-    let config = json!({ "image": "127.0.0.1:9/not-there:1", "discard": true });
-    let error = Run::idle().build(config).await.err().unwrap();
-    assert!(error.to_string().contains("pulling 127.0.0.1:9/not-there:1"), "{error}");
+    let never = json!(["-d", "--pull=never", "{{.Image}}"]);
+    let id = format!("sha256:{}", "0".repeat(64));
+    for (config, message, advice) in [
+        // As `docker run` does, what is missing is pulled.
+        (json!({ "pull": false }), "pulling 127.0.0.1:9/not-there:1", "also with `pull = false`"),
+        (json!({}), "pulling 127.0.0.1:9/not-there:1", "set `pull = false`"),
+        (json!({ "pull": false, "run_command": never }), "no image 127.0.0.1:9/", "--pull=never"),
+        (json!({ "image": id, "pull": false }), "no image sha256:000", "by its id"),
+    ] {
+        let mut all = json!({ "image": "127.0.0.1:9/not-there:1", "discard": true });
+        all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        let error = Run::idle().build(all).await.err().unwrap();
+        assert!(error.to_string().contains(message), "{error}");
+        assert!(error.advice().unwrap().contains(advice), "{error:?}");
+    }
 }
 
 #[tokio::test]

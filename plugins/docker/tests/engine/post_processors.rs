@@ -225,6 +225,31 @@ async fn an_image_is_pushed_and_pulled() {
     Run::idle().build(config).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_is_missing_is_pulled_also_without_pull() {
+    require!(engine());
+    let Some(registry) = Registry::start(None) else { return };
+    let run = Run::idle();
+    let (artifact, image) = committed(&run).await;
+    let repository = format!("{}/missing", registry.address);
+    let config = json!({ "repository": repository, "tags": ["1"] });
+    let tagged = process::<DockerTag>(&run, &artifact, config).await.unwrap().artifact.unwrap();
+    process::<DockerPush>(&run, &tagged, json!({})).await.unwrap();
+    let name = format!("{repository}:1");
+    drop(image);
+    assert!(!exists(&name));
+    let _pulled = Image(name.clone());
+    let config = json!({ "image": name, "pull": false, "discard": true });
+    let run = Run::idle();
+    run.build(config.clone()).await.unwrap();
+    assert!(run.events.text().contains(&format!("Pulling Docker image: {name}")));
+    // Now it is there, and nobody is asked.
+    drop(registry);
+    let run = Run::idle();
+    run.build(config).await.unwrap();
+    assert!(!run.events.text().contains("Pulling"), "{}", run.events.text());
+}
+
 /// Gives the Engine the image `name` of one layer, as for another architecture than the machine's.
 fn load(name: &str, architecture: &str, layer: &[u8]) {
     let config = json!({
