@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use ingot_test_support::{BASE, Run, docker, ingot, ingot_with, require, template};
+use ingot_test_support::{
+    BASE, Run, docker, docker_template, ingot, ingot_with, output_of, require, template,
+};
 
 use crate::running::Running;
 
@@ -196,4 +198,33 @@ fn a_builder_s_own_step_is_named_at_its_source_block() {
         run.stderr
     );
     assert!(run.stderr.contains("./t.pkr.hcl:1:1"), "{}", run.stderr);
+}
+
+#[test]
+fn a_build_fails_for_what_a_post_processor_said_also_where_the_artifact_stays() {
+    require!(docker());
+    let name = format!("ingot-e2e-left-{}", std::process::id());
+    // An image with two names is not removed by its id.
+    let steps = format!(
+        r#"
+  post-processor "shell-local" {{
+    inline = [
+      "id=$(docker images -q --no-trunc -f label=name={name})",
+      "docker tag $id {name}:1",
+      "docker tag $id {name}:2",
+      "exit 3",
+    ]
+  }}
+"#
+    );
+    let options = format!("commit = true\n  changes = [\"LABEL name={name}\"]");
+    let dir = template(&docker_template(&options, &steps));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    output_of("docker", &["rmi", &format!("{name}:1"), &format!("{name}:2")]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let mut lines = run.stdout.lines();
+    let verdict = lines.find(|line| line.starts_with("Build 'docker.d' errored after "));
+    assert!(verdict.unwrap().contains("non-zero exit status: 3"), "{}", run.stdout);
+    let left = "docker.d: It may be left over: removing the image sha256:";
+    assert!(run.stdout.contains(left), "{}", run.stdout);
 }

@@ -64,7 +64,10 @@ impl Pipelines<'_> {
                     "Removing what the builder created: post-processing failed. -on-error=keep \
                      leaves it for -resume.",
                 );
-                built.destroy().await?;
+                // The build failed for what was wrong first.
+                if let Err(left) = built.destroy().await {
+                    self.ctx.ui.error(format!("It may be left over: {left}"));
+                }
             }
             return Err(error);
         }

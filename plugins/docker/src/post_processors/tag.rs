@@ -58,6 +58,18 @@ impl Component for DockerTag {
             let error = ConfigError::new("`repository`, the image's new name, is missing");
             return Err(error.related(["repository"]).into());
         }
+        // Before the first is given: an image with several names is not removed by its id.
+        for (option, tags) in [("tags", &config.tags), ("tag", &config.tag)] {
+            if let Some(wrong) = tags.iter().find(|tag| !tag.is_empty() && !is_tag(tag)) {
+                let error = ConfigError::on(option, format!("{wrong:?} cannot be a tag"));
+                return Err(error
+                    .hint(
+                        "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none \
+                         of the last two: replace(var.branch, \"/\", \"-\")",
+                    )
+                    .into());
+            }
+        }
         let mut prepared = Prepared::default();
         if !config.tag.is_empty() {
             let message = "`tag` is the old name of `tags`; use `tags`";
@@ -65,6 +77,15 @@ impl Component for DockerTag {
         }
         Ok(prepared.with(Tag { config, podman }))
     }
+}
+
+/// Whether an image's tag may be called so.
+fn is_tag(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = text.as_bytes();
+    bytes.len() <= 128
+        && bytes.first().is_some_and(|&first| is_word(first))
+        && bytes.iter().all(|&byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 #[async_trait]
@@ -100,5 +121,21 @@ impl PostProcess for Tag {
         };
         // A name on a removed image would be no use.
         Ok(Processed { artifact: Some(Arc::new(tagged)), keep_input: true, force_keep_input: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_tag;
+
+    #[test]
+    fn tags_are_what_the_engine_takes() {
+        for tag in ["latest", "1.2", "_", "V1-x.y_z", "1"] {
+            assert!(is_tag(tag), "{tag}");
+        }
+        let long = "1".repeat(129);
+        for wrong in ["", "feature/x", "-1", ".1", "a b", "a:b", "ä", long.as_str()] {
+            assert!(!is_tag(wrong), "{wrong}");
+        }
     }
 }

@@ -72,6 +72,11 @@ async fn tags_name_the_image() {
     assert!(wrong.err().unwrap().to_string().contains("Unknown artifact type: other"));
     let missing = process::<DockerTag>(&run, &artifact, json!({})).await;
     assert!(missing.err().unwrap().to_string().contains("repository"));
+    // None is given where one is no tag.
+    let config = json!({ "repository": "ingot-test/tags-none", "tags": ["1", "feature/x"] });
+    let wrong = process::<DockerTag>(&run, &artifact, config).await.err().unwrap();
+    assert!(wrong.to_string().contains("\"feature/x\" cannot be a tag"), "{wrong}");
+    assert!(!exists("ingot-test/tags-none:1"));
 }
 
 #[tokio::test]
