@@ -37,6 +37,8 @@ pub(crate) struct Endpoint {
 
 /// Where a host comes from that no setting names.
 const DEFAULT_SOURCE: &str = "the default";
+/// The same where Podman is meant.
+const PODMAN_SOURCE: &str = "Podman's default";
 
 /// A connected Engine.
 #[derive(Clone)]
@@ -104,7 +106,7 @@ impl Endpoint {
             let rootless = runtime_socket("podman/podman.sock");
             let socket = rootless.unwrap_or_else(|| PathBuf::from("/run/podman/podman.sock"));
             let host = format!("unix://{}", socket.display());
-            return Ok(Endpoint { host, tls: None, source: "Podman's default" });
+            return Ok(Endpoint { host, tls: None, source: PODMAN_SOURCE });
         }
         Ok(Endpoint { host: DEFAULT_ENDPOINT.to_owned(), tls: None, source: DEFAULT_SOURCE })
     }
@@ -157,6 +159,11 @@ impl Endpoint {
                     "you have an Engine without root: export DOCKER_HOST=unix://{}",
                     socket.display()
                 ),
+                _ if self.source == PODMAN_SOURCE => "Podman is reached by its socket, which not \
+                      all installations start: `systemctl --user enable --now podman.socket` \
+                      (root's without --user), or `podman system service`; or set DOCKER_HOST to \
+                      where it is"
+                    .to_owned(),
                 _ => "is it running, and may this user use it? Set DOCKER_HOST to an Engine \
                       that can be reached, such as unix:///var/run/docker.sock or \
                       tcp://host:2376 with DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"
@@ -418,6 +425,10 @@ mod tests {
         let error = endpoint.connect().await.err().unwrap();
         assert!(error.to_string().contains("unix:///nowhere/docker.sock"), "{error}");
         assert!(error.advice().unwrap().contains("DOCKER_HOST"));
+        let host = "unix:///nowhere/podman.sock".to_owned();
+        let podman = Endpoint { host, tls: None, source: PODMAN_SOURCE };
+        let error = podman.connect().await.err().unwrap();
+        assert!(error.advice().unwrap().contains("podman.socket"), "{error:?}");
         for host in ["ssh://build@host", "host.example"] {
             let error = Endpoint::recorded(host, None).connect().await.err().unwrap();
             assert!(error.to_string().contains(host), "{error}");
