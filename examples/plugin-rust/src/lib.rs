@@ -91,7 +91,7 @@ impl Provision for WriteMessage {
         _: &GeneratedData,
     ) -> Result<()> {
         ctx.ui.say(format!("Writing the message of the day to {}", self.path));
-        let meta = FileMeta { size: self.message.len() as u64, mode: 0o644 };
+        let meta = FileMeta::new(self.message.len() as u64, 0o644);
         communicator.upload(&self.path, &mut self.message.as_bytes(), meta).await
     }
 }

@@ -191,9 +191,14 @@ fn header(kind: EntryType, mode: u32, mtime: u64, owner: Owner) -> Header {
     header
 }
 
+/// A time as tar writes it: seconds since 1970.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
 /// The time of now, as tar writes it.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+    seconds(SystemTime::now())
 }
 
 /// Adds the file `name` with `size` bytes from `source`.

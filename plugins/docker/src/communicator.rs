@@ -186,7 +186,8 @@ impl DockerCommunicator {
             return sent.map_err(|error| error.context(format_args!("uploading to {what}")));
         }
         let write = async |tar: &mut archive::TarWriter| {
-            let (name, time) = (Path::new(name), archive::now());
+            let time = meta.modified.map_or_else(archive::now, archive::seconds);
+            let name = Path::new(name);
             archive::add_file(tar, name, source, meta.size, meta.mode, time, ROOT).await
         };
         let (engine, container) = (&self.runner.engine, &self.runner.container);
@@ -304,7 +305,7 @@ impl Communicator for DockerCommunicator {
 
     async fn upload_script(&self, destination: &str, bytes: &[u8], mode: u32) -> Result<()> {
         let path = absolute(destination);
-        let meta = FileMeta { size: bytes.len() as u64, mode };
+        let meta = FileMeta::new(bytes.len() as u64, mode);
         let mut source = bytes;
         self.write_file(&path, destination, &mut source, meta).await?;
         let user = self.command_user();

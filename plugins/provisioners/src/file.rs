@@ -130,7 +130,7 @@ impl Provision for CopyFiles {
         let options = &self.options;
         if let Some(content) = options.content() {
             ctx.ui.say(format!("Uploading content => {}", options.destination));
-            let meta = FileMeta { size: content.len() as u64, mode: 0o600 };
+            let meta = FileMeta::new(content.len() as u64, 0o600);
             return communicator.upload(&options.destination, &mut content.as_bytes(), meta).await;
         }
         for source in options.sources() {
@@ -161,7 +161,8 @@ async fn upload(
         false => destination.to_owned(),
     };
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
-    let meta = FileMeta { size: metadata.len(), mode };
+    let new = FileMeta::new(metadata.len(), mode);
+    let meta = FileMeta { modified: metadata.modified().ok(), ..new };
     let mut file = tokio::fs::File::open(source).await.with_context(reading)?;
     link.upload(&destination, &mut file, meta).await
 }

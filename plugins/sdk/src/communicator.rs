@@ -1,6 +1,7 @@
 //! How a build talks to the machine it builds.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -54,6 +55,15 @@ pub struct FileMeta {
     pub size: u64,
     /// Unix permission bits.
     pub mode: u32,
+    /// When it was last modified, for communicators that keep that, as docker's. None where it is new.
+    pub modified: Option<SystemTime>,
+}
+
+impl FileMeta {
+    /// A new file of `size` bytes.
+    pub fn new(size: u64, mode: u32) -> Self {
+        FileMeta { size, mode, modified: None }
+    }
 }
 
 /// A script for [`Communicator::run_script`].
@@ -142,7 +152,7 @@ pub trait Communicator: Send + Sync {
     /// # Errors
     /// What went wrong, naming the destination.
     async fn upload_script(&self, destination: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        let meta = FileMeta { size: bytes.len() as u64, mode };
+        let meta = FileMeta::new(bytes.len() as u64, mode);
         let mut source = bytes;
         self.upload(destination, &mut source, meta).await
     }

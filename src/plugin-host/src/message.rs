@@ -2,6 +2,7 @@
 //! the codec `GoRpc` of github.com/ugorji/go sends them.
 
 use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rmpv::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -179,6 +180,29 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
+/// A time as MessagePack's extension -1 with 8 bytes: nanoseconds in the upper 30 bits, seconds in
+/// the lower 34.
+pub(crate) fn timestamp(time: SystemTime) -> Value {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let word = (u64::from(since.subsec_nanos()) << 34) | (since.as_secs() & ((1 << 34) - 1));
+    Value::Ext(-1, word.to_be_bytes().to_vec())
+}
+
+/// The time, in whole seconds, that a value is in one of the three forms of that extension; none for
+/// other values and for times before 1970, as Go's zero.
+pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
+    let (-1, bytes) = value.as_ext()? else { return None };
+    let number = bytes.iter().rev().take(8).rev();
+    let number = number.fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+    let seconds = match bytes.len() {
+        4 => number,
+        8 => number & ((1 << 34) - 1),
+        12 => i64::from_be_bytes(number.to_be_bytes()).try_into().ok()?,
+        _ => return None,
+    };
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 /// The message of a field that is an SDK's error; none where it is null.
 pub(crate) fn error(record: &Value, name: &str) -> Option<String> {
     match field(record, name) {
@@ -246,6 +270,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn times_are_read_in_all_forms() {
+        let at = |seconds| Some(UNIX_EPOCH + Duration::from_secs(seconds));
+        let exact = UNIX_EPOCH + Duration::new(1_000_000_000, 999_999_999);
+        assert_eq!(moment(&timestamp(exact)), at(1_000_000_000));
+        assert_eq!(moment(&Value::Ext(-1, vec![0, 0, 1, 0])), at(256));
+        let long =
+            |seconds: i64| Value::Ext(-1, [&[0u8; 4][..], &seconds.to_be_bytes()[..]].concat());
+        assert_eq!(moment(&long(1 << 34)), at(1 << 34));
+        // Go's zero.
+        assert_eq!(moment(&long(-62_135_596_800)), None);
+        assert_eq!(moment(&Value::Ext(-1, vec![1])), None);
+        assert_eq!(moment(&Value::Nil), None);
+    }
 
     fn read_all(bytes: &[u8]) -> io::Result<Vec<Value>> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

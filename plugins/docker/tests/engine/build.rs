@@ -143,7 +143,7 @@ async fn provisioners_see_the_container_and_change_the_image() {
         *keep.lock().unwrap() = data;
         async move {
             let script = b"#!/bin/sh\necho hello from a script\n";
-            let meta = FileMeta { size: script.len() as u64, mode: 0o755 };
+            let meta = FileMeta::new(script.len() as u64, 0o755);
             communicator.upload("/srv/run", &mut script.as_slice(), meta).await?;
             let output = CapturedOutput::default();
             let command = "/srv/run && touch /packer-files/scratch && echo kept > /srv/kept";

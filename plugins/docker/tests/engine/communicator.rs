@@ -105,7 +105,7 @@ async fn commands_run_as_exec_user_with_a_terminal_if_wanted() {
 }
 
 async fn put(communicator: &Arc<dyn Communicator>, path: &str, text: &str) -> Result<()> {
-    let meta = FileMeta { size: text.len() as u64, mode: 0o640 };
+    let meta = FileMeta::new(text.len() as u64, 0o640);
     communicator.upload(path, &mut text.as_bytes(), meta).await
 }
 
@@ -167,7 +167,7 @@ async fn uploads_replace_and_complain() {
 
         // A source that is shorter or longer than said must not pass for the file.
         for size in [2, 9] {
-            let meta = FileMeta { size, mode: 0o644 };
+            let meta = FileMeta::new(size, 0o644);
             let result = communicator.upload("/tmp/odd", &mut "12345".as_bytes(), meta).await;
             assert!(result.unwrap_err().to_string().contains("changed"), "{size}");
         }
@@ -240,7 +240,7 @@ async fn directories_go_up_as_docker_cp_has_it() {
 async fn a_large_file_goes_both_ways() {
     in_container(json!({}), async |communicator, _| {
         let size = 256u64 << 20;
-        let meta = FileMeta { size, mode: 0o600 };
+        let meta = FileMeta::new(size, 0o600);
         let mut source = tokio::io::repeat(b'x').take(size);
         communicator.upload("/tmp/large", &mut source, meta).await?;
         let sum = says(&communicator, "md5sum < /tmp/large | cut -d' ' -f1").await;

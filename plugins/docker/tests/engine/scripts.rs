@@ -2,7 +2,7 @@
 
 use ingot_test_support::require;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::testing::{Said, context};
@@ -151,6 +151,24 @@ async fn a_script_that_takes_too_long_is_ended_in_the_container() {
 }
 
 #[tokio::test]
+async fn a_file_keeps_the_time_of_its_source() {
+    require!(engine());
+    let image = with_container(json!({}), async |communicator, _| {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("file");
+        std::fs::write(&path, "x")?;
+        let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        std::fs::File::options().write(true).open(&path)?.set_modified(time)?;
+        let config = json!({ "source": path, "destination": "/srv/file" });
+        provision("file", &communicator, config).await.0?;
+        assert_eq!(says(&communicator, "stat -c %Y /srv/file").await, "1000000000");
+        Ok(())
+    })
+    .await;
+    drop(Image(image));
+}
+
+#[tokio::test]
 async fn uploads_reach_mounts_that_the_engine_does_not_see() {
     require!(engine());
     let more = json!({
@@ -163,7 +181,7 @@ async fn uploads_reach_mounts_that_the_engine_does_not_see() {
                        ln -s /mnt/deep /srv/link && ln -s /scratch/file /srv/tofile";
         says(&communicator, prepare).await;
         let put = async |path: &str, text: &str, mode| {
-            let meta = FileMeta { size: text.len() as u64, mode };
+            let meta = FileMeta::new(text.len() as u64, mode);
             communicator.upload(path, &mut text.as_bytes(), meta).await
         };
         for path in ["/scratch/file", "/mnt/file", "/srv/link/file", "/dev/shm/file", "/srv/file"] {
@@ -182,13 +200,13 @@ async fn uploads_reach_mounts_that_the_engine_does_not_see() {
         assert_eq!(says(&communicator, "cat /etc/hosts").await, "127.0.0.1 here");
         // Large, and not text.
         let noise: Vec<u8> = (0..5_000_000u32).map(|n| (n * 7 % 251) as u8).collect();
-        let meta = FileMeta { size: noise.len() as u64, mode: 0o600 };
+        let meta = FileMeta::new(noise.len() as u64, 0o600);
         communicator.upload("/scratch/noise", &mut noise.as_slice(), meta).await?;
         let mut bytes = Vec::new();
         communicator.download("/scratch/noise", &mut bytes).await?;
         assert!(bytes == noise, "{} bytes came back", bytes.len());
         for size in [2, 9] {
-            let meta = FileMeta { size, mode: 0o644 };
+            let meta = FileMeta::new(size, 0o644);
             let result = communicator.upload("/scratch/odd", &mut "12345".as_bytes(), meta).await;
             assert!(result.unwrap_err().to_string().contains("changed"), "{size}");
         }

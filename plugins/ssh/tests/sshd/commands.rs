@@ -100,7 +100,7 @@ async fn a_command_that_is_given_up_is_ended_on_the_machine() {
     for more in [by_sftp, json!({ "ssh_pty": true })] {
         let link = connected(&server, more.clone()).await;
         let upload = async || {
-            let meta = FileMeta { size: 1, mode: 0o644 };
+            let meta = FileMeta::new(1, 0o644);
             link.upload("x", &mut &b"x"[..], meta).await.unwrap();
         };
         upload().await;

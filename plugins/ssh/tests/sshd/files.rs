@@ -37,7 +37,7 @@ async fn by(way: (&str, &str)) -> (Server, std::sync::Arc<dyn Communicator>) {
 }
 
 async fn upload(link: &dyn Communicator, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-    link.upload(path, &mut &*bytes, FileMeta { size: bytes.len() as u64, mode }).await
+    link.upload(path, &mut &*bytes, FileMeta::new(bytes.len() as u64, mode)).await
 }
 
 async fn download(link: &dyn Communicator, path: &str) -> Result<Vec<u8>> {
@@ -106,7 +106,7 @@ async fn what_cannot_be_written_or_read_is_said() {
         let result = upload(&*link, "/tmp", b"x", 0o644).await;
         let advice = result.unwrap_err().advice().unwrap_or_default().to_owned();
         assert!(advice.contains("end the destination with a slash: /tmp/"), "{way:?}: {advice}");
-        let meta = FileMeta { size: 5, mode: 0o644 };
+        let meta = FileMeta::new(5, 0o644);
         let path = server.text("home/short");
         let error = said(link.upload(&path, &mut &b"abc"[..], meta).await);
         assert!(error.contains("changed while it was being read"), "{way:?}: {error}");
@@ -262,7 +262,7 @@ async fn a_connection_lost_half_way_is_an_error() {
     for way in WAYS {
         let (server, link) = by(way).await;
         // An endless source.
-        let meta = FileMeta { size: 1 << 40, mode: 0o644 };
+        let meta = FileMeta::new(1 << 40, 0o644);
         let mut source = tokio::io::repeat(7);
         let uploading = link.upload("never", &mut source, meta);
         let cutting = async {
@@ -282,7 +282,7 @@ async fn a_copy_that_is_given_up_holds_nothing_up() {
     for way in WAYS {
         let (_server, link) = by(way).await;
         for _ in 0..5 {
-            let meta = FileMeta { size: 1 << 40, mode: 0o644 };
+            let meta = FileMeta::new(1 << 40, 0o644);
             let mut source = tokio::io::repeat(7);
             let uploading = link.upload("given-up", &mut source, meta);
             let limit = std::time::Duration::from_millis(300);

@@ -24,7 +24,7 @@ async fn through_a_bastion() {
     assert!(client.contains(&format!(" {}\n", server.port)), "{client}");
     assert!(bastion.log().contains("Accepted publickey for builder"));
     let big: Vec<u8> = (0..8_000_000u32).map(|n| (n % 249) as u8).collect();
-    let meta = ingot_sdk::FileMeta { size: big.len() as u64, mode: 0o644 };
+    let meta = ingot_sdk::FileMeta::new(big.len() as u64, 0o644);
     link.upload("big", &mut &*big, meta).await.unwrap();
     let mut back = Vec::new();
     link.download("big", &mut back).await.unwrap();

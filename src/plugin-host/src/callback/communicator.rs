@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::gob;
-use crate::message::{field, stream_id, string};
+use crate::message::{field, moment, stream_id, string};
 use crate::mux::{Mux, Stream};
 use crate::rpc::{done, unknown_method};
 
@@ -131,16 +131,17 @@ impl CommunicatorService {
         let target = string(argument, "Path");
         let info = field(argument, "FileInfo");
         let mode = field(info, "M").as_u64().map_or(0o644, |mode| (mode & 0o777) as u32);
+        let modified = moment(field(info, "T"));
+        let meta = |size| FileMeta { size, mode, modified };
         if let Some(size) = field(info, "S").as_u64() {
-            let meta = FileMeta { size, mode };
-            return self.communicator.upload(&target, &mut source, meta).await;
+            return self.communicator.upload(&target, &mut source, meta(size)).await;
         }
         // Its size must be known before it is sent.
         let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
         let size = tokio::io::copy(&mut source, &mut file).await?;
         file.flush().await?;
         file.rewind().await?;
-        self.communicator.upload(&target, &mut file, FileMeta { size, mode }).await
+        self.communicator.upload(&target, &mut file, meta(size)).await
     }
 
     async fn download(&self, argument: &Value) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ingot_sdk::{Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::callback::communicator::DISCONNECTED;
 use crate::gob;
 use crate::host::Instance;
-use crate::message::record;
+use crate::message::{record, timestamp};
 use crate::mux::Stream;
 use crate::rpc::RpcClient;
 
@@ -166,7 +166,7 @@ impl Communicator for RemoteCommunicator {
                     ("N", name.into()),
                     ("S", meta.size.into()),
                     ("M", (meta.mode & 0o777).into()),
-                    ("T", timestamp(std::time::SystemTime::now())),
+                    ("T", timestamp(meta.modified.unwrap_or_else(SystemTime::now))),
                 ]),
             ),
         ]);
@@ -245,12 +245,4 @@ async fn pump(stream: io::Result<Stream>, mut show: impl FnMut(&[u8])) {
         show(&buffer[..count]);
     }
     let _ = stream.shutdown().await;
-}
-
-/// A time as MessagePack's extension -1 with 8 bytes: nanoseconds in the upper 30 bits, seconds in
-/// the lower 34.
-fn timestamp(time: std::time::SystemTime) -> Value {
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let word = (u64::from(since.subsec_nanos()) << 34) | (since.as_secs() & ((1 << 34) - 1));
-    Value::Ext(-1, word.to_be_bytes().to_vec())
 }

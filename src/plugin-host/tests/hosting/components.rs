@@ -130,7 +130,7 @@ impl Hook for UsesMachine {
         assert!(machine.exec(&many, &output).await?.success());
         assert_eq!(output.stdout_bytes().len(), 3_000_000);
         let contents = vec![7; 1_000_000];
-        let meta = FileMeta { size: contents.len() as u64, mode: 0o751 };
+        let meta = FileMeta::new(contents.len() as u64, 0o751);
         machine.upload("up", &mut &contents[..], meta).await?;
         let mut back = Vec::new();
         machine.download("up", &mut back).await?;
