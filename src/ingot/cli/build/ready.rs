@@ -6,7 +6,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use tokio::runtime::Runtime;
 
 use super::checked::Checked;
-use super::{Ending, Reporting};
+use super::reporting::{Ending, Reporting};
 use crate::cli::{changed_only, publish, test};
 use crate::engine::kept::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};

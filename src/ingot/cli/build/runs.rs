@@ -9,8 +9,8 @@ use ingot_report::Status;
 use tokio::runtime::Runtime;
 
 use super::ready::Ready;
+use super::reporting::{Ending, Reporting};
 use super::summary::{say_cancelled, summary};
-use super::{Ending, Reporting};
 use crate::build_logs::{BuildLogs, Slot};
 use crate::cli::args::BuildArgs;
 use crate::cli::interrupts::Interrupted;
