@@ -1,7 +1,8 @@
 //! Files into a container through the Engine's archive API, as streams of tar.
 
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -10,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bollard::query_parameters::{ContainerArchiveInfoOptions, UploadToContainerOptionsBuilder};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, Result, Ui};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream, ReadBuf};
 use tokio_tar::{Builder, EntryType, Header};
 use tokio_util::io::ReaderStream;
 

@@ -90,7 +90,7 @@ pub(crate) struct Container {
 
 impl Container {
     /// Waits for the call that creates it, if that is under way.
-    pub async fn created(&mut self) {
+    pub(crate) async fn created(&mut self) {
         if let Some(task) = self.creating.take()
             && let Ok(Ok(Ok(created))) = tokio::time::timeout(CLEANUP_TIMEOUT, task).await
         {

@@ -22,9 +22,10 @@ pub(super) struct Ending {
 
 impl Ending {
     /// A run that failed before anything was built.
-    pub const FAILED: Ending = Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
+    pub(super) const FAILED: Ending =
+        Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
     /// A run in which nothing was to be built.
-    pub const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
+    pub(super) const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
 }
 
 /// What shows and reports a run.
@@ -40,7 +41,7 @@ pub(super) struct Reporting {
 
 impl Reporting {
     /// Shows what was found in a template, and puts it into the report.
-    pub fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
+    pub(super) fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
         report(&self.ui, found, sources, self.color);
         self.report.add(found, sources);
     }
