@@ -11,7 +11,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`directory`] | looking for states, writing, listing and removing them |
-//! | [`file`] | the form of a file |
+//! | [`mod@file`] | the form of a file |
 //! | [`trust`] | what in the directory is read at all |
 //! | [`spool`] | files without a name, for what is copied from there |
 
