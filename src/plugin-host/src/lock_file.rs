@@ -24,12 +24,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use hcl_edit::{Decorate as _, Ident};
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::wait_for;
 use ingot_sdk::{Context, Error, ErrorKind, Platform, Result};
 use semver::Version;
 
@@ -39,10 +39,8 @@ use crate::install::proof;
 pub const NAME: &str = ".ingot.lock.hcl";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 4 << 20;
-/// How long another process may take to change the file, which takes no time, and how often is
-/// looked whether it did.
+/// How long another process may take to change the file, which takes no time.
 const PATIENCE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);
 /// How hashes are written.
 const ALGORITHM: &str = "sha256:";
 /// What a new file begins with.
@@ -245,21 +243,17 @@ fn alone(directory: &Path) -> Result<Option<fs::File>> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let file =
         fs::File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match try_lock(&file) {
-            Ok(true) => return Ok(Some(file)),
-            Ok(false) if Instant::now() < deadline => std::thread::sleep(POLL),
-            Ok(false) => {
-                let message =
-                    format!("another process changes the lock file in {}", directory.display());
-                return Err(Error::new(message).of_kind(ErrorKind::Busy));
-            }
-            Err(error) => {
-                // Some filesystems have no locks, or none for directories.
-                tracing::debug!(%error, "the lock file is changed without a lock");
-                return Ok(None);
-            }
+    match wait_for(&file, PATIENCE) {
+        Ok(true) => Ok(Some(file)),
+        Ok(false) => {
+            let message =
+                format!("another process changes the lock file in {}", directory.display());
+            Err(Error::new(message).of_kind(ErrorKind::Busy))
+        }
+        Err(error) => {
+            // Some filesystems have no locks, or none for directories.
+            tracing::debug!(%error, "the lock file is changed without a lock");
+            Ok(None)
         }
     }
 }
