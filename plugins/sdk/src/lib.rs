@@ -48,6 +48,7 @@ pub mod test_machine;
 pub mod testing;
 pub mod ui;
 pub mod walk;
+pub mod whole_file;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;

@@ -21,8 +21,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use hcl_edit::{Decorate as _, Ident};
 use ingot_sdk::file_lock::wait_for;
+use ingot_sdk::whole_file::{self, Mode, Options};
 use ingot_sdk::{Context, Error, ErrorKind, Platform, Result};
 use semver::Version;
 
@@ -225,13 +225,8 @@ impl LockFile {
             return Ok(false);
         }
         let writing = || format!("writing {}", self.path.display());
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        let mut new = tempfile::NamedTempFile::new_in(directory).with_context(writing)?;
-        new.write_all(text.as_bytes()).with_context(writing)?;
-        let mode = fs::Permissions::from_mode(0o644);
-        new.as_file().set_permissions(mode).with_context(writing)?;
-        new.as_file().sync_all().with_context(writing)?;
-        new.persist(&self.path).map_err(|error| error.error).with_context(writing)?;
+        let options = Options { mode: Mode::Exact(0o644), ..Options::default() };
+        whole_file::write(&self.path, text.as_bytes(), &options).with_context(writing)?;
         self.text = Some(text);
         Ok(true)
     }
