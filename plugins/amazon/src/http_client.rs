@@ -21,6 +21,8 @@ use reqwest::{Certificate, Client, ClientBuilder};
 
 /// The largest file of certificates, in bytes.
 const LARGEST: u64 = 16 << 20;
+/// The largest answer of AWS that is read, in bytes. Lists of all images of an account are long.
+const LARGEST_ANSWER: usize = 256 << 20;
 /// How long an answer of AWS may take to begin and to go on.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -136,7 +138,9 @@ impl HttpConnector for Connector {
             let (status, headers) = (answer.status(), answer.headers().clone());
             // Read to its end here, so that an answer that is cut off counts as a failure of the
             // network, which is tried again, and not as one that makes no sense.
-            let bytes = answer.bytes().await.map_err(failure)?;
+            let bytes = http::bounded(answer, LARGEST_ANSWER).await.map_err(failure)?;
+            let bytes = bytes
+                .ok_or_else(|| ConnectorError::other("the response is too long".into(), None))?;
             let mut response = HttpResponse::new(status.into(), SdkBody::from(bytes));
             for (name, value) in &headers {
                 if let Ok(value) = value.to_str() {
