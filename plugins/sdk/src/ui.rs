@@ -358,6 +358,14 @@ impl Ui {
         self.sink.emit(Event::Error { build: self.build.clone(), text: text.into() });
     }
 
+    /// Reports an error as `text`, then what to do about it, where that is known.
+    pub fn failure(&self, text: impl Into<String>, error: &Error) {
+        self.error(text);
+        if let Some(advice) = error.advice() {
+            self.error(format!("help: {advice}"));
+        }
+    }
+
     /// Tells how the build went, in words that are shown as they are: the caller masks what it
     /// quotes, with [`Ui::masked`].
     pub fn verdict(&self, failed: bool, text: impl Into<String>) {
