@@ -305,6 +305,30 @@ pub(crate) fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
     })
 }
 
+/// Whether an error is about the directory in the container that something is uploaded to, which is
+/// not there. Of a container that is not there the Engine gives the same code.
+pub(crate) fn is_no_directory(error: &bollard::errors::Error) -> bool {
+    status(error) == Some(404) && describe(error).contains("Could not find the file")
+}
+
+/// What an image lacks that a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// The user that the command is to run as.
+    User,
+    /// `/bin/sh`.
+    Shell,
+}
+
+/// What the image lacks by what the Engine, or the runtime below it, says of a command that it could
+/// not start.
+pub(crate) fn lacking(said: &str) -> Option<Lacking> {
+    if said.contains("unable to find user") {
+        return Some(Lacking::User);
+    }
+    said.contains("/bin/sh").then_some(Lacking::Shell)
+}
+
 /// What went wrong, in the Engine's own words where it spoke.
 pub(crate) fn describe(error: &bollard::errors::Error) -> String {
     use bollard::errors::Error as E;
