@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
-use ingot_sdk::{Context, Result, http};
+use ingot_sdk::{Context, Result, environment, http};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
@@ -48,7 +48,7 @@ impl CommonClient {
     /// The file cannot be read.
     pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
         let mut roots = Vec::new();
-        if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+        if let Some(path) = environment::set("AWS_CA_BUNDLE") {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
             let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
                 .with_context(reading)?;

@@ -18,6 +18,7 @@ pub mod config;
 pub mod context;
 pub mod data_source;
 pub mod ecr;
+pub mod environment;
 pub mod error;
 mod facts;
 pub mod file_lock;

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ingot_sdk::environment;
 use ingot_sdk::hash::Sha256;
 use ingot_sdk::home::home_dir;
 use ingot_sdk::whole_file::{self, Options};
@@ -27,8 +28,8 @@ const MAX_FILE: u64 = 32 << 20;
 /// The directory of the cache: `ingot/plugins` in `$XDG_CACHE_HOME`, else in `.cache` of the home
 /// directory. None where there is neither; then nothing is kept.
 pub fn directory() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(home_dir()?.join(".cache")))?;
+    let base = environment::set("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(home_dir()?.join(".cache")))?;
     Some(base.join("ingot").join("plugins"))
 }
 
