@@ -329,6 +329,11 @@ impl Ui {
         Ui { sink, build: None }
     }
 
+    /// A voice that nobody hears, for work of which somebody else tells.
+    pub fn silent() -> Self {
+        Ui::new(Arc::new(Silence))
+    }
+
     /// The same stream, speaking for one build.
     pub fn for_build(&self, name: &str) -> Self {
         Ui { sink: Arc::clone(&self.sink), build: Some(name.into()) }
@@ -445,6 +450,19 @@ impl Ui {
     pub fn mask(&self, secret: &str) {
         self.sink.mask(secret);
     }
+}
+
+struct Silence;
+
+#[async_trait::async_trait]
+impl EventSink for Silence {
+    fn emit(&self, _: Event) {}
+
+    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+        Err(std::io::Error::other("there is nobody to ask"))
+    }
+
+    fn mask(&self, _: &str) {}
 }
 
 /// Something under way that has a length.
