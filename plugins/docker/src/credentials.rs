@@ -9,7 +9,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
-use ingot_sdk::{Error, Result};
+use ingot_sdk::home::home_dir;
+use ingot_sdk::{Error, Result, environment};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
@@ -51,10 +52,8 @@ struct HelperAnswer {
 impl ClientConfig {
     /// The directory of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
     pub(crate) fn directory() -> PathBuf {
-        match std::env::var_os("DOCKER_CONFIG") {
-            Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-            _ => std::env::home_dir().unwrap_or_default().join(".docker"),
-        }
+        let set = environment::set("DOCKER_CONFIG").map(PathBuf::from);
+        set.unwrap_or_else(|| home_dir().unwrap_or_default().join(".docker"))
     }
 
     /// Reads `config.json`; without the file, nothing is set.

@@ -8,6 +8,7 @@ use ingot_provenance::verify::{Policy, verify};
 
 use super::args::{Unused, go_bool};
 use crate::builtin::key_service;
+use crate::ui::Redactor;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyAttestationArgs {
@@ -66,10 +67,7 @@ pub(super) fn run(args: &VerifyAttestationArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(advice) = error.advice() {
-                eprintln!("help: {advice}");
-            }
+            super::show_error(&error, &Redactor::default());
             ExitCode::FAILURE
         }
     }

@@ -211,13 +211,7 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
     let took = human(took);
     match result {
         Ok(_) => ui.verdict(false, format!("Build '{name}' finished after {took}.")),
-        Err(error) => {
-            let error_shown = ui.masked(&error.to_string());
-            ui.verdict(true, format!("Build '{name}' errored after {took}: {error_shown}"));
-            if let Some(advice) = error.advice() {
-                ui.verdict(true, format!("help: {}", ui.masked(advice)));
-            }
-        }
+        Err(error) => announce_error(ui, &format!("Build '{name}' errored after {took}"), error),
     }
 }
 
@@ -226,13 +220,14 @@ fn announce_tests<T>(ui: &Ui, name: &str, result: &Result<T>, took: Duration) {
     let took = human(took);
     match result {
         Ok(_) => ui.verdict(false, format!("Tests of '{name}' passed after {took}.")),
-        Err(error) => {
-            let shown = ui.masked(&error.to_string());
-            ui.verdict(true, format!("Tests of '{name}' failed after {took}: {shown}"));
-            if let Some(advice) = error.advice() {
-                ui.verdict(true, format!("help: {}", ui.masked(advice)));
-            }
-        }
+        Err(error) => announce_error(ui, &format!("Tests of '{name}' failed after {took}"), error),
+    }
+}
+
+fn announce_error(ui: &Ui, what: &str, error: &Error) {
+    ui.verdict(true, format!("{what}: {}", ui.masked(&error.to_string())));
+    if let Some(advice) = error.advice() {
+        ui.verdict(true, format!("help: {}", ui.masked(advice)));
     }
 }
 
@@ -263,10 +258,7 @@ async fn published(
                         true => running.tolerate(&why.error),
                         false => running.fail(&why.error),
                     }
-                    ctx.ui.error(why.error.to_string());
-                    if let Some(advice) = why.error.advice() {
-                        ctx.ui.error(format!("help: {advice}"));
-                    }
+                    ctx.ui.failure(why.error.to_string(), &why.error);
                     unpublished = Some(why);
                 }
             }

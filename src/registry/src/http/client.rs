@@ -300,17 +300,8 @@ impl HttpRegistry {
 }
 
 /// What an answer holds; none if that is more than is read.
-pub(super) async fn bounded(
-    mut answer: reqwest::Response,
-) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_ANSWER {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body))
+pub(super) async fn bounded(answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    http::bounded(answer, LARGEST_ANSWER).await
 }
 
 pub(super) fn too_long(host: &str) -> Error {

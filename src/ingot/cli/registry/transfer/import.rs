@@ -12,8 +12,8 @@ use ingot_registry::api::{
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
 
+use super::super::Session;
 use super::super::output::line;
-use super::super::{Session, is_absent};
 use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
 use super::order::in_order;
 use super::{enforced, sboms};
@@ -179,7 +179,7 @@ impl<'a> Import<'a> {
             labels: bucket.labels.clone(),
         };
         match self.registry.get_bucket(name).await {
-            Err(error) if is_absent(&error) => {
+            Err(error) if error.is_absent() => {
                 let created = self.registry.create_bucket(&body).await;
                 created.map_err(about(format!("the bucket {name}")))?;
             }
@@ -196,7 +196,7 @@ impl<'a> Import<'a> {
                 version_fingerprint: String::new(),
             };
             let there = match self.registry.get_channel(name, &channel.name).await {
-                Err(error) if is_absent(&error) => {
+                Err(error) if error.is_absent() => {
                     let created = self.registry.create_channel(name, &body).await;
                     created.map_err(about(format!("the channel {} of {name}", channel.name)))?
                 }
@@ -239,7 +239,7 @@ impl<'a> Import<'a> {
                 self.there += 1;
                 return Ok(());
             }
-            Err(error) if is_absent(&error) => {
+            Err(error) if error.is_absent() => {
                 let body = CreateVersionBody {
                     fingerprint: fingerprint.clone(),
                     template_type: version.template_type,
@@ -325,7 +325,7 @@ impl<'a> Import<'a> {
         let key = (bucket.clone(), fingerprint.clone());
         if !self.versions.contains_key(&key) {
             match self.registry.get_version(bucket, fingerprint).await {
-                Err(error) if is_absent(&error) => {
+                Err(error) if error.is_absent() => {
                     self.lost.insert(bucket.clone());
                     return Ok(());
                 }
@@ -335,7 +335,7 @@ impl<'a> Import<'a> {
         let key = (bucket.clone(), parent.channel_name.clone());
         if !parent.channel_name.is_empty() && !self.channels.contains_key(&key) {
             match self.registry.get_channel(bucket, &parent.channel_name).await {
-                Err(error) if is_absent(&error) => {}
+                Err(error) if error.is_absent() => {}
                 found => {
                     self.channels.insert(key, found?.id);
                 }
