@@ -132,3 +132,60 @@ async fn a_machine_that_reboots_meanwhile_is_waited_for() {
         "{said}"
     );
 }
+
+/// Puts an `rm` into the user's PATH that does `first` when a script is removed for the first time.
+/// Then there is `home/hit`.
+fn removing_does_first(server: &Server, first: &str) {
+    let directory = server.path("home/bin");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(server.path("home/.bashrc"), "PATH=$HOME/bin:$PATH\n").unwrap();
+    let rm = directory.join("rm");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in (*script_*) if [ ! -e \"$HOME/hit\" ]; then\n\
+         : >\"$HOME/hit\"\n{first}\nfi;; esac\nexec /bin/rm \"$@\"\n"
+    );
+    std::fs::write(&rm, script).unwrap();
+    std::fs::set_permissions(&rm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let _ = std::fs::remove_file(server.path("home/hit"));
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_down_while_the_script_is_removed_is_waited_for() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    // The session ends with the process of sshd that is the parent, or its parent where a shell is
+    // between; or only the command was ended yet.
+    let killed = "read -r _ _ _ parent _ </proc/$PPID/stat; kill -9 $parent $PPID";
+    for first in [killed, "exit 143"] {
+        removing_does_first(&server, first);
+        let (ran, said, _) =
+            shell(&link, json!({ "inline": ["echo ran"], "remote_folder": "~" })).await;
+        ran.unwrap();
+        assert!(said.contains("ran"), "{first}: {said}");
+        assert!(server.path("home/hit").exists(), "{first}");
+        assert_eq!(output(&*link, "find \"$HOME\" -name 'script_*'").await, "", "{first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stays_away_while_the_script_is_removed_is_given_up() {
+    require!(available());
+    let mut server = Server::start("");
+    let link = connected(&server, json!({ "ssh_timeout": "4h" })).await;
+    removing_does_first(&server, "sleep 60");
+    let hit = server.path("home/hit");
+    let goes_down = async {
+        while !hit.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::task::block_in_place(|| server.stop());
+    };
+    let options =
+        json!({ "inline": ["echo ran"], "remote_folder": "~", "start_retry_timeout": "2s" });
+    let ((ran, said, took), ()) = tokio::join!(shell(&link, options), goes_down);
+    let error = ran.unwrap_err().to_string();
+    let expected = "the machine was not back within 2s (start_retry_timeout)";
+    assert!(error.contains(expected), "{error}: {said}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
