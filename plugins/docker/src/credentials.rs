@@ -68,7 +68,7 @@ impl ClientConfig {
     }
 
     async fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>> {
-        let key = if is_hub(registry) { HUB_KEY } else { registry };
+        let key = canonical(registry);
         if let Some(helper) = self.cred_helpers.get(registry).or(self.cred_helpers.get(key)) {
             return ask_helper(helper, key).await;
         }
@@ -165,11 +165,7 @@ impl Login {
         DockerCredentials {
             username: Some(self.username.clone()),
             password: Some(self.password.clone()),
-            serveraddress: Some(if self.server.is_empty() {
-                HUB_KEY.to_owned()
-            } else {
-                self.server.clone()
-            }),
+            serveraddress: Some(canonical(&self.server).to_owned()),
             ..Default::default()
         }
     }
@@ -187,8 +183,7 @@ pub(crate) async fn for_image(
     let registry = registry_of(image);
     if let Some(login) = login
         && !login.username.is_empty()
-        && host_of(if login.server.is_empty() { HUB_KEY } else { &login.server })
-            == host_of(if is_hub(registry) { HUB_KEY } else { registry })
+        && host_of(canonical(&login.server)) == host_of(canonical(registry))
     {
         return Ok(Some(login.credentials()));
     }
@@ -211,8 +206,7 @@ pub(crate) async fn for_build(
         }
     }
     if let Some(login) = login.filter(|login| !login.username.is_empty()) {
-        let server = if login.server.is_empty() { HUB_KEY } else { &login.server };
-        all.insert(server.to_owned(), login.credentials());
+        all.insert(canonical(&login.server).to_owned(), login.credentials());
     }
     Ok(all)
 }
@@ -224,6 +218,11 @@ pub(crate) fn registry_of(image: &str) -> &str {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => "docker.io",
     }
+}
+
+/// The key of a registry's credentials: Docker Hub has one for all of its names.
+fn canonical(server: &str) -> &str {
+    if server.is_empty() || is_hub(server) { HUB_KEY } else { server }
 }
 
 fn is_hub(registry: &str) -> bool {
@@ -281,5 +280,28 @@ mod tests {
         assert_eq!(found.password.as_deref(), Some("secret"));
         let other = for_image("other.example/a", Some(&login)).await.unwrap();
         assert!(other.is_none_or(|found| found.password.as_deref() != Some("secret")));
+    }
+
+    #[tokio::test]
+    async fn a_login_to_docker_hub_counts_under_all_of_its_names() {
+        for server in [
+            "",
+            "docker.io",
+            "index.docker.io",
+            "https://docker.io/",
+            "registry-1.docker.io",
+            HUB_KEY,
+        ] {
+            let (username, password) = ("me".to_owned(), "secret".to_owned());
+            let login = Login { server: server.to_owned(), username, password };
+            for image in ["ubuntu", "me/app:1", "docker.io/me/app", "index.docker.io/me/app"] {
+                let found = for_image(image, Some(&login)).await.unwrap().unwrap();
+                assert_eq!(found.password.as_deref(), Some("secret"), "{server}: {image}");
+                assert_eq!(found.serveraddress.as_deref(), Some(HUB_KEY), "{server}: {image}");
+            }
+            // Where the Engine looks for those of a build.
+            let all = for_build(Some(&login)).await.unwrap();
+            assert_eq!(all[HUB_KEY].password.as_deref(), Some("secret"), "{server}");
+        }
     }
 }
