@@ -61,7 +61,7 @@ pub(crate) struct Options {
     expect_disconnect: bool,
     /// Exit codes that mean success.
     #[serde(default)]
-    valid_exit_codes: Vec<i32>,
+    valid_exit_codes: Vec<i64>,
     /// How long to try to start the script; 5m.
     start_retry_timeout: Option<GoDuration>,
     /// Leave the script on the machine.

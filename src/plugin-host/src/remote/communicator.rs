@@ -130,10 +130,7 @@ impl RemoteCommunicator {
         if !read {
             let _ = tokio::time::timeout(DRAIN, reading).await;
         }
-        Ok(match status {
-            DISCONNECTED => ExitStatus::Disconnected,
-            code => ExitStatus::Code(i32::try_from(code).unwrap_or(-1)),
-        })
+        Ok(exit_status(status))
     }
 
     async fn directory(
@@ -264,6 +261,17 @@ impl Communicator for RemoteCommunicator {
     }
 }
 
+/// How a command ended. Windows' codes have 32 bits: some plugins tell them as a positive number, some
+/// as a negative.
+fn exit_status(status: i64) -> ExitStatus {
+    if status == DISCONNECTED {
+        return ExitStatus::Disconnected;
+    }
+    let code = i32::try_from(status).ok();
+    let code = code.or_else(|| u32::try_from(status).ok().map(u32::cast_signed));
+    ExitStatus::Code(code.unwrap_or(-1))
+}
+
 /// The error of a command that did not start: the plugin has no way to the machine, which may be
 /// rebooting.
 fn not_started(error: HostError) -> Error {
@@ -287,4 +295,24 @@ fn timestamp(time: std::time::SystemTime) -> Value {
     let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let word = (u64::from(since.subsec_nanos()) << 34) | (since.as_secs() & ((1 << 34) - 1));
     Value::Ext(-1, word.to_be_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_windows_keep_their_bits() {
+        for (status, code) in [
+            (0, 0),
+            (3010, 3010),
+            // 0xC000013A, as WinRM has it, and as others do.
+            (3_221_225_786, -1_073_741_510),
+            (-1_073_741_510, -1_073_741_510),
+            (1 << 40, -1),
+        ] {
+            assert_eq!(exit_status(status), ExitStatus::Code(code), "{status}");
+        }
+        assert_eq!(exit_status(DISCONNECTED), ExitStatus::Disconnected);
+    }
 }
