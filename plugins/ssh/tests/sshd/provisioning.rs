@@ -13,12 +13,20 @@ use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
 async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, String, Duration) {
+    provision("shell", link, options).await
+}
+
+async fn provision(
+    kind: &str,
+    link: &Arc<dyn Communicator>,
+    options: Value,
+) -> (Result<()>, String, Duration) {
     let said = Arc::new(Said::default());
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);
     let config = Config::new(options.as_object().unwrap().clone());
-    let provisioner = plugins.provisioners["shell"].prepare(&config, &ctx.prepare).unwrap().ready;
+    let provisioner = plugins.provisioners[kind].prepare(&config, &ctx.prepare).unwrap().ready;
     let start = Instant::now();
     let ran = provisioner.provision(&ctx, Arc::clone(link), &GeneratedData::default()).await;
     (ran, said.lines().join("\n"), start.elapsed())
@@ -74,6 +82,18 @@ async fn an_empty_option_is_not_set() {
     let (ran, said, _) = shell(&link, options).await;
     let error = ran.unwrap_err().to_string();
     assert!(error.contains("exit status: 7") && said.contains("ran"), "{error}: {said}");
+}
+
+#[tokio::test]
+async fn a_text_in_a_directory_has_a_name() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let destination = format!("{}/", server.text("home"));
+    let options = json!({ "content": "a text", "destination": destination });
+    provision("file", &link, options).await.0.unwrap();
+    let written = std::fs::read_to_string(server.path("home/pkr-file-content"));
+    assert_eq!(written.unwrap(), "a text");
 }
 
 #[tokio::test]
