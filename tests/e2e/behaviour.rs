@@ -75,7 +75,7 @@ fn on_error_is_for_builds_of_what_is_there_already_too() {
 
 #[test]
 fn what_is_tried_again_is_not_cleaned_up_before() {
-    for (answer, fine) in [("r", true), ("c", false)] {
+    for (answer, fine) in [("r", true), ("Retry", true), ("c", false), ("", false)] {
         let dir = template(&null_template(FAILS_ONCE));
         let input = format!("{answer}\n");
         let (ended, shown) = on_terminal(dir.path(), "-color=false -on-error=ask", &[], &input);
