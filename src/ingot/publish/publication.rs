@@ -105,6 +105,11 @@ impl Publication {
             false => enforced_blocks(&registry, &plan.bucket).await?,
         };
         let metadata = Metadata::gather(options, &plan.template_dir);
+        if let Some(why) = &metadata.unreadable {
+            ui.error(format!(
+                "Warning: the Git repository cannot be read, so nothing of it is published: {why}"
+            ));
+        }
         Ok(Some(Publication {
             registry,
             plan,
