@@ -66,7 +66,9 @@ impl Lines<'_> {
 /// Runs `ingot plugins`.
 pub(crate) fn run(args: &PluginsArgs) -> ExitCode {
     let options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
-    let ui = Ui::new(Renderer::new(options));
+    let renderer = Renderer::new(options);
+    crate::cli::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
     let lines = Lines { ui: &ui, machine_readable: args.machine_readable };
     let done = match &args.command {
         PluginsCommand::Install(args) => install::run(args, &ui),
