@@ -322,6 +322,30 @@ fn the_log_goes_to_standard_error_when_asked_for() {
 }
 
 #[test]
+fn a_file_for_the_log_gets_the_log_of_one_run() {
+    let dir = template(&null_template(""));
+    let log = dir.path().join("log");
+    let path = ("PACKER_LOG_PATH", log.to_str().unwrap());
+    // As with Packer it is enough to name the file.
+    for command in ["validate", "build", "inspect"] {
+        let run = ingot_with(dir.path(), &[command, "."], &[("PACKER_LOG", ""), path]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text.matches("Ingot version=").count(), 1, "{command}: {text}");
+    }
+    std::fs::remove_file(&log).unwrap();
+    let run = ingot_with(dir.path(), &["validate", "."], &[("PACKER_LOG", "0"), path]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(!log.exists());
+
+    let nowhere = dir.path().join("missing/log");
+    let nowhere = [("PACKER_LOG", ""), ("PACKER_LOG_PATH", nowhere.to_str().unwrap())];
+    let run = ingot_with(dir.path(), &["build", "."], &nowhere);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("the log cannot be written to"), "{}", run.stderr);
+}
+
+#[test]
 fn the_script_of_a_killed_build_is_removed_by_the_next() {
     let steps = "  provisioner \"shell-local\" {\n    inline = [\"sleep 5 # hunter2222\"]\n  }";
     let dir = template(&null_template(steps));
