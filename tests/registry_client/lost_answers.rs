@@ -231,3 +231,23 @@ fn a_version_that_gets_its_number_by_itself_is_not_made_twice() {
     let shown = world.json(&["enforced-blocks", "show", "scan"]);
     assert_eq!(shown["versions"].as_array().map(Vec::len), Some(2), "{shown:#}");
 }
+
+#[test]
+fn what_something_before_the_registry_refuses_is_kept() {
+    const PAGE: &str = "<html><body>The proxy does not take this.</body></html>";
+    for (status, advice) in [
+        ("413 Request Entity Too Large", "limits the size of requests"),
+        ("400 Bad Request", "`ingot registry push` publishes it"),
+    ] {
+        // That the build runs, and what it made.
+        let lose = [("PATCH", "", Loss::Before(status, PAGE)); 2];
+        let world = World::served_through(|server| lossy(server, &lose).0);
+        world.write("t.pkr.hcl", TEMPLATE);
+        let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
+        let run = world.ingot_with(&["build", "t.pkr.hcl"], &env);
+        assert_eq!(run.code, Some(75), "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains(advice), "{}", run.stdout);
+        let said = world.ok(&["registry", "push"]);
+        assert!(said.contains("file.a: Published metadata to"), "{said}");
+    }
+}
