@@ -99,6 +99,11 @@ fn mistakes_of_a_command_line_are_explained() {
             &["`other` is one argument too many", "a command reads one template"],
         ),
         (&["validate", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
+        // Several templates may be given to these, with a flag that says so.
+        (&["build", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
+        (&["build", ".", "force"], &["its dash is missing", "write -force"]),
+        (&["build", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
+        (&["plan", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
         (
             &["validate", "-var", "=x", "."],
             &["a -var names no variable", "write -var 'NAME=value'"],
