@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Error, Result, environment};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,8 +25,8 @@ static FILE: parking_lot::Mutex<Option<File>> = parking_lot::Mutex::new(None);
 /// # Errors
 /// It cannot be written; Packer does not run then either.
 pub(super) fn open() -> Result<()> {
-    let path = std::env::var_os(PATH).filter(|path| !path.is_empty());
-    let Some(path) = path.filter(|_| wanted() != Some(LevelFilter::OFF)) else { return Ok(()) };
+    let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
+    let Some(path) = path else { return Ok(()) };
     let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| {
         Error::from(error)
             .context(format_args!("the log cannot be written to {}", path.display()))

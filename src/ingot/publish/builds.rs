@@ -39,7 +39,7 @@ impl KnownBuilds {
     }
 
     /// Says which builds of `statuses` the version still lacks, if there are any.
-    pub fn report_missing(
+    pub(super) fn report_missing(
         &self,
         statuses: &BTreeMap<String, BuildStatus>,
         fingerprint: &str,
