@@ -7,6 +7,7 @@ mod runs;
 mod summary;
 
 use std::io::IsTerminal;
+use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use self::reporting::{Ending, Reporting};
 use self::runs::run_builds;
 use super::args::{BuildArgs, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{family_member, stale};
+use super::{family_member, stale, usage};
 use crate::build_logs::{self, Slot};
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions, View};
@@ -29,6 +30,13 @@ use crate::ui::{Renderer, UiOptions, View};
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if args.stale {
         return stale::run(args);
+    }
+    if !args.family.is_empty() {
+        let templates = iter::once(&args.template).chain(&args.family);
+        if let Some(why) = usage::no_template("ingot build", templates) {
+            usage::show(why);
+            return ExitCode::FAILURE;
+        }
     }
     if !args.family.is_empty() || args.dry_run {
         let what = if args.dry_run { "-dry-run" } else { "more than one template" };

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ingot_sbom::scanner_args::ScannerArgs;
@@ -37,6 +38,7 @@ const LARGEST: usize = 256 << 20;
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
     match generate(args, Ui::new(renderer)) {
         Ok(document) => {
             let mut out = std::io::stdout().lock();

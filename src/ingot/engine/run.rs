@@ -23,6 +23,10 @@ use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
 use super::step_cache::{NodeCache, StepCache};
 
+/// How long whoever is told that a build begins may still take once the build is interrupted. What
+/// answers at all answers within that.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How to run.
 pub struct RunOptions {
     /// How many nodes at once; none for all.
@@ -240,7 +244,19 @@ async fn published(
     tests: &Tests,
 ) -> Option<Ended> {
     let node = &prepared.node;
-    if publisher.start(node, &ctx.ui).await == Start::Done {
+    let late = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(START_PATIENCE).await;
+    };
+    let start = tokio::select! {
+        biased;
+        start = publisher.start(node, &ctx.ui) => start,
+        () = late => {
+            hook.keeper.never_began();
+            return Some(Ended { result: Err(Error::Cancelled), unpublished: None });
+        }
+    };
+    if start == Start::Done {
         return None;
     }
     let mut result = run_node(hook, prepared, ctx, tests).await;

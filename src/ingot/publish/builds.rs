@@ -1,8 +1,10 @@
 //! The builds of a version, as far as a run knows them, and the heartbeats of those that it does.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use ingot_registry::api::{Build, BuildStatus};
+use ingot_sdk::Ui;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
@@ -34,6 +36,40 @@ impl KnownBuilds {
     pub(super) fn statuses(&self) -> BTreeMap<String, BuildStatus> {
         let known = self.0.lock();
         known.iter().map(|(name, known)| (name.clone(), known.build.status)).collect()
+    }
+
+    /// Says which builds of `statuses` the version still lacks, if there are any.
+    pub(super) fn report_missing(
+        &self,
+        statuses: &BTreeMap<String, BuildStatus>,
+        fingerprint: &str,
+        ui: &Ui,
+    ) {
+        let missing = statuses.iter().filter(|(_, status)| **status != BuildStatus::Done);
+        let (waiting, missing): (Vec<_>, Vec<_>) =
+            missing.partition(|(name, _)| self.is_kept(name));
+        if !waiting.is_empty() {
+            let names: Vec<String> = waiting.iter().map(|(name, _)| format!("{name:?}")).collect();
+            // Building it again would make it twice.
+            ui.say(format!(
+                "\nVersion {fingerprint:?} lacks what was built and is kept to be published later: \
+                 {}.\n`ingot registry push` publishes it; it need not be built again.",
+                names.join(", ")
+            ));
+        }
+        let mut list = String::new();
+        for (name, status) in missing {
+            let _ = writeln!(list, "* {name:?}: {status}");
+        }
+        if list.is_empty() {
+            return;
+        }
+        // As Packer says it.
+        ui.say(format!(
+            "\nVersion {fingerprint:?} is incomplete, the following builds are missing artifact \
+             metadata:\n\n{list}\nTo resume it, build again with this in the environment:\n\
+             HCP_PACKER_BUILD_FINGERPRINT={fingerprint:?}"
+        ));
     }
 
     /// Says that one runs, which `heartbeat` tells the registry until it is [settled](Self::settle).

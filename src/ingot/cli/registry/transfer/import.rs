@@ -10,7 +10,7 @@ use ingot_registry::api::{
     UpdateChannelBody, UpdateVersionBody, Version,
 };
 use ingot_registry::client::Registry;
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Context as _, Error, Result};
 
 use super::super::Session;
 use super::super::output::line;
@@ -30,7 +30,10 @@ pub(in crate::cli::registry) struct ImportArgs {
 /// Reads a file of buckets into the registry in use. What is there already stays as it is, so that
 /// an import that was interrupted is gone on with.
 pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
-    let mut export = read(&args.file)?;
+    // On another thread: what is to be read may be a pipe, and a signal is to be heard meanwhile.
+    let file = args.file.clone();
+    let mut export =
+        tokio::task::spawn_blocking(move || read(&file)).await.context("reading")??;
     let known: BTreeSet<&str> =
         export.buckets.iter().map(|bucket| bucket.bucket.name.as_str()).collect();
     if let Some(name) = args.bucket.iter().find(|name| !known.contains(name.as_str())) {
