@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::running::{DISCARD, PATIENCE, container_in, exists, runs, states};
+use crate::terminal::{Terminal, there_is_a_terminal};
 use ingot_test_support::{
     Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require, template,
 };
@@ -75,13 +76,41 @@ fn on_error_is_for_builds_of_what_is_there_already_too() {
 
 #[test]
 fn what_is_tried_again_is_not_cleaned_up_before() {
-    for (answer, fine) in [("r", true), ("c", false)] {
+    for (answer, fine) in [("r", true), ("Retry", true), ("c", false), ("", false)] {
         let dir = template(&null_template(FAILS_ONCE));
         let input = format!("{answer}\n");
         let (ended, shown) = on_terminal(dir.path(), "-color=false -on-error=ask", &[], &input);
         assert!(shown.contains("Step \"provision\" failed."), "{shown}");
         assert_eq!((ended, dir.path().join("cleaned-up").exists()), (fine, !fine), "{shown}");
     }
+}
+
+#[test]
+fn questions_are_asked_on_the_terminal_wherever_standard_input_comes_from() {
+    require!(there_is_a_terminal());
+    let dir = template(&null_template(FAILS_ONCE));
+    let command = "exec $INGOT build -color=false -on-error=ask . </dev/null";
+    let mut terminal = Terminal::start(dir.path(), 120, 24, command);
+    let asked = |row: &String| row.contains("[c] Clean up and exit");
+    terminal.wait_for("a question", |screen| screen.iter().any(asked));
+    terminal.press("a\n");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(1), "{}", screen.join("\n"));
+    assert!(!dir.path().join("cleaned-up").exists(), "{}", screen.join("\n"));
+}
+
+#[test]
+fn a_build_in_the_background_of_its_terminal_asks_nobody() {
+    require!(there_is_a_terminal());
+    let dir = template(&null_template(FAILS_ONCE));
+    // The shell of a person gives each job a process group.
+    let command =
+        "exec bash -mc '$INGOT build -color=false -on-error=ask . & wait $!; echo \"code $?\"'";
+    let terminal = Terminal::start(dir.path(), 120, 24, command);
+    let (_, screen) = terminal.end();
+    let left = screen.join("\n");
+    assert!(left.contains("code 1") && !left.contains("[c] Clean up"), "{left}");
+    assert!(dir.path().join("cleaned-up").exists(), "{left}");
 }
 
 #[test]
@@ -319,6 +348,30 @@ fn the_log_goes_to_standard_error_when_asked_for() {
     assert!(loud.stderr.contains("null"), "{:?}", loud.stderr);
     // What is printed is the same but for the durations.
     assert_eq!(quiet.stdout.lines().count(), loud.stdout.lines().count());
+}
+
+#[test]
+fn a_file_for_the_log_gets_the_log_of_one_run() {
+    let dir = template(&null_template(""));
+    let log = dir.path().join("log");
+    let path = ("PACKER_LOG_PATH", log.to_str().unwrap());
+    // As with Packer it is enough to name the file.
+    for command in ["validate", "build", "inspect"] {
+        let run = ingot_with(dir.path(), &[command, "."], &[("PACKER_LOG", ""), path]);
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text.matches("Ingot version=").count(), 1, "{command}: {text}");
+    }
+    std::fs::remove_file(&log).unwrap();
+    let run = ingot_with(dir.path(), &["validate", "."], &[("PACKER_LOG", "0"), path]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(!log.exists());
+
+    let nowhere = dir.path().join("missing/log");
+    let nowhere = [("PACKER_LOG", ""), ("PACKER_LOG_PATH", nowhere.to_str().unwrap())];
+    let run = ingot_with(dir.path(), &["build", "."], &nowhere);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("the log cannot be written to"), "{}", run.stderr);
 }
 
 #[test]

@@ -103,6 +103,18 @@ fn nothing_that_programs_print_is_a_command() {
 }
 
 #[test]
+fn no_error_of_a_command_is_one_of_github() {
+    let dir = template(TWO);
+    let path = "no\n::add-mask::x";
+    for args in [&["sbom-generate", path][..], &["verify-attestation", "-key=k", path]] {
+        let run = github(dir.path(), args);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("| ::add-mask::x"), "{}", run.stderr);
+        assert!(commands(&run.stderr).is_empty(), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn mistakes_of_a_template_are_annotated() {
     let dir = template(
         "source \"null\" \"n\" {\n  comunicator = \"none\"\n}\nbuild {\n  sources = [\"null.n\"]\n}\n",

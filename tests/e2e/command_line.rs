@@ -60,7 +60,12 @@ fn of_a_flag_given_twice_the_last_counts() {
 fn flags_that_all_of_packers_commands_take_are_taken() {
     let dir = template(&format!("variable \"v\" {{\n  default = 1\n}}\n{NULL}"));
     std::fs::write(dir.path().join("v.pkrvars.hcl"), "v = 2\n").unwrap();
-    for command in ["build", "validate", "init", "inspect", "fmt", "console"] {
+    let commands = ["build", "validate", "init", "inspect", "fmt", "console"];
+    let mut commands = commands.map(|command| vec![command]).to_vec();
+    if cfg!(feature = "plugin-host") {
+        commands.push(vec!["plugins", "required"]);
+    }
+    for command in commands {
         let flags = [
             "-only=null.n",
             "-except=x",
@@ -69,9 +74,9 @@ fn flags_that_all_of_packers_commands_take_are_taken() {
             "-config-type=hcl2",
             "-machine-readable",
         ];
-        let flags: &[&str] = if command == "console" { &flags[..5] } else { &flags };
-        let run = ingot(dir.path(), &[&[command], flags, &["."]].concat());
-        assert_eq!(run.code, Some(0), "{command}: {}", all(&run));
+        let flags: &[&str] = if command == ["console"] { &flags[..5] } else { &flags };
+        let run = ingot(dir.path(), &[&command, flags, &["."]].concat());
+        assert_eq!(run.code, Some(0), "{command:?}: {}", all(&run));
     }
 }
 
@@ -99,6 +104,11 @@ fn mistakes_of_a_command_line_are_explained() {
             &["`other` is one argument too many", "a command reads one template"],
         ),
         (&["validate", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
+        // Several templates may be given to these, with a flag that says so.
+        (&["build", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
+        (&["build", ".", "force"], &["its dash is missing", "write -force"]),
+        (&["build", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
+        (&["plan", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
         (
             &["validate", "-var", "=x", "."],
             &["a -var names no variable", "write -var 'NAME=value'"],

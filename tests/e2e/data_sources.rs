@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use ingot_test_support::{NULL, ingot, template};
+use ingot_test_support::{NULL, ingot, require, signal, template};
+
+use crate::terminal::{Terminal, there_is_a_terminal};
 
 /// A web server over a directory, stopped when it goes out of scope.
 struct WebServer {
@@ -168,4 +170,31 @@ locals {{
     assert!(run.stdout.contains("data.http.motd could not be fetched"), "{}", run.stdout);
     let errors = run.stdout.lines().filter(|line| line.starts_with("error:"));
     assert_eq!(errors.count(), 1, "{}", run.stdout);
+}
+
+#[test]
+fn signals_end_the_console_also_when_data_was_fetched() {
+    require!(there_is_a_terminal());
+    let dir = template("");
+    std::fs::write(dir.path().join("motd.txt"), "good day\n").unwrap();
+    let server = WebServer::start(dir.path());
+    let url = format!("http://127.0.0.1:{}/motd.txt", server.port);
+    let text = format!("data \"http\" \"motd\" {{\n  url = \"{url}\"\n}}\n");
+    std::fs::write(dir.path().join("t.pkr.hcl"), text).unwrap();
+    let start = || {
+        let command = "echo $$ >pid; exec $INGOT console t.pkr.hcl";
+        let terminal = Terminal::start(dir.path(), 80, 24, command);
+        let at_prompt = |screen: &[String]| screen.last().is_some_and(|row| row.trim_end() == ">");
+        terminal.wait_for("the prompt", at_prompt);
+        terminal
+    };
+    let mut terminal = start();
+    terminal.press("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(130), "{}", screen.join("\n"));
+
+    let terminal = start();
+    signal("TERM", std::fs::read_to_string(dir.path().join("pid")).unwrap().trim());
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(143), "{}", screen.join("\n"));
 }

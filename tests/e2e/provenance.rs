@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use ingot_test_support::{Run, ingot, ingot_with, output_of, program, template};
+use ingot_test_support::{Run, ingot, ingot_with, null_template, output_of, program, template};
 
 /// The template of a file and the attestations of it.
 pub(crate) fn attested(options: &str) -> String {
@@ -446,6 +446,28 @@ fn the_sbom_of_an_artifact_is_attested_too() {
     let document = read(&dir.path().join("out/f.disk.img.sbom.cdx.json"));
     assert_eq!(document["components"][0]["name"], "disk.img");
     assert_eq!(document["components"][0]["hashes"][0]["alg"], "SHA-256");
+}
+
+#[test]
+fn the_sbom_of_several_files_is_of_their_directory() {
+    let steps = r#"
+  post-processors {
+    post-processor "artifice" { files = ["a.img", "b.img"] }
+    post-processor "provenance" { sbom = true }
+  }"#;
+    let dir = template(&null_template(steps));
+    for name in ["a.img", "b.img"] {
+        std::fs::write(dir.path().join(name), name).unwrap();
+    }
+    let text = "[[package]]\nname = \"serde\"\nversion = \"1.0.0\"\n";
+    std::fs::write(dir.path().join("Cargo.lock"), text).unwrap();
+    let built = run(dir.path(), &["build", "."]);
+    assert_eq!(built.code, Some(0), "{}", said(&built));
+    let made = std::fs::read_dir(dir.path()).unwrap().flatten();
+    let mut documents = made.filter(|file| file.file_name().to_string_lossy().contains("sbom.cdx"));
+    let document = read(&documents.next().expect("an SBOM").path());
+    let components = document["components"].as_array().unwrap();
+    assert!(components.iter().any(|one| one["name"] == "serde"), "{document}");
 }
 
 #[test]

@@ -336,11 +336,16 @@ fn a_record_that_cannot_be_written_again_is_told_as_still_there() {
     let mut run = Running { child, dir };
     run.wait_for("null.n: asleep");
     let dir = run.dir.path().to_owned();
-    std::fs::create_dir(kept(&dir)[0].join("record.json.new")).unwrap();
+    // No file takes the place of a directory.
+    let (record, aside) = (kept(&dir)[0].join("record.json"), dir.join("aside.json"));
+    std::fs::rename(&record, &aside).unwrap();
+    std::fs::create_dir(&record).unwrap();
     assert_eq!(run.end(), Some(1));
     let said = run.said();
     assert!(said.contains("What is new could not be written down for -resume: "), "{said}");
     assert!(said.contains("`ingot cleanup -kept` removes it and what is left."), "{said}");
+    std::fs::remove_dir(&record).unwrap();
+    std::fs::rename(&aside, &record).unwrap();
     succeeds(&ingot(&dir, &["cleanup", "-kept"]));
     assert_eq!(kept(&dir).len(), 0);
 }

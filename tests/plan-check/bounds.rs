@@ -1,8 +1,11 @@
-//! Plans that are made to keep who reads them busy.
+//! Plans that are made to keep who reads them busy, and those that do not come.
 
-use std::process::Stdio;
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ingot_test_support::{ingot_program, signal};
 use serde_json::{Value, json};
 
 use crate::check::World;
@@ -111,4 +114,40 @@ async fn what_is_too_much_to_follow_is_unknown() {
         (line("it comes from module.a.null_resource.x"), line("more than could be followed"));
     assert!(whole > 100 && cut > 100 && whole + cut == 600, "{whole} {cut}");
     assert_eq!(line("note: the plan's references are too many to follow"), 1);
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_plan_on_standard_input() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Several times: which of two things a command does first may depend on chance.
+    for _ in 0..8 {
+        // Whoever runs the tests may ignore the signal.
+        let mut child = Command::new("env")
+            .arg("--default-signal=INT")
+            .arg(ingot_program())
+            .args(["registry", "check", "-"])
+            .current_dir(dir.path())
+            .env("INGOT_REGISTRY", dir.path().join("registry.db"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("ingot can be run");
+        let mut plan = child.stdin.take().expect("a pipe");
+        // More than a pipe holds: it is being read when this has been written.
+        plan.write_all(" ".repeat(1 << 20).as_bytes()).expect("it is read");
+        signal("INT", child.id());
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it can be asked") {
+                break status;
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                child.kill().expect("it can be killed");
+                panic!("the signal does not end it");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.signal(), Some(2), "{status}");
+        drop(plan);
+    }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::installed::installed;
 use crate::release_server::program_of;
 use ingot_sdk::Platform;
 use ingot_test_support::trial_plugin::program;
@@ -187,4 +188,14 @@ fn what_is_no_plugin_is_not_installed() {
         let message = plugins.refused(args);
         assert!(message.contains("Usage") || message.contains("unrecognized"), "{message}");
     }
+}
+
+#[test]
+fn the_log_says_why_a_program_is_left_out() {
+    let plugins = require!(installed());
+    plugins.set_checksum("0000");
+    let dir = template("");
+    let run = plugins.ingot_with(dir.path(), &["plugins", "installed"], &[("PACKER_LOG", "1")]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    assert!(run.stderr.contains("its checksum is another one"), "{}", run.stderr);
 }

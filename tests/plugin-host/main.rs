@@ -8,6 +8,7 @@ mod init;
 mod installed;
 mod interrupted;
 mod json_templates;
+mod reboots;
 mod release_server;
 mod releases;
 mod validate;

@@ -154,6 +154,9 @@ fn blocks_are_enforced(dir: &Path, env: &Env<'_>) {
         message.contains("nobody") && message.contains("enforced block \"unknown\""),
         "{message}"
     );
+    // The version was opened before.
+    assert!(message.contains("Version \"seven\" is incomplete"), "{message}");
+    assert!(message.contains("HCP_PACKER_BUILD_FINGERPRINT=\"seven\""), "{message}");
     assert!(logged(dir).is_empty());
 }
 

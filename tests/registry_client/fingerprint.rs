@@ -63,3 +63,38 @@ fn a_commit_is_a_version() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert_eq!(world.json(&["versions", "list", "files"])[0]["fingerprint"], "given");
 }
+
+#[test]
+fn a_repository_that_git_refuses_to_read_is_told_of() {
+    let world = World::local();
+    world.write("files.pkr.hcl", FILES);
+    world.write("from.txt", "b");
+    git(&world, &["init", "-q"]);
+    git(&world, &["add", "from.txt", "files.pkr.hcl"]);
+    git(&world, &["commit", "-qm", "First"]);
+    let nowhere = world.path().join("nowhere").display().to_string();
+    // Git's own switch for the first.
+    for (env, why) in [
+        (("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"), "dubious ownership"),
+        (("PATH", nowhere.as_str()), "`git` cannot be run"),
+    ] {
+        let run = world.ingot_with(&["build", "files.pkr.hcl"], &[GIT, env]);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, Some(1), "{said}");
+        assert!(said.contains("cannot be read") && said.contains(why), "{said}");
+        assert!(said.contains("safe.directory"), "{said}");
+        assert!(!said.contains("commit the template"), "{said}");
+
+        let run = world.ingot_with(&["build", "files.pkr.hcl"], &[env]);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, Some(0), "{said}");
+        let warnings = said.matches("Warning: the Git repository cannot be read");
+        assert_eq!(warnings.count(), 1, "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    // Where there is none, there is nothing to warn of.
+    std::fs::remove_dir_all(world.path().join(".git")).expect("it is removed");
+    let run = world.ingot_with(&["build", "files.pkr.hcl"], &[("PATH", nowhere.as_str())]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(!run.stdout.contains("Git"), "{}", run.stdout);
+}

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::world::World;
+use crate::world::{World, finish, interrupt};
 
 /// How an answer is lost: the connection is closed without it, or another status comes in its place.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,8 @@ enum Loss {
     Status(&'static str),
     /// What is asked does not even arrive: this status and this body come in its place.
     Before(&'static str, &'static str),
+    /// Nothing is answered from then on, and no connection is closed.
+    Silence,
 }
 
 const BAD_GATEWAY: Loss = Loss::Status("502 Bad Gateway");
@@ -51,11 +54,21 @@ fn pass_on(
     let wanted = {
         let mut left = left.lock().expect("nobody panics");
         let found = left.iter().position(|(method, end, _)| {
-            line.starts_with(&format!("{method} "))
+            (method.is_empty() || line.starts_with(&format!("{method} ")))
                 && line.trim_end_matches(" HTTP/1.1").ends_with(end)
         });
-        found.map(|index| left.remove(index).2)
+        let wanted = found.map(|index| left.remove(index).2);
+        if let Some(Loss::Silence) = wanted {
+            left.insert(0, ("", "", Loss::Silence));
+        }
+        wanted
     };
+    if let Some(Loss::Silence) = wanted {
+        lost.lock().expect("nobody panics").push(line);
+        // Until whoever asks gives up.
+        let _ = client.read_to_end(&mut Vec::new());
+        return;
+    }
     let mut answer = Vec::new();
     if !matches!(wanted, Some(Loss::Before(..))) {
         let mut server = TcpStream::connect(upstream).expect("the server is there");
@@ -64,7 +77,7 @@ fn pass_on(
     }
     let (status, body) = match wanted {
         None => return client.write_all(&answer).unwrap_or_default(),
-        Some(Loss::HangUp) => ("", ""),
+        Some(Loss::HangUp | Loss::Silence) => ("", ""),
         Some(Loss::Status(status)) => (status, ""),
         Some(Loss::Before(status, body)) => (status, body),
     };
@@ -230,4 +243,50 @@ fn a_version_that_gets_its_number_by_itself_is_not_made_twice() {
     assert!(failed.contains("503"), "{failed}");
     let shown = world.json(&["enforced-blocks", "show", "scan"]);
     assert_eq!(shown["versions"].as_array().map(Vec::len), Some(2), "{shown:#}");
+}
+
+#[test]
+fn what_something_before_the_registry_refuses_is_kept() {
+    const PAGE: &str = "<html><body>The proxy does not take this.</body></html>";
+    for (status, advice) in [
+        ("413 Request Entity Too Large", "limits the size of requests"),
+        ("400 Bad Request", "`ingot registry push` publishes it"),
+    ] {
+        // That the build runs, and what it made.
+        let lose = [("PATCH", "", Loss::Before(status, PAGE)); 2];
+        let world = World::served_through(|server| lossy(server, &lose).0);
+        world.write("t.pkr.hcl", TEMPLATE);
+        let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
+        let run = world.ingot_with(&["build", "t.pkr.hcl"], &env);
+        assert_eq!(run.code, Some(75), "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains(advice), "{}", run.stdout);
+        let said = world.ok(&["registry", "push"]);
+        assert!(said.contains("file.a: Published metadata to"), "{said}");
+    }
+}
+
+#[test]
+fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
+    let lost = Mutex::new(Arc::default());
+    let world = World::served_through(|server| {
+        // When it is told that the build begins.
+        let (address, lossy) = lossy(server, &[("PATCH", "", Loss::Silence)]);
+        *lost.lock().expect("nobody panics") = lossy;
+        address
+    });
+    world.write("t.pkr.hcl", TEMPLATE);
+    let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
+    let build = world.spawn_build("t.pkr.hcl", &env);
+    let lost = lost.into_inner().expect("nobody panicked");
+    let begun = Instant::now();
+    while lost.lock().expect("nobody panics").is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the build does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    interrupt(&build);
+    let interrupted = Instant::now();
+    let run = finish(build);
+    assert!(interrupted.elapsed() < Duration::from_secs(30), "{:?}", interrupted.elapsed());
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("Version \"lossy-1\" is incomplete"), "{}", run.stdout);
 }

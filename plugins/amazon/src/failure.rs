@@ -16,6 +16,8 @@ pub struct Failure {
     pub kind: Kind,
     /// AWS's name for it, such as `InvalidGroup.NotFound`. None where AWS did not answer.
     pub code: Option<String>,
+    /// What it is about, where AWS has one code for many things.
+    pub subject: Option<Subject>,
     /// What happened, in one sentence.
     pub message: String,
     /// What the user can do about it, where that follows from the kind.
@@ -40,6 +42,54 @@ pub enum Kind {
     Refused,
     /// The build was cancelled.
     Cancelled,
+}
+
+/// What a failure is about that AWS tells in words only. They are read here and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The instance, which is not in the right state.
+    InstanceState,
+    /// The instance profile.
+    InstanceProfile,
+    /// The role by which EC2 imports.
+    ImportRole,
+    /// What was asked for, which is deleted.
+    Deleted,
+    /// The time of the request, by the clock of this machine.
+    Clock,
+    /// How many bytes a volume moves in a second.
+    Throughput,
+    /// How many operations a volume does in a second.
+    Iops,
+    /// How large a volume is.
+    VolumeSize,
+    /// The type of a volume.
+    VolumeType,
+}
+
+impl Subject {
+    fn of(code: &str, message: &str) -> Option<Subject> {
+        let message = message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|part| message.contains(*part));
+        let value = code == "InvalidParameterValue";
+        Some(match () {
+            () if value && says(&["instance is not in state"]) => Subject::InstanceState,
+            () if value && says(&["iaminstanceprofile", "iam instance profile"]) => {
+                Subject::InstanceProfile
+            }
+            () if code == "InvalidParameter" && says(&["role"]) => Subject::ImportRole,
+            () if says(&["because it was deleted"]) => Subject::Deleted,
+            // In the form of requests that are made here, S3 has no code of its own for it.
+            () if says(&["request has expired", "x-amz-date must be", "not yet valid"]) => {
+                Subject::Clock
+            }
+            () if says(&["throughput"]) => Subject::Throughput,
+            () if says(&["iops"]) => Subject::Iops,
+            () if says(&["volume"]) && says(&["size"]) => Subject::VolumeSize,
+            () if says(&["volumetype", "volume type"]) => Subject::VolumeType,
+            () => return None,
+        })
+    }
 }
 
 impl Kind {
@@ -146,6 +196,7 @@ impl Failure {
         Failure {
             kind,
             code: Some(code.to_owned()),
+            subject: Subject::of(code, message),
             message: text,
             hint: kind.hint(Some(code)).map(str::to_owned),
         }
@@ -163,7 +214,12 @@ impl Failure {
     /// A failure of a kind without an answer of AWS.
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
         let hint = kind.hint(None).map(str::to_owned);
-        Failure { kind, code: None, message: message.into(), hint }
+        Failure { kind, code: None, subject: None, message: message.into(), hint }
+    }
+
+    /// Whether AWS says that it is about this.
+    pub fn is_about(&self, subject: Subject) -> bool {
+        self.subject == Some(subject)
     }
 
     /// Whether AWS answered with this code.
@@ -286,6 +342,26 @@ mod tests {
             ("InternalError", Kind::Broken),
         ] {
             assert_eq!(Kind::of(code), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_failure_is_about_is_read_once() {
+        for (code, message, subject) in [
+            (
+                "InvalidParameterValue",
+                "Value (x) for parameter iamInstanceProfile.name is invalid",
+                Some(Subject::InstanceProfile),
+            ),
+            ("InvalidParameterCombination", "iamInstanceProfile", None),
+            ("InvalidRequestException", "... because it was deleted.", Some(Subject::Deleted)),
+            ("AccessDenied", "Request has expired", Some(Subject::Clock)),
+            ("InvalidParameterValue", "Volume iops of 9 is too low", Some(Subject::Iops)),
+            ("InvalidParameterValue", "Volume size is too small", Some(Subject::VolumeSize)),
+            ("InvalidParameterValue", "no such zone", None),
+        ] {
+            let failure = Failure::answered(code, message).during("asking about a role");
+            assert_eq!(failure.subject, subject, "{message}");
         }
     }
 

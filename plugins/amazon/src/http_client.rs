@@ -14,13 +14,15 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
-use ingot_sdk::{Context, Result, http};
+use ingot_sdk::{Context, Result, environment, http};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 
 /// The largest file of certificates, in bytes.
 const LARGEST: u64 = 16 << 20;
+/// The largest answer of AWS that is read, in bytes. Lists of all images of an account are long.
+const LARGEST_ANSWER: usize = 256 << 20;
 /// How long an answer of AWS may take to begin and to go on.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -46,7 +48,7 @@ impl CommonClient {
     /// The file cannot be read.
     pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
         let mut roots = Vec::new();
-        if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+        if let Some(path) = environment::set("AWS_CA_BUNDLE") {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
             let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
                 .with_context(reading)?;
@@ -136,7 +138,9 @@ impl HttpConnector for Connector {
             let (status, headers) = (answer.status(), answer.headers().clone());
             // Read to its end here, so that an answer that is cut off counts as a failure of the
             // network, which is tried again, and not as one that makes no sense.
-            let bytes = answer.bytes().await.map_err(failure)?;
+            let bytes = http::bounded(answer, LARGEST_ANSWER).await.map_err(failure)?;
+            let bytes = bytes
+                .ok_or_else(|| ConnectorError::other("the response is too long".into(), None))?;
             let mut response = HttpResponse::new(status.into(), SdkBody::from(bytes));
             for (name, value) in &headers {
                 if let Ok(value) = value.to_str() {

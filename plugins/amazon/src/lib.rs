@@ -1,5 +1,7 @@
 //! Amazon Web Services.
 //!
+//! Knows AWS and the SDK; knows nothing of templates, of the engine or of other builders.
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`ami_management`] | the post-processor `amazon-ami-management` |

@@ -1,4 +1,6 @@
 //! The data sources that Packer has built in.
+//!
+//! They know the SDK; nothing of templates or of the engine.
 
 mod http;
 mod null;

@@ -1,7 +1,8 @@
 //! Files into a container through the Engine's archive API, as streams of tar.
 
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -10,11 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bollard::query_parameters::{ContainerArchiveInfoOptions, UploadToContainerOptionsBuilder};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, Result, Ui};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream, ReadBuf};
 use tokio_tar::{Builder, EntryType, Header};
 use tokio_util::io::ReaderStream;
 
-use crate::engine::{Engine, describe, status};
+use crate::engine::{Engine, describe, is_no_directory, status};
 
 /// How much of a stream is held between its two ends.
 pub(crate) const BUFFER: usize = 256 * 1024;
@@ -170,14 +171,13 @@ pub(crate) fn hung_up(error: &Error) -> bool {
 }
 
 fn upload_error(error: &bollard::errors::Error, directory: &str, what: &str) -> Error {
-    let text = describe(error);
-    if status(error) == Some(404) && text.contains("Could not find the file") {
+    if is_no_directory(error) {
         return Error::new(format!(
             "uploading to {what}: there is no directory {directory} in the container"
         ))
         .hint("create it first, for example with a shell provisioner: mkdir -p");
     }
-    Error::new(text).context(format_args!("uploading to {what}"))
+    Error::new(describe(error)).context(format_args!("uploading to {what}"))
 }
 
 fn header(kind: EntryType, mode: u32, mtime: u64, owner: Owner) -> Header {

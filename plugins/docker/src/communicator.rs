@@ -179,6 +179,10 @@ impl DockerCommunicator {
         source: &mut (dyn AsyncRead + Send + Unpin),
         meta: FileMeta,
     ) -> Result<()> {
+        // A directory's name would become a file's.
+        if path.ends_with('/') {
+            return Err(no_file(what));
+        }
         let (directory, name) = split(path)?;
         let view = self.mounts.view(&self.runner, directory).await?;
         if view.over(Some(name)).is_some() {
@@ -226,8 +230,12 @@ fn split(path: &str) -> Result<(&str, &str)> {
         Some((directory, name)) if !name.is_empty() && name != "." && name != ".." => {
             Ok((if directory.is_empty() { "/" } else { directory }, name))
         }
-        _ => Err(Error::new(format!("{path:?} does not name a file in the container"))),
+        _ => Err(no_file(path)),
     }
+}
+
+fn no_file(path: &str) -> Error {
+    Error::new(format!("{path:?} does not name a file in the container"))
 }
 
 /// Hands output on and looks for a line that tells that the script could not be written, which

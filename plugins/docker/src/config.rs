@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ingot_sdk::home::expanded;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, ConfigWarning, Decoded, GoDuration, OptionSpec, OptionType,
     PrepareContext, Prepared, Schema,
@@ -385,11 +386,7 @@ fn run_arguments(raw: &BuilderConfig) -> Vec<String> {
         flag("--tmpfs", mount);
     }
     for (host, inside) in &raw.volumes {
-        let host = match host.strip_prefix("~/") {
-            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest).display().to_string(),
-            None => host.clone(),
-        };
-        flag("-v", &format!("{host}:{inside}"));
+        flag("-v", &format!("{}:{inside}", expanded(host).display()));
     }
     if raw.privileged {
         arguments.push("--privileged".to_owned());

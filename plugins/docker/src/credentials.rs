@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use futures_util::future::join_all;
-use ingot_sdk::{Error, Result, Ui};
+use ingot_sdk::home::home_dir;
+use ingot_sdk::{Error, Result, Ui, environment};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
@@ -59,10 +60,8 @@ struct HelperAnswer {
 impl ClientConfig {
     /// The directory of the docker client's settings: `DOCKER_CONFIG` or `~/.docker`.
     pub(crate) fn directory() -> PathBuf {
-        match std::env::var_os("DOCKER_CONFIG") {
-            Some(directory) if !directory.is_empty() => PathBuf::from(directory),
-            _ => std::env::home_dir().unwrap_or_default().join(".docker"),
-        }
+        let set = environment::set("DOCKER_CONFIG").map(PathBuf::from);
+        set.unwrap_or_else(|| home_dir().unwrap_or_default().join(".docker"))
     }
 
     /// Reads `config.json`; without the file, nothing is set.
@@ -78,8 +77,7 @@ impl ClientConfig {
     /// The same with the credentials of the environment.
     fn with_environment() -> Result<ClientConfig> {
         let mut config = ClientConfig::load()?;
-        let text = std::env::var("DOCKER_AUTH_CONFIG").unwrap_or_default();
-        if !text.trim().is_empty() {
+        if let Some(text) = environment::set_text("DOCKER_AUTH_CONFIG") {
             config.give(&text)?;
         }
         Ok(config)
@@ -93,7 +91,7 @@ impl ClientConfig {
     }
 
     async fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>> {
-        let key = if is_hub(registry) { HUB_KEY } else { registry };
+        let key = canonical(registry);
         if let Some(given) = stored(&self.given, key, "the variable DOCKER_AUTH_CONFIG")? {
             return Ok(Some(given));
         }
@@ -211,11 +209,7 @@ impl Login {
         DockerCredentials {
             username: Some(self.username.clone()),
             password: Some(self.password.clone()),
-            serveraddress: Some(if self.server.is_empty() {
-                HUB_KEY.to_owned()
-            } else {
-                self.server.clone()
-            }),
+            serveraddress: Some(canonical(&self.server).to_owned()),
             ..Default::default()
         }
     }
@@ -233,8 +227,7 @@ pub(crate) async fn for_image(
     let registry = registry_of(image);
     if let Some(login) = login
         && !login.username.is_empty()
-        && host_of(if login.server.is_empty() { HUB_KEY } else { &login.server })
-            == host_of(if is_hub(registry) { HUB_KEY } else { registry })
+        && host_of(canonical(&login.server)) == host_of(canonical(registry))
     {
         return Ok(Some(login.credentials()));
     }
@@ -264,8 +257,7 @@ pub(crate) async fn for_build(
         }
     }
     if let Some(login) = login.filter(|login| !login.username.is_empty()) {
-        let server = if login.server.is_empty() { HUB_KEY } else { &login.server };
-        all.insert(server.to_owned(), login.credentials());
+        all.insert(canonical(&login.server).to_owned(), login.credentials());
     }
     Ok(all)
 }
@@ -277,6 +269,11 @@ pub(crate) fn registry_of(image: &str) -> &str {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => "docker.io",
     }
+}
+
+/// The key of a registry's credentials: Docker Hub has one for all of its names.
+fn canonical(server: &str) -> &str {
+    if server.is_empty() || is_hub(server) { HUB_KEY } else { server }
 }
 
 fn is_hub(registry: &str) -> bool {
@@ -292,6 +289,10 @@ fn host_of(server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ingot_sdk::testing::Said;
+
     use super::*;
 
     #[test]
@@ -353,5 +354,29 @@ mod tests {
         assert_eq!(found.password.as_deref(), Some("secret"));
         let other = for_image("other.example/a", Some(&login)).await.unwrap();
         assert!(other.is_none_or(|found| found.password.as_deref() != Some("secret")));
+    }
+
+    #[tokio::test]
+    async fn a_login_to_docker_hub_counts_under_all_of_its_names() {
+        for server in [
+            "",
+            "docker.io",
+            "index.docker.io",
+            "https://docker.io/",
+            "registry-1.docker.io",
+            HUB_KEY,
+        ] {
+            let (username, password) = ("me".to_owned(), "secret".to_owned());
+            let login = Login { server: server.to_owned(), username, password };
+            for image in ["ubuntu", "me/app:1", "docker.io/me/app", "index.docker.io/me/app"] {
+                let found = for_image(image, Some(&login)).await.unwrap().unwrap();
+                assert_eq!(found.password.as_deref(), Some("secret"), "{server}: {image}");
+                assert_eq!(found.serveraddress.as_deref(), Some(HUB_KEY), "{server}: {image}");
+            }
+            // Where the Engine looks for those of a build.
+            let ui = Ui::new(Arc::new(Said::default()));
+            let all = for_build(Some(&login), &ui).await.unwrap();
+            assert_eq!(all[HUB_KEY].password.as_deref(), Some("secret"), "{server}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Finding the Docker Engine and talking to it.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::models::ImageInspect;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use ingot_sdk::environment::{self, set_text};
 use ingot_sdk::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,7 +68,7 @@ struct ContextEndpoint {
 
 /// The socket of an Engine that this user runs without root, if there is one.
 fn runtime_socket(name: &str) -> Option<PathBuf> {
-    let directory = env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty())?;
+    let directory = environment::set("XDG_RUNTIME_DIR")?;
     Some(PathBuf::from(directory).join(name)).filter(|socket| socket.exists())
 }
 
@@ -80,16 +80,15 @@ impl Endpoint {
     /// # Errors
     /// The context does not exist, or its endpoint is of a kind that is not supported.
     pub(crate) fn find(podman: bool) -> Result<Endpoint> {
-        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        if let Some(host) = set("DOCKER_HOST") {
+        if let Some(host) = set_text("DOCKER_HOST") {
             let tls = (host.starts_with("tcp://") || host.starts_with("https://"))
-                && (set("DOCKER_TLS_VERIFY").is_some() || host.starts_with("https://"));
+                && (set_text("DOCKER_TLS_VERIFY").is_some() || host.starts_with("https://"));
             let tls = tls.then(|| {
-                set("DOCKER_CERT_PATH").map_or_else(ClientConfig::directory, PathBuf::from)
+                set_text("DOCKER_CERT_PATH").map_or_else(ClientConfig::directory, PathBuf::from)
             });
             return Ok(Endpoint { host, tls, source: "DOCKER_HOST" });
         }
-        let context = match set("DOCKER_CONTEXT") {
+        let context = match set_text("DOCKER_CONTEXT") {
             Some(name) => Some((name, "DOCKER_CONTEXT")),
             None => ClientConfig::load()?
                 .current_context
@@ -313,6 +312,30 @@ pub(crate) fn conflict(error: &bollard::errors::Error) -> Option<Conflict> {
     } else {
         Conflict::Other
     })
+}
+
+/// Whether an error is about the directory in the container that something is uploaded to, which is
+/// not there. Of a container that is not there the Engine gives the same code.
+pub(crate) fn is_no_directory(error: &bollard::errors::Error) -> bool {
+    status(error) == Some(404) && describe(error).contains("Could not find the file")
+}
+
+/// What an image lacks that a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// The user that the command is to run as.
+    User,
+    /// `/bin/sh`.
+    Shell,
+}
+
+/// What the image lacks by what the Engine, or the runtime below it, says of a command that it could
+/// not start.
+pub(crate) fn lacking(said: &str) -> Option<Lacking> {
+    if said.contains("unable to find user") {
+        return Some(Lacking::User);
+    }
+    said.contains("/bin/sh").then_some(Lacking::Shell)
 }
 
 /// What went wrong, in the Engine's own words where it spoke.

@@ -15,7 +15,7 @@ use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Engine, EngineContext, describe, is_away, status};
+use crate::engine::{Engine, EngineContext, Lacking, describe, is_away, lacking, status};
 use crate::first_line::{FirstLine, MARK};
 use crate::patience::MOST_MISSED;
 
@@ -146,11 +146,11 @@ impl Runner {
     /// What the Engine, or the runtime below it, says of a command that it could not start.
     fn not_started(said: &str, user: Option<&str>) -> Error {
         let error = Error::new(said).context("running a command");
-        match user {
-            Some(user) if said.contains("unable to find user") => error.hint(format!(
+        match (lacking(said), user) {
+            (Some(Lacking::User), Some(user)) => error.hint(format!(
                 "the image has no user {user}: create it, or give its number (exec_user)"
             )),
-            _ if said.contains("/bin/sh") => error.hint("provisioners need a /bin/sh in the image"),
+            (Some(Lacking::Shell), _) => error.hint("provisioners need a /bin/sh in the image"),
             _ => error,
         }
     }

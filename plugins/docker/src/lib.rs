@@ -1,5 +1,8 @@
 //! The docker builder and its post-processors.
 //!
+//! Knows the Engine and the SDK; knows nothing of templates, of the engine that runs builds or of other
+//! builders.
+//!
 //! Everything goes over the Docker Engine API; the `docker` command is not run. That saves the
 //! start of one process per step and gives structured errors and progress.
 

@@ -90,7 +90,7 @@ pub(crate) struct Container {
 
 impl Container {
     /// Waits as long as `patience` for the call that creates it, if that is under way.
-    pub async fn created(&mut self, patience: Duration) {
+    pub(crate) async fn created(&mut self, patience: Duration) {
         let Some(task) = self.creating.take() else { return };
         match tokio::time::timeout(patience, task).await {
             Ok(Ok(Ok(created))) => self.id = Some(created.id),

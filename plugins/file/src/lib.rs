@@ -1,4 +1,6 @@
 //! The `file` builder: writes one file.
+//!
+//! Knows the SDK only.
 
 use std::path::PathBuf;
 use std::sync::Arc;

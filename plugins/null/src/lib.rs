@@ -1,4 +1,6 @@
 //! The `null` builder: provisions a machine that is already there, or none at all.
+//!
+//! Knows the SDK and the communicators; knows nothing of other builders.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ use crate::artifice::list;
 use crate::work::{append_file, buffered, same_file, template_data};
 
 pub(crate) mod format;
+mod parallel;
 
 use format::{Algorithm, Archive, Compressor, Format};
 
@@ -126,7 +127,12 @@ impl PostProcess for PackFiles {
         let files = artifact.files();
         let compression = self.format.algorithm.map_or("no compression", Algorithm::name);
         if let Some(algorithm) = self.format.algorithm {
-            ctx.ui.say(format!("Using {} compression with 1 core for {target}", algorithm.name()));
+            let cores = match algorithm.threads() {
+                1 => "1 core".to_owned(),
+                threads => format!("{threads} cores"),
+            };
+            let name = algorithm.name();
+            ctx.ui.say(format!("Using {name} compression with {cores} for {target}"));
         }
         match self.format.archive {
             Some(Archive::Tar) => ctx.ui.say(format!("Tarring {target} with {compression}")),

@@ -1,4 +1,6 @@
 //! The post-processors manifest, checksum, compress, shell-local, artifice, and vagrant for qemu.
+//!
+//! They know the artifacts they are given, and nothing of the builders that made them.
 
 mod artifice;
 mod checksum;

@@ -1,5 +1,7 @@
 //! Attestations: signed statements of how an artifact came to be, and of what is in it.
 //!
+//! Knows artifacts and the SBOMs of `ingot-sbom`; knows nothing of registries or of builders.
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`post_processor`] | `post-processor "provenance"` |

@@ -302,7 +302,11 @@ impl Attest {
         }
         let parent = first.parent();
         match files.iter().all(|file| file.parent() == parent) {
-            true => Ok(parent.unwrap_or(Path::new(".")).to_owned()),
+            // A bare name has an empty one.
+            true => {
+                let named = parent.filter(|parent| !parent.as_os_str().is_empty());
+                Ok(named.unwrap_or(Path::new(".")).to_owned())
+            }
             false => Err(needs("the artifact's files are in several directories")),
         }
     }

@@ -15,12 +15,14 @@ use serde::Deserialize;
 
 /// What makes a source that is downloaded a pattern; Packer's.
 const WILDCARDS: [char; 3] = ['*', '?', '['];
+/// What a text is called in a directory; Packer's.
+const CONTENT_NAME: &str = "pkr-file-content";
 /// How long the list of what matches a pattern may be, in bytes.
 const LONGEST_LIST: usize = 4 << 20;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Options {
-    /// A text to write to `destination`.
+    /// A text to write to `destination`, as `pkr-file-content` where that ends with a slash.
     content: Option<String>,
     /// The file or directory to copy. A directory with a trailing slash stands for what is in it. In a
     /// download `*`, `?` and `[a-z]` stand for parts of names, and `destination` is a directory then.
@@ -129,9 +131,10 @@ impl Provision for CopyFiles {
     ) -> Result<()> {
         let options = &self.options;
         if let Some(content) = options.content() {
-            ctx.ui.say(format!("Uploading content => {}", options.destination));
+            let destination = inside(&options.destination, CONTENT_NAME);
+            ctx.ui.say(format!("Uploading content => {destination}"));
             let meta = FileMeta::new(content.len() as u64, 0o600);
-            return communicator.upload(&options.destination, &mut content.as_bytes(), meta).await;
+            return communicator.upload(&destination, &mut content.as_bytes(), meta).await;
         }
         for source in options.sources() {
             if options.downloads() {
@@ -141,6 +144,15 @@ impl Provision for CopyFiles {
             }
         }
         Ok(())
+    }
+}
+
+/// Where a file goes on the machine: under its name where `destination` is a directory, as a slash at
+/// the end says.
+fn inside(destination: &str, name: &str) -> String {
+    match destination.ends_with(['/', '\\']) {
+        true => format!("{destination}{name}"),
+        false => destination.to_owned(),
     }
 }
 
@@ -156,10 +168,7 @@ async fn upload(
     if metadata.is_dir() {
         return link.upload_dir(Path::new(source), destination, source.ends_with('/')).await;
     }
-    let destination = match destination.ends_with(['/', '\\']) {
-        true => format!("{destination}{}", script::file_name(source)),
-        false => destination.to_owned(),
-    };
+    let destination = inside(destination, script::file_name(source));
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
     let new = FileMeta::new(metadata.len(), mode);
     let meta = FileMeta { modified: metadata.modified().ok(), ..new };

@@ -1,5 +1,7 @@
 //! The provisioners that need no plugin: shell, shell-local, file, breakpoint, sleep; powershell,
 //! windows-shell and windows-restart for Windows.
+//!
+//! They know the machine by its communicator only, and nothing of the builder that started it.
 
 use ingot_sdk::PluginSet;
 

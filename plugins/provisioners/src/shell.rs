@@ -16,6 +16,9 @@ use serde_json::json;
 
 use crate::remote_script::{self, Ran, Start, Upload, unless_away};
 
+/// The exit codes of a command that a signal ended, as on a machine that goes down: HUP, KILL, TERM.
+const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
+
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct Options {
     /// The lines of a script.
@@ -58,7 +61,7 @@ pub(crate) struct Options {
     expect_disconnect: bool,
     /// Exit codes that mean success.
     #[serde(default)]
-    valid_exit_codes: Vec<i32>,
+    valid_exit_codes: Vec<i64>,
     /// How long to try to start the script; 5m.
     start_retry_timeout: Option<GoDuration>,
     /// Leave the script on the machine.
@@ -196,23 +199,25 @@ impl Machine<'_> {
                 "Script disconnected unexpectedly",
             )
             .hint("if the script is meant to end the connection, set expect_disconnect = true")),
-            // The machine may take a while to come back, and its image must not hold the files.
-            ExitStatus::Disconnected => {
-                let limit = remote_script::start_timeout(limit);
-                let retry = Retry { timeout: Some(limit), ..Retry::default() };
-                let removed =
-                    retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&uploaded));
-                unless_away(self.link, limit, "start_retry_timeout", removed).await
-            }
+            ExitStatus::Disconnected => self.remove(&uploaded).await,
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
                 let cleaned = match removed {
                     true => Ok(()),
-                    false => self.clean(&uploaded).await,
+                    false => self.remove(&uploaded).await,
                 };
                 result.and(cleaned)
             }
         }
+    }
+
+    /// Removes what was uploaded, which the image must not hold. Whatever the script ended with, it may
+    /// have told the machine to reboot, which may take a while to come back then.
+    async fn remove(&self, paths: &[String]) -> Result<()> {
+        let limit = remote_script::start_timeout(self.options.start_retry_timeout);
+        let retry = Retry { timeout: Some(limit), ..Retry::default() };
+        let removed = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(paths));
+        unless_away(self.link, limit, "start_retry_timeout", removed).await
     }
 
     async fn clean(&self, paths: &[String]) -> Result<()> {
@@ -229,8 +234,10 @@ impl Machine<'_> {
                 "the connection was lost while the temporary script was removed from the machine",
             )
             .transient()),
-            ExitStatus::Code(_) => {
-                Err(Error::new("Error removing the temporary script from the machine"))
+            ExitStatus::Code(code) => {
+                let error = Error::new("Error removing the temporary script from the machine");
+                let passes = ENDED_FROM_OUTSIDE.contains(&code);
+                Err(if passes { error.transient() } else { error })
             }
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 /// The exit codes that a lost connection counts as; Packer's: the first is that of its WinRM, the other
 /// that of its SSH, whatever the machine is reached by.
-const CONNECTION_LOST: [i32; 2] = [16001, 2300218];
+const CONNECTION_LOST: [i64; 2] = [16001, 2300218];
 
 /// The options that they have in common.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub(crate) struct WindowsScript {
     pub env: BTreeMap<String, String>,
     /// Exit codes that mean success. 16001 and 2300218 stand for a lost connection.
     #[serde(default)]
-    pub valid_exit_codes: Vec<i32>,
+    pub valid_exit_codes: Vec<i64>,
     /// How long to try to start the script; 5m.
     pub start_retry_timeout: Option<GoDuration>,
 }
@@ -108,7 +108,7 @@ impl WindowsScript {
 mod tests {
     use super::*;
 
-    fn script(valid: &[i32]) -> WindowsScript {
+    fn script(valid: &[i64]) -> WindowsScript {
         WindowsScript { valid_exit_codes: valid.to_vec(), ..WindowsScript::default() }
     }
 
@@ -121,5 +121,16 @@ mod tests {
         assert!(error.advice().unwrap().contains("16001"));
         assert!(script(&[0, 3010]).check_exit(ExitStatus::Code(3010)).is_ok());
         assert!(script(&[]).check_exit(ExitStatus::Code(1)).is_err());
+    }
+
+    /// 0x80070005: what templates know as a number without a sign.
+    #[test]
+    fn a_code_of_32_bits_may_be_written_either_way() {
+        let status = ExitStatus::Code(-2_147_024_891);
+        for valid in [2_147_942_405, -2_147_024_891] {
+            assert!(script(&[0, valid]).check_exit(status).is_ok(), "{valid}");
+        }
+        let error = script(&[0, 1]).check_exit(status).unwrap_err().to_string();
+        assert!(error.contains("exit status: 2147942405"), "{error}");
     }
 }

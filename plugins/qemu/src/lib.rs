@@ -1,5 +1,7 @@
 //! The `qemu` builder.
 //!
+//! Knows QEMU and the SDK; knows nothing of templates, of the engine or of other builders.
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`options`], [`settings`] | the options, as written and as checked |

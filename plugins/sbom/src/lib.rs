@@ -1,5 +1,7 @@
 //! Software bills of materials (SBOMs): what packages are in an image.
 //!
+//! Knows file systems and packages; knows nothing of builders, of registries or of signatures.
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`provisioner`] | `provisioner "hcp-sbom"` |

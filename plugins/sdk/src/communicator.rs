@@ -40,6 +40,12 @@ impl ExitStatus {
     }
 }
 
+/// An exit code as people and plugins know it: Windows' codes have 32 bits and no sign. -1 stays, as
+/// that is where a command had no code.
+pub fn unsigned_exit_code(code: i32) -> i64 {
+    if code == -1 { -1 } else { i64::from(code.cast_unsigned()) }
+}
+
 /// Takes a command's output as it comes, in arbitrary pieces.
 pub trait OutputSink: Send + Sync {
     /// Bytes from standard output.

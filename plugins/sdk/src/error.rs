@@ -62,6 +62,28 @@ impl Error {
         Error::new(whole_message(&*cause)).change(|failure| failure.source = Some(cause))
     }
 
+    /// What failed of several things that were done at once, in one error. It has all messages and
+    /// hints, and kind and cause of the first. It is a cancellation where nothing else went wrong.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn all(errors: impl IntoIterator<Item = Error>) -> Result<()> {
+        let errors = errors.into_iter();
+        let (cancelled, failed): (Vec<Error>, Vec<Error>) = errors.partition(Error::is_cancelled);
+        let all = failed.into_iter().reduce(|all, error| {
+            let message = format!("{all}; {error}");
+            let all = all.reworded(message);
+            match error.advice() {
+                // Most often all fail in the same way.
+                Some(advice) if all.advice().is_none_or(|known| !known.contains(advice)) => {
+                    all.further_hint(advice)
+                }
+                _ => all,
+            }
+        });
+        all.or(cancelled.into_iter().next()).map_or(Ok(()), Err)
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Failure)) -> Self {
         if let Error::Failed(failure) = &mut self {
             change(failure);
@@ -257,6 +279,24 @@ mod tests {
         assert!(causes(&error).any(|cause| cause.is::<Unusable>()));
         assert!(error.is_io(io::ErrorKind::TimedOut));
         assert_eq!(error.to_string(), "the pipe is unusable: timed out");
+    }
+
+    #[test]
+    fn several_are_told_in_one() {
+        assert!(Error::all([]).is_ok());
+        let busy = || Error::new("one").of_kind(ErrorKind::Busy).hint("wait");
+        let error = Error::all([
+            busy(),
+            Error::Cancelled,
+            Error::new("two").hint("wait"),
+            Error::new("three").hint("pay"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.to_string(), "one; two; three");
+        assert_eq!((error.kind(), error.advice()), (Some(ErrorKind::Busy), Some("wait; pay")));
+        let error = Error::all([busy()]).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.advice()), ("one", Some("wait")));
+        assert!(Error::all([Error::Cancelled, Error::Cancelled]).unwrap_err().is_cancelled());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -14,6 +14,8 @@ use crate::{Context, Error, ErrorKind, Result};
 
 /// How often a lock that another holds is tried again. A call that waits could not be cancelled.
 const POLL: Duration = Duration::from_millis(200);
+/// The same for [`wait_for`], which is for locks that are held for a moment.
+const SHORT_POLL: Duration = Duration::from_millis(50);
 
 /// Takes the lock on an open file, which holds it until it is closed; false when another has it.
 ///
@@ -27,6 +29,22 @@ pub fn try_lock(file: &File) -> std::io::Result<bool> {
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Takes the lock on an open file as [`try_lock`] does, and blocks for at most `limit` while
+/// another has it; false when that does not give it up.
+///
+/// # Errors
+/// The filesystem has no locks.
+pub fn wait_for(file: &File, limit: Duration) -> std::io::Result<bool> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let taken = try_lock(file)?;
+        if taken || Instant::now() >= deadline {
+            return Ok(taken);
+        }
+        std::thread::sleep(SHORT_POLL);
     }
 }
 
@@ -147,6 +165,18 @@ impl Drop for FileLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_open_file_is_locked_once_its_lock_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || File::open(directory.path()).unwrap();
+        let (one, other) = (open(), open());
+        assert!(wait_for(&one, Duration::ZERO).unwrap());
+        assert!(!wait_for(&other, Duration::ZERO).unwrap());
+        let waiting = std::thread::spawn(move || wait_for(&other, Duration::from_secs(60)));
+        drop(one);
+        assert!(waiting.join().unwrap().unwrap());
+    }
 
     #[tokio::test]
     async fn a_lock_that_another_holds_is_waited_for_no_longer_than_said() {

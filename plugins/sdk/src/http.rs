@@ -34,20 +34,37 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
 ///
 /// # Errors
 /// It is longer, which no other try finds better, or the connection breaks (transient).
-pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>> {
-    let too_long = || Error::new(format!("the response is longer than {limit} bytes"));
+pub async fn body(response: Response, limit: usize) -> Result<Vec<u8>> {
+    let broken = |error: reqwest::Error| Error::caused_by(error.without_url()).transient();
+    let body = bounded(response, limit).await.map_err(broken)?;
+    body.ok_or_else(|| Error::new(format!("the response is longer than {limit} bytes")))
+}
+
+/// The body of a response, as [`body`] reads it, for those who have their own errors; none if it is
+/// longer.
+///
+/// # Errors
+/// The connection breaks.
+pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_long());
+        return Ok(None);
     }
     let mut body = Vec::new();
-    let broken = |error: reqwest::Error| Error::caused_by(error.without_url()).transient();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > limit {
-            return Err(too_long());
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Some(body))
+}
+
+/// The error of a request without a response, which says nothing of the URL: that may hold a password.
+/// Another try may help, but for a certificate that is not accepted.
+pub fn request_error(error: reqwest::Error) -> Error {
+    let lasts = is_bad_certificate(&error);
+    let error = Error::caused_by(error.without_url());
+    if lasts { error } else { error.transient() }
 }
 
 /// Whether `error` means that a server's certificate is not accepted: no later try finds it better.
@@ -78,6 +95,38 @@ pub fn password(url: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// What a server responds that closes the connection then.
+    async fn response(text: &'static str) -> reqwest::Response {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = server.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(text.as_bytes()).await.unwrap();
+            // The client may be gone, which had enough.
+            let _ = stream.shutdown().await;
+        });
+        let client = super::client_with(reqwest::ClientBuilder::no_proxy).unwrap();
+        client.get(url).send().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn bodies_are_read_up_to_their_limit() {
+        for text in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello",
+        ] {
+            assert_eq!(super::body(response(text).await, 5).await.unwrap(), b"hello");
+            let error = super::body(response(text).await, 4).await.unwrap_err();
+            assert_eq!(error.to_string(), "the response is longer than 4 bytes");
+            assert!(!error.is_transient());
+        }
+        let cut = response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").await;
+        assert!(super::body(cut, 9).await.unwrap_err().is_transient());
+    }
+
     #[test]
     fn bad_certificates_are_told_from_other_failures() {
         let why = rustls::CertificateError::UnknownIssuer;

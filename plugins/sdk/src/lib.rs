@@ -18,6 +18,7 @@ pub mod config;
 pub mod context;
 pub mod data_source;
 pub mod ecr;
+pub mod environment;
 pub mod error;
 mod facts;
 pub mod file_lock;
@@ -48,6 +49,7 @@ pub mod test_machine;
 pub mod testing;
 pub mod ui;
 pub mod walk;
+pub mod whole_file;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;

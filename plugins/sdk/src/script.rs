@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::communicator::unsigned_exit_code;
 use crate::file_work::{blocking, read_small};
 use crate::{ConfigError, ConfigErrors, GeneratedData, Result, RunContext};
 
@@ -144,18 +145,20 @@ pub fn assignments_with(
     variables.iter().map(assign).collect()
 }
 
-/// What a script that ended with `code` means when `valid` are the codes of success.
+/// What a script that ended with `code` means when `valid` are the codes of success. Windows' codes have
+/// 32 bits, and are shown without a sign: each may be among `valid` with it or without.
 ///
 /// # Errors
 /// The code is not among them.
-pub fn check_exit(code: i32, valid: &[i32]) -> crate::Result<()> {
+pub fn check_exit(code: i32, valid: &[i64]) -> crate::Result<()> {
     let valid = if valid.is_empty() { &[0] } else { valid };
-    if valid.contains(&code) {
+    let shown = unsigned_exit_code(code);
+    if valid.contains(&i64::from(code)) || valid.contains(&shown) {
         return Ok(());
     }
-    let allowed: Vec<String> = valid.iter().map(i32::to_string).collect();
+    let allowed: Vec<String> = valid.iter().map(i64::to_string).collect();
     Err(crate::Error::new(format!(
-        "Script exited with non-zero exit status: {code}. Allowed exit codes are: [{}]",
+        "Script exited with non-zero exit status: {shown}. Allowed exit codes are: [{}]",
         allowed.join(" ")
     )))
 }

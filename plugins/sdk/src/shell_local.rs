@@ -54,7 +54,7 @@ pub struct ShellLocalOptions {
     only_on: Vec<String>,
     /// Exit codes that mean success.
     #[serde(default)]
-    valid_exit_codes: Vec<i32>,
+    valid_exit_codes: Vec<i64>,
     /// For bash on Windows. Not supported.
     #[serde(default)]
     use_linux_pathing: bool,

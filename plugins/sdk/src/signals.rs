@@ -1,6 +1,29 @@
-//! What this process was started to do with signals.
+//! The signals that ask this process to end: what it was started to do with them, and what makes sure
+//! that each is heeded.
 
-use tokio::signal::unix::SignalKind;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::process_group::kill_live_groups;
+
+/// What ends a program that does not listen for it.
+const SIGNALS: [SignalKind; 4] =
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+/// How long whoever heard a signal is given to end what it listened for.
+const HEARD_FOR: Duration = Duration::from_secs(1);
+
+/// How many listen for signals, and when one of them heard something.
+static LISTENERS: AtomicUsize = AtomicUsize::new(0);
+static HEARD: Mutex<Option<Instant>> = Mutex::new(None);
+/// Held while this process ends. A command fails if a signal has just killed what it waited for, and must
+/// not end the process with a code of its own before the signal does.
+static ENDING: Mutex<()> = Mutex::new(());
+/// What is to be done first where a signal ends this process.
+static BEFORE_END: OnceLock<fn()> = OnceLock::new();
 
 /// Whether whoever started this process has it ignore a signal, as `nohup` does with SIGHUP.
 pub fn is_ignored(kind: SignalKind) -> bool {
@@ -19,4 +42,94 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Says that somebody listens for signals and ends what runs in good order: as long as there is one, no
+/// signal ends this process by itself.
+#[derive(Debug)]
+pub struct ListensForSignals(());
+
+impl ListensForSignals {
+    /// From now on, until it is dropped. After that, signals that nobody listens for end this process, as
+    /// they do where [`watch`] was called.
+    pub fn new() -> ListensForSignals {
+        LISTENERS.fetch_add(1, Ordering::SeqCst);
+        watch();
+        ListensForSignals(())
+    }
+
+    /// Says that one came, which counts as heard even if nobody listens in a moment.
+    pub fn heard(&self) {
+        *HEARD.lock() = Some(Instant::now());
+    }
+}
+
+impl Default for ListensForSignals {
+    fn default() -> Self {
+        ListensForSignals::new()
+    }
+}
+
+impl Drop for ListensForSignals {
+    fn drop(&mut self) {
+        LISTENERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// From now on, a signal that nobody listens for kills the process groups that are to end with this
+/// process, and ends it. Without this it would do nothing once somebody has listened: Tokio takes a
+/// signal for the rest of the process's life.
+pub fn watch() {
+    static WATCHING: OnceLock<()> = OnceLock::new();
+    WATCHING.get_or_init(|| {
+        if let Err(error) = start_watching() {
+            tracing::warn!(%error, "a signal may not end this program, or not what it started");
+        }
+    });
+}
+
+/// Has `end` called before a signal that nobody listens for ends this process, in place of
+/// [`kill_live_groups`]. Only the first is.
+pub fn before_end(end: fn()) {
+    BEFORE_END.get_or_init(|| end);
+}
+
+/// Runs what is to be done before this process ends by itself. Does not return where a signal is ending
+/// it: the exit code is the signal's then.
+pub fn ending(end: impl FnOnce()) {
+    let _ending = ENDING.lock();
+    end();
+}
+
+fn start_watching() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listeners = {
+        let _entered = runtime.enter();
+        let ended_by = SIGNALS.into_iter().filter(|kind| !is_left_alone(*kind));
+        let listen = |kind: SignalKind| Ok((kind, signal(kind)?));
+        ended_by.map(listen).collect::<std::io::Result<Vec<_>>>()?
+    };
+    let thread = std::thread::Builder::new().name("unheard-signals".to_owned());
+    thread.spawn(move || runtime.block_on(end_on_signal(listeners)))?;
+    Ok(())
+}
+
+async fn end_on_signal(mut listeners: Vec<(SignalKind, Signal)>) {
+    loop {
+        let kind = std::future::poll_fn(|context| {
+            let came = listeners.iter_mut().find_map(|(kind, listener)| {
+                listener.poll_recv(context).is_ready().then_some(*kind)
+            });
+            came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        })
+        .await;
+        let heard = || HEARD.lock().is_some_and(|heard| heard.elapsed() < HEARD_FOR);
+        if LISTENERS.load(Ordering::SeqCst) == 0 && !heard() {
+            let _ending = ENDING.lock();
+            let end = BEFORE_END.get().copied().unwrap_or(kill_live_groups);
+            end();
+            // As shells tell of a program that a signal ended.
+            std::process::exit(128 + kind.as_raw_value());
+        }
+    }
 }

@@ -252,11 +252,13 @@ async fn decide(ctx: &RunContext, step: &str, error: &Error) -> Decision {
                     () = ctx.cancel.cancelled() => return Decision::CleanUp,
                     answer = ctx.ui.ask(&question) => answer,
                 };
-                match answer.as_deref().map(str::trim) {
-                    Ok("c" | "C") | Err(_) => return Decision::CleanUp,
-                    Ok("a" | "A") => return Decision::Leave,
-                    Ok("r" | "R") => return Decision::Retry,
-                    Ok(_) => ctx.ui.say("Please answer c, a or r."),
+                let Ok(answer) = answer else { return Decision::CleanUp };
+                // As in Packer: Enter alone cleans up, and "retry" is as good as "r".
+                match answer.trim().chars().next() {
+                    None | Some('c' | 'C') => return Decision::CleanUp,
+                    Some('a' | 'A') => return Decision::Leave,
+                    Some('r' | 'R') => return Decision::Retry,
+                    Some(_) => ctx.ui.say("Please answer c, a or r."),
                 }
             }
         }
@@ -333,18 +335,49 @@ mod tests {
         assert_eq!(done, ["one runs", "two runs", "two is cleaned up", "one is cleaned up"]);
     }
 
-    /// Answers every question with `r`.
-    struct Retries;
+    /// Answers questions one after the other, from the end of the list.
+    struct Answers(parking_lot::Mutex<Vec<&'static str>>);
+
+    impl Answers {
+        fn ui(answers: &[&'static str]) -> crate::Ui {
+            let answers = answers.iter().rev().copied().collect();
+            crate::Ui::new(Arc::new(Answers(parking_lot::Mutex::new(answers))))
+        }
+    }
 
     #[async_trait]
-    impl crate::EventSink for Retries {
+    impl crate::EventSink for Answers {
         fn emit(&self, _: crate::Event) {}
 
         async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
-            Ok("r".to_owned())
+            let answer = self.0.lock().pop().expect("no more questions than answers");
+            Ok(answer.to_owned())
         }
 
         fn mask(&self, _: &str) {}
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_known_by_its_first_letter() {
+        let said = Arc::new(Said::default());
+        let on_error = OnError::Ask;
+        let mut ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
+        let cases: [(&[&'static str], &str); 4] = [
+            (&[""], "one is cleaned up"),
+            (&["what?", " Clean "], "one is cleaned up"),
+            (&["ABORT"], "one is left"),
+            (&["retry", "a"], "one is left"),
+        ];
+        for (answers, ends) in cases {
+            ctx.ui = Answers::ui(answers);
+            let step: Box<dyn Step<Vec<String>>> =
+                Box::new(Noted { name: "one", cancels: false, fails: true });
+            let mut done = Vec::new();
+            run_steps(&ctx, &[step], &mut done).await.unwrap_err();
+            assert_eq!(done.last().map(String::as_str), Some(ends), "{answers:?}");
+            let runs = done.iter().filter(|what| *what == "one runs").count();
+            assert_eq!(runs, 1 + usize::from(answers[0] == "retry"), "{answers:?}");
+        }
     }
 
     /// Provisioners that fail twice.
@@ -398,7 +431,7 @@ mod tests {
         let on_error = OnError::Ask;
         let mut ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
         let hook = Arc::new(FailsTwice::default());
-        ctx.ui = crate::Ui::new(Arc::new(Retries));
+        ctx.ui = Answers::ui(&["r", "r"]);
         ctx.hook = Arc::clone(&hook) as Arc<dyn crate::Hook>;
         let steps: [Box<dyn Step<NoMachine>>; 1] = [Box::new(ProvisionStep)];
         run_steps(&ctx, &steps, &mut NoMachine).await.unwrap();

@@ -329,6 +329,11 @@ impl Ui {
         Ui { sink, build: None }
     }
 
+    /// A voice that nobody hears, for work of which somebody else tells.
+    pub fn silent() -> Self {
+        Ui::new(Arc::new(Silence))
+    }
+
     /// The same stream, speaking for one build.
     pub fn for_build(&self, name: &str) -> Self {
         Ui { sink: Arc::clone(&self.sink), build: Some(name.into()) }
@@ -356,6 +361,14 @@ impl Ui {
     /// Reports a problem, or a line of a command's standard error.
     pub fn error(&self, text: impl Into<String>) {
         self.sink.emit(Event::Error { build: self.build.clone(), text: text.into() });
+    }
+
+    /// Reports an error as `text`, then what to do about it, where that is known.
+    pub fn failure(&self, text: impl Into<String>, error: &Error) {
+        self.error(text);
+        if let Some(advice) = error.advice() {
+            self.error(format!("help: {advice}"));
+        }
     }
 
     /// Tells how the build went, in words that are shown as they are: the caller masks what it
@@ -437,6 +450,19 @@ impl Ui {
     pub fn mask(&self, secret: &str) {
         self.sink.mask(secret);
     }
+}
+
+struct Silence;
+
+#[async_trait::async_trait]
+impl EventSink for Silence {
+    fn emit(&self, _: Event) {}
+
+    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
+        Err(std::io::Error::other("there is nobody to ask"))
+    }
+
+    fn mask(&self, _: &str) {}
 }
 
 /// Something under way that has a length.

@@ -120,13 +120,8 @@ pub(crate) async fn send(
     address: &str,
 ) -> Result<(StatusCode, Vec<u8>)> {
     let asking = || format!("asking {store} at {}", http::shown(address));
-    // The URL of the request, which reqwest adds, is said already.
-    let plain = |error: reqwest::Error| {
-        let bad = http::is_bad_certificate(&error);
-        let error = Error::caused_by(error.without_url());
-        if bad { error } else { error.transient() }
-    };
-    let response = request.send().await.map_err(|error| plain(error).context(asking()))?;
+    let failed = |error| http::request_error(error).context(asking());
+    let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let body = http::body(response, LARGEST).await.map_err(|error| error.context(asking()))?;
     Ok((status, body))

@@ -50,11 +50,7 @@ impl Client {
         let attempt = |tried| {
             let request = request(&self.0);
             async move {
-                let response = request.send().await.map_err(|error| {
-                    let bad = http::is_bad_certificate(&error);
-                    let error = Error::caused_by(error.without_url());
-                    if bad { error } else { error.transient() }
-                })?;
+                let response = request.send().await.map_err(http::request_error)?;
                 let status = response.status();
                 let location = response.headers().get(LOCATION);
                 let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);

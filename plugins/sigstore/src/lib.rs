@@ -2,6 +2,8 @@
 //! certificate of minutes from Fulcio for a key that is made for one signature, and Rekor keeps the
 //! signature in a log, which shows that it was made while the certificate was valid.
 //!
+//! Knows nothing of artifacts, of SBOMs or of builds: it signs bytes.
+//!
 //! | module | what it is |
 //! | --- | --- |
 //! | `token` | OIDC tokens: who signs |

@@ -139,6 +139,8 @@ fn log_host_key(session: &Session, endpoint: &Endpoint) {
 
 fn session_code(error: &ssh2::Error) -> i32 {
     match error.code() {
+        // libssh2 gives an answer that does not come the code of a refusal.
+        ErrorCode::Session(_) if error.message().starts_with("Waiting for") => TIMEOUT,
         ErrorCode::Session(code) => code,
         ErrorCode::SFTP(_) => 0,
     }
@@ -252,9 +254,7 @@ impl Attempts<'_> {
         tracing::debug!(server = %self.endpoint, what, %error, "login refused");
         self.tried.push(what.to_owned());
         let code = session_code(&error);
-        // libssh2 gives an answer that does not come the code of a refusal.
-        let no_answer = error.message().starts_with("Waiting for");
-        if LOST.contains(&code) || code == TIMEOUT || no_answer {
+        if LOST.contains(&code) || code == TIMEOUT {
             return Err(self.broken(&error));
         }
         if KEY_SIGN.contains(&code) {

@@ -1,10 +1,10 @@
 //! Private key files and certificates.
 
 use std::error::Error as _;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ingot_sdk::file_work::read_small_text;
+use ingot_sdk::home::expanded;
 use openssl::pkey::{PKey, Private};
 use ssh_key::{Certificate, PublicKey};
 
@@ -62,16 +62,8 @@ impl From<KeyProblem> for ingot_sdk::Error {
     }
 }
 
-/// `~/` at the start of `path` as the home directory.
-fn expand_home(path: &str) -> String {
-    match (path.strip_prefix('~'), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) if rest.is_empty() || rest.starts_with('/') => home + rest,
-        _ => path.to_owned(),
-    }
-}
-
 fn read_text(path: &str) -> Result<String, KeyProblem> {
-    read_small_text(Path::new(&expand_home(path)), "key", LARGEST).map_err(|error| {
+    read_small_text(&expanded(path), "key", LARGEST).map_err(|error| {
         // Packer's words where it is the system that refuses.
         KeyProblem::new(match error.source() {
             Some(cause) => format!("cannot read {path}: {cause}"),

@@ -1,5 +1,7 @@
 //! The `ssh` communicator, for all builders whose machine is reached by SSH.
 //!
+//! Knows nothing of WinRM or of any builder.
+//!
 //! A builder flattens [`SshConfig`] into its options, checks it with [`SshConfig::prepare`], and
 //! calls [`SshSettings::connect`] once its machine is under way.
 //!

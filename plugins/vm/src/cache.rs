@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ingot_sdk::home::home_dir;
-use ingot_sdk::{Context, Result};
+use ingot_sdk::{Context, Result, environment};
 
 /// The path of `parts` in the cache: below `PACKER_CACHE_DIR`, else `$XDG_CACHE_HOME/packer`,
 /// else `.cache/packer` of the home directory. The directory that will hold it is created.
@@ -12,10 +12,11 @@ use ingot_sdk::{Context, Result};
 /// # Errors
 /// The directory cannot be created.
 pub fn path(parts: &[&str]) -> Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let root = set("PACKER_CACHE_DIR")
+    let root = environment::set("PACKER_CACHE_DIR")
         .map(PathBuf::from)
-        .or_else(|| set("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("packer")))
+        .or_else(|| {
+            environment::set("XDG_CACHE_HOME").map(|cache| PathBuf::from(cache).join("packer"))
+        })
         .unwrap_or_else(|| home_dir().unwrap_or_default().join(".cache/packer"));
     let root = std::path::absolute(&root)
         .with_context(|| format!("finding out where the cache {} is", root.display()))?;

@@ -1,5 +1,7 @@
 //! What builders of virtual machines share.
 //!
+//! Knows media and keyboards; knows nothing of a hypervisor or of the engine.
+//!
 //! Each module holds one group of Packer's options as a struct that a builder flattens into its
 //! own options (`#[serde(flatten)]`), an offline `prepare` that judges them, and what is done
 //! with them at run time:

@@ -1,6 +1,8 @@
 //! The `winrm` communicator, for all builders whose machine is a Windows that is reached by
 //! WinRM.
 //!
+//! Knows nothing of SSH or of any builder.
+//!
 //! A builder flattens [`WinrmConfig`] into its options, checks it with [`WinrmConfig::prepare`],
 //! and calls [`WinrmSettings::connect`] once its machine is under way.
 //!

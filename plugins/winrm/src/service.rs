@@ -173,16 +173,12 @@ impl Service {
 ///
 /// # Errors
 /// The connection broke, or the body is larger than any answer.
-pub(crate) async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(network)? {
-        if body.len() + piece.len() > LARGEST_ANSWER {
-            let text = format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20);
-            return Err(Failure::Unreadable(text));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
+pub(crate) async fn body(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let body = http::bounded(response, LARGEST_ANSWER).await.map_err(network)?;
+    body.ok_or_else(|| {
+        let text = format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20);
+        Failure::Unreadable(text)
+    })
 }
 
 /// What a failure to get an answer is.

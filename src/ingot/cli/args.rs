@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ingot_report::ReportTarget;
 use ingot_sdk::TestSubject;
 
+#[cfg(feature = "plugin-host")]
+pub(super) use shared::UnusedSelection;
 pub(super) use shared::{
     ConfigType, Indifferent, InstalledPluginsArgs, Selection, Unused, UnusedVariables, Variables,
     duration, go_bool,

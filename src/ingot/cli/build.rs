@@ -2,66 +2,41 @@
 
 mod checked;
 mod ready;
+mod reporting;
 mod runs;
 mod summary;
 
 use std::io::IsTerminal;
+use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ingot_hcl::SourceMap;
-use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_hcl::diagnostic::Diagnostic;
 use ingot_hcl::parse::STACK_SIZE;
-use ingot_report::Status;
 use ingot_sdk::{EventSink, Ui};
 
 use self::checked::check_template;
 use self::ready::make_ready;
+use self::reporting::{Ending, Reporting};
 use self::runs::run_builds;
 use super::args::{BuildArgs, ProgressFlag};
 use super::run_report::{self, RunReport};
-use super::{family_member, stale};
+use super::{family_member, stale, usage};
 use crate::build_logs::{self, Slot};
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions, View};
-
-/// How a run ended.
-struct Ending {
-    code: ExitCode,
-    /// How it went, where its builds do not say.
-    status: Option<Status>,
-}
-
-impl Ending {
-    /// A run that failed before anything was built.
-    const FAILED: Ending = Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
-    /// A run in which nothing was to be built.
-    const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
-}
-
-/// What shows and reports a run.
-struct Reporting {
-    renderer: Arc<Renderer>,
-    ui: Ui,
-    /// Whether text may be coloured.
-    color: bool,
-    report: Arc<RunReport>,
-    /// The logs of the builds, once there are some.
-    logs: Option<Slot>,
-}
-
-impl Reporting {
-    /// Shows what was found in a template, and puts it into the report.
-    fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
-        super::report(&self.ui, found, sources, self.color);
-        self.report.add(found, sources);
-    }
-}
 
 /// Builds a template: 0 if every build succeeded, 1 if not.
 pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if args.stale {
         return stale::run(args);
+    }
+    if !args.family.is_empty() {
+        let templates = iter::once(&args.template).chain(&args.family);
+        if let Some(why) = usage::no_template("ingot build", templates) {
+            usage::show(why);
+            return ExitCode::FAILURE;
+        }
     }
     if !args.family.is_empty() || args.dry_run {
         let what = if args.dry_run { "-dry-run" } else { "more than one template" };

@@ -57,10 +57,7 @@ pub(super) fn run(args: &CleanupArgs) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            ui.error(format!("Error: {error}"));
-            if let Some(advice) = error.advice() {
-                ui.error(format!("help: {advice}"));
-            }
+            ui.failure(format!("Error: {error}"), &error);
             ExitCode::FAILURE
         }
     }

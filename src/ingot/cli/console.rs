@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use ingot_sdk::Ui;
 
@@ -32,6 +33,7 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     }
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
     let ui = Ui::new(renderer);
     let options = ProjectOptions {
         plugins: plugins(),

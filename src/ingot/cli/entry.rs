@@ -10,13 +10,13 @@ use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 
 use super::args::{Cli, Command};
-use super::output::{answer, show};
+use super::output::{answer, show, show_error};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::{
     argv, build, cache, cleanup, command, console, diff, fix, fmt, hcl2_upgrade, init, inspect,
-    man_pages, packer_config, plan, program, registry, sbom_generate, test, usage, validate,
-    verify_attestation, version,
+    logging, man_pages, packer_config, plan, program, registry, sbom_generate, test, usage,
+    validate, verify_attestation, version,
 };
 use crate::ui::Redactor;
 
@@ -48,6 +48,10 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &args),
     };
+    if let Err(error) = logging::open() {
+        show_error(&error, &Redactor::default());
+        return ExitCode::FAILURE;
+    }
     if let Err(error) = packer_config::check() {
         let color = std::io::stderr().is_terminal();
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);

@@ -22,7 +22,9 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
         ..Default::default()
     };
     let ui_options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
-    let ui = Ui::new(Renderer::new(ui_options));
+    let renderer = Renderer::new(ui_options);
+    super::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
     project.evaluate(&options, &mut diagnostics);
     if project.template.legacy.is_some() {

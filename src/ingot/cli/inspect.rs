@@ -6,6 +6,7 @@ mod legacy;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use ingot_sdk::Ui;
 
@@ -25,6 +26,7 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
     let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
     let ui = Ui::new(renderer);
     let options = ProjectOptions {
         plugins: plugins(),

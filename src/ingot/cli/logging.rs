@@ -1,15 +1,53 @@
-//! The log: off unless `PACKER_LOG` says otherwise, to standard error or `PACKER_LOG_PATH`.
+//! The log: to standard error if `PACKER_LOG` asks for one, or to the file that `PACKER_LOG_PATH` names.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use ingot_sdk::{Error, Result, environment};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::family_member::MEMBER;
 use crate::build_logs::{BuildLogLayer, Slot};
 use crate::ui::{LogWriter, Redactor};
+
+/// The variable that names the file.
+const PATH: &str = "PACKER_LOG_PATH";
+
+/// The file, from [`open`] until a log goes there.
+static FILE: parking_lot::Mutex<Option<File>> = parking_lot::Mutex::new(None);
+
+/// Opens the file that the log goes to, if there is one.
+///
+/// # Errors
+/// It cannot be written; Packer does not run then either.
+pub(super) fn open() -> Result<()> {
+    let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
+    let Some(path) = path else { return Ok(()) };
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| {
+        Error::from(error)
+            .context(format_args!("the log cannot be written to {}", path.display()))
+            .hint(format!("{PATH} names that file"))
+    })?;
+    *FILE.lock() = Some(file);
+    Ok(())
+}
+
+/// What `PACKER_LOG` says; none if that is nothing.
+fn wanted() -> Option<LevelFilter> {
+    match std::env::var("PACKER_LOG").unwrap_or_default().to_uppercase().as_str() {
+        "" => None,
+        "0" | "OFF" => Some(LevelFilter::OFF),
+        "TRACE" => Some(LevelFilter::TRACE),
+        "INFO" => Some(LevelFilter::INFO),
+        "WARN" => Some(LevelFilter::WARN),
+        "ERROR" => Some(LevelFilter::ERROR),
+        _ => Some(LevelFilter::DEBUG),
+    }
+}
 
 /// Starts the log if the environment asks for one. Secrets are hidden in it as everywhere.
 pub(super) fn start(redactor: Arc<Redactor>) {
@@ -48,29 +86,34 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
     default: Option<LevelFilter>,
     stderr: Box<dyn Write + Send>,
 ) -> Option<impl Layer<S> + Send + Sync> {
-    let level = match std::env::var("PACKER_LOG").unwrap_or_default().to_uppercase().as_str() {
-        "" => default?,
-        "0" | "OFF" => return None,
-        "TRACE" => LevelFilter::TRACE,
-        "INFO" => LevelFilter::INFO,
-        "WARN" => LevelFilter::WARN,
-        "ERROR" => LevelFilter::ERROR,
-        _ => LevelFilter::DEBUG,
-    };
-    let path = std::env::var_os("PACKER_LOG_PATH").filter(|path| !path.is_empty());
-    let target: Box<dyn Write + Send> = match path {
+    let file = FILE.lock().take();
+    let level = wanted().or(default).or(file.as_ref().map(|_| LevelFilter::DEBUG))?;
+    if level == LevelFilter::OFF {
+        return None;
+    }
+    let target: Box<dyn Write + Send> = match file {
         None => stderr,
-        Some(path) => match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
-            Ok(file) => Box::new(file),
-            Err(error) => {
-                eprintln!("cannot write the log to {}: {error}", path.display());
-                return None;
+        Some(file) => {
+            // As Packer's, it has one run. The log of a server has all, and the members of a family
+            // share one.
+            if default.is_none() && std::env::var_os(MEMBER).is_none() {
+                empty(&file);
             }
-        },
+            Box::new(file)
+        }
     };
     let writer = Mutex::new(Redacted { target, redactor });
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
     Some(lines.with_filter(targets(level)))
+}
+
+/// Takes out what a file holds. Pipes and devices hold nothing.
+fn empty(file: &File) {
+    if file.metadata().is_ok_and(|about| about.is_file())
+        && let Err(error) = file.set_len(0)
+    {
+        eprintln!("the log goes on after what is in {PATH}: {error}");
+    }
 }
 
 /// Libraries that write whole requests and answers to the log, with passwords, keys and tokens that

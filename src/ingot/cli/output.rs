@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
-use ingot_sdk::{Error, Ui};
+use ingot_sdk::{Error, Ui, environment};
 
 use super::program;
 use crate::ui::Redactor;
@@ -11,9 +11,7 @@ use crate::ui::ci::CiSystem;
 
 /// Whether the environment says that nothing is to be coloured.
 pub(super) fn plain() -> bool {
-    ["NO_COLOR", "PACKER_NO_COLOR"]
-        .into_iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
 }
 
 /// Shows diagnostics on standard error.

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::environment;
 use ingot_sdk::home::home_dir;
 use serde::Deserialize;
 
@@ -48,7 +49,7 @@ pub(super) fn check() -> Result<(), Diagnostic> {
 }
 
 fn path() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| environment::set(name).map(PathBuf::from);
     set("PACKER_CONFIG").or_else(|| Some(set("PACKER_CONFIG_DIR").or_else(home_dir)?.join(FILE)))
 }
 

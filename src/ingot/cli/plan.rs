@@ -1,6 +1,7 @@
 //! `ingot plan`
 
 use std::io::{IsTerminal, Write as _};
+use std::iter;
 use std::process::ExitCode;
 
 use ingot_hcl::Diagnostics;
@@ -10,6 +11,7 @@ use ingot_sdk::{Error, Result, Ui};
 use super::args::{PlanArgs, PlanFormat};
 use super::family_plan;
 use super::masked_json::masked_json;
+use super::usage;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
@@ -26,6 +28,11 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         return family_plan::run(args, renderer);
     }
     if !args.more.is_empty() {
+        let templates = iter::once(&args.template).chain(&args.more);
+        if let Some(why) = usage::no_template("ingot plan", templates) {
+            usage::show(why);
+            return ExitCode::FAILURE;
+        }
         let error = Error::new("more than one template is for families: -family is missing");
         return failed(&error.hint("ingot plan -family TEMPLATE…"), &renderer.redactor());
     }

@@ -41,10 +41,8 @@ pub(super) fn open(
         }
     });
     if let Err(error) = &opened {
-        ui.error(format!("Nothing is built, since it could not be published: {error}"));
-        if let Some(advice) = error.advice() {
-            ui.error(format!("help: {advice}"));
-        }
+        let text = format!("Nothing is built, since it could not be published: {error}");
+        ui.failure(text, error);
     }
     opened
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
 use ingot_hcl::source::{FileId, SourceMap, Span};
 use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
-use ingot_sdk::{Error, Journal, OutputFile, Result, Ui};
+use ingot_sdk::{Error, Journal, OutputFile, Result, Ui, environment};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 
@@ -302,9 +302,7 @@ fn write_line(line: Option<String>) {
 
 /// Adds to the summary of the job.
 fn summarize(report: &Report) {
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
-        return;
-    };
+    let Some(path) = environment::set("GITHUB_STEP_SUMMARY") else { return };
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let text = markdown::summary(report);
     if let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ingot_sbom::scanner_args::ScannerArgs;
@@ -35,7 +36,10 @@ const LARGEST: usize = 256 << 20;
 
 /// Writes the SBOM of a directory of this machine to standard output.
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
-    match generate(args) {
+    let renderer = Renderer::new(UiOptions::default());
+    let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
+    match generate(args, Ui::new(renderer)) {
         Ok(document) => {
             let mut out = std::io::stdout().lock();
             // A reader that went away is no failure.
@@ -43,21 +47,18 @@ pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(advice) = error.advice() {
-                eprintln!("help: {advice}");
-            }
+            super::show_error(&error, &redactor);
             ExitCode::FAILURE
         }
     }
 }
 
-fn generate(args: &SbomGenerateArgs) -> Result<Vec<u8>> {
+fn generate(args: &SbomGenerateArgs, ui: Ui) -> Result<Vec<u8>> {
     let SbomGenerateArgs { output, exclude, scope, path, .. } = args;
     let mut flags = vec!["-o".to_owned(), output.clone(), format!("--scope={scope}")];
     flags.extend(exclude.iter().map(|pattern| format!("--exclude={pattern}")));
     let flags = ScannerArgs::parse(&flags).map_err(Error::new)?;
-    let ctx = RunContext::detached(Ui::new(Renderer::new(UiOptions::default())));
+    let ctx = RunContext::detached(ui);
     let generate = async {
         let inventory = ingot_sbom::scan::scan(&ctx, Path::new(path), &flags.exclude).await?;
         for note in &inventory.notes {

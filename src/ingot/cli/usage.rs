@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -80,7 +81,7 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
     }
 }
 
-fn show(diagnostic: Diagnostic) {
+pub(super) fn show(diagnostic: Diagnostic) {
     let color = std::io::stderr().is_terminal();
     let diagnostics = Diagnostics::from(diagnostic);
     super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
@@ -149,6 +150,21 @@ fn unknown(
         (None, None) => diagnostic,
     };
     diagnostic.help(format!("`{path} -help` lists its flags"))
+}
+
+/// What is wrong with the templates of a command that takes several for some flag which was not given, if
+/// one of them is not there: it is an argument that is no template. `path` is how the command is written.
+pub(super) fn no_template<'a>(
+    path: &str,
+    templates: impl Iterator<Item = &'a PathBuf>,
+) -> Option<Diagnostic> {
+    let templates: Vec<&PathBuf> = templates.collect();
+    let missing = templates.iter().find(|template| !template.exists())?;
+    let words = path.split(' ').map(OsString::from);
+    let args: Vec<OsString> =
+        words.chain(templates.iter().map(|it| it.as_os_str().to_owned())).collect();
+    let (_, current) = current(&args);
+    Some(one_too_many(&missing.to_string_lossy(), path, &current, &args))
 }
 
 /// An argument that is no flag, where no more are taken.

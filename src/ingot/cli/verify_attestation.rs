@@ -1,6 +1,7 @@
 //! `ingot verify-attestation`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use ingot_provenance::keyless::KeylessPolicy;
@@ -8,6 +9,7 @@ use ingot_provenance::verify::{Policy, verify};
 
 use super::args::{Unused, go_bool};
 use crate::builtin::key_service;
+use crate::ui::Redactor;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyAttestationArgs {
@@ -60,16 +62,15 @@ pub(super) struct VerifyAttestationArgs {
 
 /// Verifies a signed attestation: 0 if it is what the flags ask for, 1 if not.
 pub(super) fn run(args: &VerifyAttestationArgs) -> ExitCode {
+    let redactor = Arc::new(Redactor::default());
+    super::logging::start(Arc::clone(&redactor));
     match check(args) {
         Ok(()) => {
             super::answer("Attestation verified.");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(advice) = error.advice() {
-                eprintln!("help: {advice}");
-            }
+            super::show_error(&error, &redactor);
             ExitCode::FAILURE
         }
     }

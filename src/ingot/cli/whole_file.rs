@@ -1,9 +1,10 @@
-//! Files that commands write: there whole, or not at all.
+//! Files of the user's that commands write: there whole, or not at all.
 
-use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+use ingot_sdk::whole_file::{self, Mode, Options};
 
 /// Writes a file in one step, so that a reader or a crash sees the old text or the new. Links stay
 /// links, permissions what they were. Missing directories are created.
@@ -25,26 +26,14 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     if !metadata.is_file() {
         return old.write_all(text.as_bytes());
     }
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(metadata.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    let mode = Mode::Exact(metadata.permissions().mode());
+    whole_file::write(path, text.as_bytes(), &Options { mode, ..Options::default() })
 }
 
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(directory)?;
-    let mut builder = tempfile::Builder::new();
-    // As of any new file: the umask takes from it what users do not want.
-    let mut file = builder.permissions(Permissions::from_mode(0o666)).tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let mode = Mode::Umask(0o666);
+    whole_file::write(path, text.as_bytes(), &Options { mode, ..Options::default() })
 }

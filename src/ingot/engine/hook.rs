@@ -21,7 +21,7 @@ use super::kept::Keeper;
 use super::prepare::run_names;
 use super::project::Project;
 use super::step_cache::{NodeCache, Ran};
-use crate::graph::{Node, step_name};
+use crate::graph::Node;
 use crate::template::steps::Step;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
@@ -283,7 +283,7 @@ impl Hook for NodeHook {
                 continue;
             }
             if self.keeper.stops_before(index) {
-                let name = step_name(step);
+                let name = step.shown_name();
                 ctx.ui
                     .say(format!("Stopping before the provisioner {name:?}, as -stop-before asks"));
                 self.keeper.stop(name);

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::file_lock::try_lock;
-use ingot_sdk::{Context, Journal, Resource, Result};
+use ingot_sdk::home::home_dir;
+use ingot_sdk::{Context, Journal, Resource, Result, environment};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -270,15 +271,13 @@ pub(crate) fn owner_runs(path: &Path) -> bool {
 /// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
 /// `~/.local/state/ingot`, else a directory for temporary files.
 pub fn directory() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(directory) = variable("INGOT_STATE_DIR") {
+    if let Some(directory) = environment::set("INGOT_STATE_DIR") {
         return directory.into();
     }
-    if let Some(directory) = variable("XDG_STATE_HOME") {
+    if let Some(directory) = environment::set("XDG_STATE_HOME") {
         return Path::new(&directory).join("ingot");
     }
-    // Without HOME, as a service may be, the one of the user's entry in /etc/passwd.
-    match std::env::home_dir() {
+    match home_dir() {
         Some(home) => home.join(".local/state/ingot"),
         None => std::env::temp_dir().join("ingot-state"),
     }

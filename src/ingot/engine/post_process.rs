@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
 
 use super::hook::{NodeHook, prepare_step};
-use crate::graph::step_name;
 use crate::template::steps::Step;
 
 type Shared = Arc<dyn Artifact>;
@@ -126,7 +125,7 @@ impl Pipelines<'_> {
             plugin.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
         let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
-        match step_name(step) {
+        match step.shown_name() {
             name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
             name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
         }

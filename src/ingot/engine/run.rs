@@ -23,6 +23,10 @@ use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
 use super::step_cache::{NodeCache, StepCache};
 
+/// How long whoever is told that a build begins may still take once the build is interrupted. What
+/// answers at all answers within that.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How to run.
 pub struct RunOptions {
     /// How many nodes at once; none for all.
@@ -211,13 +215,7 @@ fn announce(ui: &Ui, name: &str, result: &Result<Vec<Arc<dyn Artifact>>>, took: 
     let took = human(took);
     match result {
         Ok(_) => ui.verdict(false, format!("Build '{name}' finished after {took}.")),
-        Err(error) => {
-            let error_shown = ui.masked(&error.to_string());
-            ui.verdict(true, format!("Build '{name}' errored after {took}: {error_shown}"));
-            if let Some(advice) = error.advice() {
-                ui.verdict(true, format!("help: {}", ui.masked(advice)));
-            }
-        }
+        Err(error) => announce_error(ui, &format!("Build '{name}' errored after {took}"), error),
     }
 }
 
@@ -226,13 +224,14 @@ fn announce_tests<T>(ui: &Ui, name: &str, result: &Result<T>, took: Duration) {
     let took = human(took);
     match result {
         Ok(_) => ui.verdict(false, format!("Tests of '{name}' passed after {took}.")),
-        Err(error) => {
-            let shown = ui.masked(&error.to_string());
-            ui.verdict(true, format!("Tests of '{name}' failed after {took}: {shown}"));
-            if let Some(advice) = error.advice() {
-                ui.verdict(true, format!("help: {}", ui.masked(advice)));
-            }
-        }
+        Err(error) => announce_error(ui, &format!("Tests of '{name}' failed after {took}"), error),
+    }
+}
+
+fn announce_error(ui: &Ui, what: &str, error: &Error) {
+    ui.verdict(true, format!("{what}: {}", ui.masked(&error.to_string())));
+    if let Some(advice) = error.advice() {
+        ui.verdict(true, format!("help: {}", ui.masked(advice)));
     }
 }
 
@@ -245,7 +244,19 @@ async fn published(
     tests: &Tests,
 ) -> Option<Ended> {
     let node = &prepared.node;
-    if publisher.start(node, &ctx.ui).await == Start::Done {
+    let late = async {
+        ctx.cancel.cancelled().await;
+        tokio::time::sleep(START_PATIENCE).await;
+    };
+    let start = tokio::select! {
+        biased;
+        start = publisher.start(node, &ctx.ui) => start,
+        () = late => {
+            hook.keeper.never_began();
+            return Some(Ended { result: Err(Error::Cancelled), unpublished: None });
+        }
+    };
+    if start == Start::Done {
         return None;
     }
     let mut result = run_node(hook, prepared, ctx, tests).await;
@@ -263,10 +274,7 @@ async fn published(
                         true => running.tolerate(&why.error),
                         false => running.fail(&why.error),
                     }
-                    ctx.ui.error(why.error.to_string());
-                    if let Some(advice) = why.error.advice() {
-                        ctx.ui.error(format!("help: {advice}"));
-                    }
+                    ctx.ui.failure(why.error.to_string(), &why.error);
                     unpublished = Some(why);
                 }
             }

@@ -4,7 +4,7 @@ use std::io::Result;
 use std::task::Poll;
 
 pub use ingot_sdk::signals::is_ignored;
-use ingot_sdk::signals::is_left_alone;
+use ingot_sdk::signals::{ListensForSignals, is_left_alone};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is listened for, in the words that Packer has for it.
@@ -15,16 +15,15 @@ const ALL: [(SignalKind, &str); 4] = [
     (SignalKind::quit(), "quit"),
 ];
 
-/// Hears Ctrl-C (SIGINT), SIGTERM, Ctrl-\ (SIGQUIT), and SIGHUP when a terminal goes away. From then
-/// on none of them ends the process by itself.
+/// Hears Ctrl-C (SIGINT), SIGTERM, Ctrl-\ (SIGQUIT), and SIGHUP when a terminal goes away. As long as
+/// there is one, none of them ends the process by itself; afterwards each does so again.
 ///
 /// SIGHUP and SIGQUIT are left alone if whoever started the process has it ignore them, as `nohup`
 /// does.
 pub struct Signals {
     all: Vec<(Signal, &'static str)>,
-    /// Else plugins would be killed when one comes.
-    #[cfg(feature = "plugin-host")]
-    listens: ingot_plugin_host::ListensForSignals,
+    /// Else the process would end when one comes.
+    listens: ListensForSignals,
 }
 
 impl Signals {
@@ -47,13 +46,10 @@ impl Signals {
     }
 
     fn of(signals: &[(SignalKind, &'static str)]) -> Result<Signals> {
+        let listens = ListensForSignals::new();
         let all = signals.iter().filter(|(kind, _)| !is_left_alone(*kind));
         let all = all.map(|(kind, name)| Ok((signal(*kind)?, *name)));
-        Ok(Signals {
-            all: all.collect::<Result<_>>()?,
-            #[cfg(feature = "plugin-host")]
-            listens: ingot_plugin_host::ListensForSignals::new(),
-        })
+        Ok(Signals { all: all.collect::<Result<_>>()?, listens })
     }
 
     /// The name of the next one.
@@ -64,7 +60,6 @@ impl Signals {
                 .map_or(Poll::Pending, Poll::Ready)
         })
         .await;
-        #[cfg(feature = "plugin-host")]
         self.listens.heard();
         name
     }

@@ -1,7 +1,7 @@
 //! Whether a member's last version is built from what is to be built from now.
 
 use ingot_registry::all_pages;
-use ingot_registry::api::{self, AncestryQuery, BucketAncestry, BucketAncestryType, Code, Version};
+use ingot_registry::api::{self, AncestryQuery, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
 use serde::Serialize;
 
@@ -133,7 +133,7 @@ async fn reason(
         let revoked = match registry.get_version(bucket, &built.fingerprint).await {
             Ok(version) => is_revoked(&version),
             // It was deleted, which says nothing.
-            Err(error) if is_absent(&error) => false,
+            Err(error) if error.is_absent() => false,
             Err(error) => return Err(error),
         };
         return Ok(revoked.then(|| {
@@ -187,7 +187,7 @@ async fn built_from(
             name: version.name,
             fingerprint: version.fingerprint,
         })),
-        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -200,12 +200,7 @@ pub(super) async fn channel_version(
 ) -> api::Result<Option<Version>> {
     match registry.get_channel(bucket, channel).await {
         Ok(channel) => Ok(channel.version),
-        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Whether a registry says that something is not there; HCP says so of versions in a way of its own.
-fn is_absent(error: &api::Error) -> bool {
-    matches!(error.code, Code::NotFound | Code::Aborted)
 }

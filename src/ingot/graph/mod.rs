@@ -5,4 +5,4 @@ mod filter;
 mod node;
 
 pub use filter::Filter;
-pub use node::{Node, build, step_name};
+pub use node::{Node, build};

@@ -114,7 +114,7 @@ pub fn build(
                     .map(|chain| {
                         // One that is left out takes what follows it in its pipeline along.
                         let chain = chain.iter().filter(applies);
-                        chain.take_while(|step| !filter.excludes_step(step_name(step))).cloned()
+                        chain.take_while(|step| !filter.excludes_step(step.shown_name())).cloned()
                     })
                     .map(Iterator::collect)
                     .filter(|chain: &Vec<Step>| !chain.is_empty())
@@ -125,13 +125,8 @@ pub fn build(
     let uses = builds.iter().flat_map(|build| &build.sources);
     let steps = uses.flat_map(|used| used.steps.post_processors.iter().flatten());
     let blocks: Vec<&str> = builds.iter().filter_map(|build| build.name.as_deref()).collect();
-    filter.warn_unmatched(&names, steps.map(step_name), &blocks, diagnostics);
+    filter.warn_unmatched(&names, steps.map(Step::shown_name), &blocks, diagnostics);
     nodes
-}
-
-/// The name of a provisioner or post-processor: its `name`, else its type.
-pub fn step_name(step: &Step) -> &str {
-    step.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(step.block.label(0))
 }
 
 fn no_source(ty: &str, name: &str, span: Span, template: &Template) -> Diagnostic {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ingot_registry::api::{self, Build, Code, Timestamp, Version, VersionStatus};
+use ingot_registry::api::{self, Build, Timestamp, Version, VersionStatus};
 use ingot_registry::client::Registry;
 use ingot_registry::settings::{self, Settings};
 use ingot_registry::{Connected, connect, find_in_pages, new_id};
@@ -75,7 +75,7 @@ pub async fn last_completed(registry: &dyn Registry, bucket: &str) -> api::Resul
         complete.max_by_key(|version| version.name.trim_start_matches('v').parse::<u64>().ok())
     });
     let newest = match newest.await {
-        Err(error) if matches!(error.code, Code::NotFound | Code::Aborted) => return Ok(None),
+        Err(error) if error.is_absent() => return Ok(None),
         newest => newest?,
     };
     let Some(newest) = newest else { return Ok(None) };

@@ -9,7 +9,10 @@ use crate::template::EnforcedBlock;
 ///
 /// # Errors
 /// The registry does not say, or does not answer.
-pub async fn enforced_blocks(registry: &Connected, bucket: &str) -> Result<Vec<EnforcedBlock>> {
+pub(super) async fn enforced_blocks(
+    registry: &Connected,
+    bucket: &str,
+) -> Result<Vec<EnforcedBlock>> {
     let found = registry.registry.enforced_blocks(bucket).await.map_err(|error| {
         Error::from(error)
             .context(format_args!("fetching the enforced provisioners of the bucket {bucket}"))

@@ -30,16 +30,23 @@ pub(super) fn of(environment: &Environment, dir: &Path) -> Result<String, Diagno
 fn of_commit(dir: &Path) -> Result<String, Diagnostic> {
     let error = |what: String| Diagnostic::error(format!("{FINGERPRINT_FROM} is git, and {what}"));
     let shown = dir.display();
-    let sha = vcs::sha(dir).ok_or_else(|| {
-        error(format!("{shown} is in no git repository with a commit"))
-            .help(format!("commit the template, or set {FINGERPRINT}"))
+    let unreadable = |why: &str| {
+        error(format!("the repository of {shown} cannot be read")).note(why).help(format!(
+            "make `git status` work there, which for a checkout that another user owns takes `git \
+             config --global --add safe.directory DIRECTORY`, or set {FINGERPRINT}"
+        ))
+    };
+    let sha = vcs::sha(dir).map_err(|unknown| match unknown.reason() {
+        Some(why) => unreadable(why),
+        None => error(format!("{shown} is in no git repository with a commit"))
+            .help(format!("commit the template, or set {FINGERPRINT}")),
     })?;
     if !is_valid(&sha) {
         return Err(error(format!("the commit {sha} is no fingerprint: it is too long"))
             .help(format!("set {FINGERPRINT}, which has 40 characters at the most")));
     }
     let changed = vcs::changed_since_commit(dir)
-        .ok_or_else(|| error(format!("`git status` fails in {shown}")))?;
+        .map_err(|unknown| unreadable(unknown.reason().unwrap_or("`git status` fails")))?;
     let Some(first) = changed.first() else { return Ok(sha) };
     let others = match changed.len() - 1 {
         0 => String::new(),

@@ -1,7 +1,6 @@
 //! A run as its registry sees it: the version it fills, and the builds that it tells about.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -100,22 +99,28 @@ impl Publication {
             }
             return unassigned(&plan.bucket, fingerprint, late.failed).map(|()| None);
         }
-        let enforced = match options.skip_enforcement {
-            true => Vec::new(),
-            false => enforced_blocks(&registry, &plan.bucket).await?,
-        };
         let metadata = Metadata::gather(options, &plan.template_dir);
-        Ok(Some(Publication {
+        if let Some(why) = &metadata.unreadable {
+            ui.error(format!(
+                "Warning: the Git repository cannot be read, so nothing of it is published: {why}"
+            ));
+        }
+        let mut publication = Publication {
             registry,
             plan,
             bucket,
             metadata,
             plugins,
             version_id: version.id,
-            enforced,
+            enforced: Vec::new(),
             builds: KnownBuilds::new(builds),
             inputs: OnceLock::new(),
-        }))
+        };
+        if !options.skip_enforcement {
+            let blocks = enforced_blocks(&publication.registry, &publication.plan.bucket).await;
+            publication.enforced = blocks.inspect_err(|_| publication.report_known_missing(ui))?;
+        }
+        Ok(Some(publication))
     }
 
     /// The version's id.
@@ -152,36 +157,18 @@ impl Publication {
     pub async fn report_missing(&self, ui: &Ui) {
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         // Other runs may have filled in some; who does not answer cannot say so.
-        let fresh = all_builds(&*self.registry.registry, bucket, fingerprint).await.ok();
-        let statuses: BTreeMap<String, BuildStatus> = match fresh {
-            Some(builds) => builds.into_iter().map(|(name, build)| (name, build.status)).collect(),
-            None => self.builds.statuses(),
-        };
-        let missing = statuses.iter().filter(|(_, status)| **status != BuildStatus::Done);
-        let (waiting, missing): (Vec<_>, Vec<_>) =
-            missing.partition(|(name, _)| self.builds.is_kept(name));
-        if !waiting.is_empty() {
-            let names: Vec<String> = waiting.iter().map(|(name, _)| format!("{name:?}")).collect();
-            // Building it again would make it twice.
-            ui.say(format!(
-                "\nVersion {fingerprint:?} lacks what was built and is kept to be published later: \
-                 {}.\n`ingot registry push` publishes it; it need not be built again.",
-                names.join(", ")
-            ));
+        match all_builds(&*self.registry.registry, bucket, fingerprint).await {
+            Ok(builds) => {
+                let statuses = builds.into_iter().map(|(name, build)| (name, build.status));
+                self.builds.report_missing(&statuses.collect(), fingerprint, ui);
+            }
+            Err(_) => self.report_known_missing(ui),
         }
-        let mut list = String::new();
-        for (name, status) in missing {
-            let _ = writeln!(list, "* {name:?}: {status}");
-        }
-        if list.is_empty() {
-            return;
-        }
-        // As Packer says it.
-        ui.say(format!(
-            "\nVersion {fingerprint:?} is incomplete, the following builds are missing artifact \
-             metadata:\n\n{list}\nTo resume it, build again with this in the environment:\n\
-             HCP_PACKER_BUILD_FINGERPRINT={fingerprint:?}"
-        ));
+    }
+
+    /// As [`Self::report_missing`], by what this run knows: the registry is not asked.
+    pub fn report_known_missing(&self, ui: &Ui) {
+        self.builds.report_missing(&self.builds.statuses(), &self.plan.fingerprint, ui);
     }
 
     fn status_body(&self, status: BuildStatus) -> UpdateBuildBody {
@@ -375,9 +362,10 @@ impl Publisher for Publication {
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         let registry = &self.registry.registry;
         if let Err(error) = registry.update_build(bucket, fingerprint, &id, &body).await {
-            let refused = error.code == Code::FailedPrecondition;
-            let now = registry.get_build(bucket, fingerprint, &id).await;
-            if refused && now.is_ok_and(|build| build.status == BuildStatus::Done) {
+            if error.code == Code::FailedPrecondition
+                && let Ok(now) = registry.get_build(bucket, fingerprint, &id).await
+                && now.status == BuildStatus::Done
+            {
                 // Another run was faster.
                 self.builds.settle(&component, BuildStatus::Done);
                 return Start::Done;
@@ -464,7 +452,8 @@ impl Publisher for Publication {
         let id = id.unwrap_or_default();
         let registry = &self.registry.registry;
         let mut message = registry.update_build(bucket, fingerprint, &id, &body).await;
-        if message.is_err() && body.metadata.take().is_some() {
+        let answered = !matches!(&message, Err(error) if error.code == Code::Unavailable);
+        if message.is_err() && answered && body.metadata.take().is_some() {
             // That it failed matters more than why.
             message = registry.update_build(bucket, fingerprint, &id, &body).await;
         }

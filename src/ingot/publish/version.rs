@@ -100,8 +100,7 @@ impl Target<'_> {
     async fn version(&self, registry: &dyn Registry) -> Result<Version> {
         let (bucket, fingerprint) = (&self.bucket.name, self.fingerprint);
         match registry.get_version(bucket, fingerprint).await {
-            // HCP says the second where there is none.
-            Err(error) if matches!(error.code, Code::NotFound | Code::Aborted) => {}
+            Err(error) if error.is_absent() => {}
             result => return result,
         }
         let body = CreateVersionBody {

@@ -51,6 +51,11 @@ pub enum Overrides {
 }
 
 impl Step {
+    /// What it is called: its `name`, else its type.
+    pub fn shown_name(&self) -> &str {
+        self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(self.block.label(0))
+    }
+
     /// Its options as they are written.
     pub fn part(&self) -> Part {
         Part { body: self.block.body.clone(), names: self.names.clone() }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::evidence::{Evidence, Source};
-use super::image_version::{ImageVersion, PAGES, is_absent, search};
+use super::image_version::{ImageVersion, PAGES, search};
 use super::kinds;
 use super::report::{Finding, Level, Replacement, Report, Status};
 use super::uses::{Inventory, Origin, Use};
@@ -377,7 +377,7 @@ impl Evaluator<'_> {
             return Ok(known.clone());
         }
         let channels = match self.registry.list_channels(bucket).await {
-            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) if error.code == Code::NotFound => Vec::new(),
             answer => answer?.channels,
         };
         self.channels.insert(bucket.to_owned(), channels.clone());
@@ -393,7 +393,7 @@ impl Evaluator<'_> {
         let registry = self.registry;
         let ask = |page| async move { registry.channel_history(bucket, channel, &page).await };
         let history = match first_pages(PAGES, ask).await {
-            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) if error.code == Code::NotFound => Vec::new(),
             history => history?,
         };
         let ids: BTreeSet<String> =
@@ -412,8 +412,7 @@ impl Evaluator<'_> {
             false => self.registry.get_version(bucket, name).await,
         };
         let version = match answer {
-            // HCP says of a version that is not there that the operation was aborted.
-            Err(error) if is_absent(&error) || error.code == Code::Aborted => None,
+            Err(error) if error.is_absent() => None,
             answer => Some(answer?),
         };
         self.versions.insert(key, version.clone());
@@ -433,7 +432,7 @@ impl Evaluator<'_> {
         };
         let answer = self.registry.list_ancestry(&place.bucket, &query, &Page::default()).await;
         let relations = match answer {
-            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) if error.code == Code::NotFound => Vec::new(),
             answer => answer?.relations,
         };
         let outdated = relations.into_iter().find(|it| it.status == AncestryStatus::OutOfDate);

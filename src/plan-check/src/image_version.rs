@@ -103,8 +103,3 @@ impl ImageVersion {
         format!("{} {}", self.bucket, self.name)
     }
 }
-
-/// Whether a registry says that something is not there.
-pub(super) fn is_absent(error: &Error) -> bool {
-    error.code == Code::NotFound
-}

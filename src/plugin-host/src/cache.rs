@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ingot_sdk::environment;
 use ingot_sdk::hash::Sha256;
 use ingot_sdk::home::home_dir;
+use ingot_sdk::whole_file::{self, Options};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +28,8 @@ const MAX_FILE: u64 = 32 << 20;
 /// The directory of the cache: `ingot/plugins` in `$XDG_CACHE_HOME`, else in `.cache` of the home
 /// directory. None where there is neither; then nothing is kept.
 pub fn directory() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_CACHE_HOME").or_else(|| Some(home_dir()?.join(".cache")))?;
+    let base = environment::set("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(home_dir()?.join(".cache")))?;
     Some(base.join("ingot").join("plugins"))
 }
 
@@ -105,11 +107,8 @@ fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Option<T> {
 fn write_json(file: &Path, value: &impl Serialize) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
-    // A reader sees the old file or the new one, never a part.
-    let mut new = tempfile::NamedTempFile::new_in(directory)?;
-    new.write_all(&serde_json::to_vec(value)?)?;
-    new.persist(file)?;
-    Ok(())
+    let options = Options { durable: false, ..Options::default() };
+    whole_file::write(file, &serde_json::to_vec(value)?, &options)
 }
 
 /// The SHA-256 of each program, and what its file looked like then: a file that changed has

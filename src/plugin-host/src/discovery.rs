@@ -8,9 +8,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::Platform;
 use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::home::home_dir;
+use ingot_sdk::{Platform, environment};
 use semver::Version;
 
 use crate::cache;
@@ -30,8 +30,7 @@ pub(crate) const API: &str = "x5.0";
 /// # Errors
 /// `PACKER_PLUGIN_PATH` names several directories.
 pub fn plugin_directory() -> Result<Option<PathBuf>, String> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    directory_of(&set, home_dir)
+    directory_of(&environment::set, home_dir)
 }
 
 fn directory_of(

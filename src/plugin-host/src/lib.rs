@@ -40,7 +40,7 @@ pub use error::{Failure, HostError, Result};
 pub use host::{ComponentId, Host, call_timeout};
 pub use reclaim::ReclaimProcesses;
 pub use spec::{ObjectSpec, Spec};
-pub use started::{ListensForSignals, RUN_VARIABLE, StartedPrograms, end_all};
+pub use started::{RUN_VARIABLE, StartedPrograms, end_all};
 
 use cache::SpecCache;
 

@@ -21,15 +21,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hcl_edit::expr::{Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Attribute, Block, Body, Structure};
 use hcl_edit::{Decorate as _, Ident};
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::wait_for;
+use ingot_sdk::whole_file::{self, Mode, Options};
 use ingot_sdk::{Context, Error, ErrorKind, Platform, Result};
 use semver::Version;
 
@@ -39,10 +39,8 @@ use crate::install::proof;
 pub const NAME: &str = ".ingot.lock.hcl";
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 4 << 20;
-/// How long another process may take to change the file, which takes no time, and how often is
-/// looked whether it did.
+/// How long another process may take to change the file, which takes no time.
 const PATIENCE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);
 /// How hashes are written.
 const ALGORITHM: &str = "sha256:";
 /// What a new file begins with.
@@ -227,13 +225,8 @@ impl LockFile {
             return Ok(false);
         }
         let writing = || format!("writing {}", self.path.display());
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        let mut new = tempfile::NamedTempFile::new_in(directory).with_context(writing)?;
-        new.write_all(text.as_bytes()).with_context(writing)?;
-        let mode = fs::Permissions::from_mode(0o644);
-        new.as_file().set_permissions(mode).with_context(writing)?;
-        new.as_file().sync_all().with_context(writing)?;
-        new.persist(&self.path).map_err(|error| error.error).with_context(writing)?;
+        let options = Options { mode: Mode::Exact(0o644), ..Options::default() };
+        whole_file::write(&self.path, text.as_bytes(), &options).with_context(writing)?;
         self.text = Some(text);
         Ok(true)
     }
@@ -245,21 +238,17 @@ fn alone(directory: &Path) -> Result<Option<fs::File>> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let file =
         fs::File::open(directory).with_context(|| format!("opening {}", directory.display()))?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match try_lock(&file) {
-            Ok(true) => return Ok(Some(file)),
-            Ok(false) if Instant::now() < deadline => std::thread::sleep(POLL),
-            Ok(false) => {
-                let message =
-                    format!("another process changes the lock file in {}", directory.display());
-                return Err(Error::new(message).of_kind(ErrorKind::Busy));
-            }
-            Err(error) => {
-                // Some filesystems have no locks, or none for directories.
-                tracing::debug!(%error, "the lock file is changed without a lock");
-                return Ok(None);
-            }
+    match wait_for(&file, PATIENCE) {
+        Ok(true) => Ok(Some(file)),
+        Ok(false) => {
+            let message =
+                format!("another process changes the lock file in {}", directory.display());
+            Err(Error::new(message).of_kind(ErrorKind::Busy))
+        }
+        Err(error) => {
+            // Some filesystems have no locks, or none for directories.
+            tracing::debug!(%error, "the lock file is changed without a lock");
+            Ok(None)
         }
     }
 }

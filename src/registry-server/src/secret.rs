@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ingot_sdk::hash::hex;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -29,10 +30,6 @@ pub fn is_signature_512(secret: &str, body: &[u8], signature: &str) -> bool {
     let plain = digits.len() == 128 && digits.iter().all(u8::is_ascii_hexdigit);
     let key = hmac::Key::new(hmac::HMAC_SHA512, secret.as_bytes());
     plain && bytes.is_some_and(|bytes| hmac::verify(&key, body, &bytes).is_ok())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// HMAC-SHA256 in hexadecimal.

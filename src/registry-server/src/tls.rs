@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
 use ingot_sdk::file_lock::FileLock;
+use ingot_sdk::whole_file::{self, Mode, Options};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
@@ -108,9 +109,11 @@ pub async fn self_signed(directory: &Path, names: Vec<String>) -> Result<Tls> {
     let lines = names.join("\n");
     let pair =
         rcgen::generate_simple_self_signed(names).map_err(|error| fail(error.to_string()))?;
-    replace(&tls.key, &pair.signing_key.serialize_pem(), true)
-        .and_then(|()| replace(&tls.certificate, &pair.cert.pem(), false))
-        .and_then(|()| replace(&list, &lines, false))
+    let public = Options { mode: Mode::Umask(0o644), ..Options::default() };
+    let key = pair.signing_key.serialize_pem();
+    whole_file::write(&tls.key, key.as_bytes(), &Options::default())
+        .and_then(|()| whole_file::write(&tls.certificate, pair.cert.pem().as_bytes(), &public))
+        .and_then(|()| whole_file::write(&list, lines.as_bytes(), &public))
         .map_err(write_fail)?;
     Ok(tls)
 }
@@ -126,19 +129,4 @@ fn belong_together(tls: &Tls) -> bool {
         builder.with_single_cert(certificates, key).ok()
     };
     read().is_some()
-}
-
-/// Writes a file beside the one that it then takes the place of, so that nobody reads half of it.
-fn replace(path: &Path, text: &str, private: bool) -> std::io::Result<()> {
-    use std::io::Write;
-    let new = path.with_extension("new");
-    let _ = std::fs::remove_file(&new);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if private { 0o600 } else { 0o644 });
-    let mut file = options.open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
 }

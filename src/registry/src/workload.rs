@@ -228,15 +228,9 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 }
 
 /// All of a response, up to what a token may be.
-async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| why(&error))? {
-        body.extend_from_slice(&piece);
-        if body.len() > LARGEST {
-            return Err(format!("it answered more than {LARGEST} bytes"));
-        }
-    }
-    Ok(body)
+async fn body(response: reqwest::Response) -> Result<Vec<u8>, String> {
+    let body = ingot_sdk::http::bounded(response, LARGEST).await.map_err(|error| why(&error))?;
+    body.ok_or_else(|| format!("it answered more than {LARGEST} bytes"))
 }
 
 /// Why a call failed, without the URL, which may hold a secret.

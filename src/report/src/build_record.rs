@@ -57,12 +57,12 @@ struct FailedStep {
 
 impl BuildRecord {
     /// That of the build called `name`, which has not started.
-    pub fn new(name: &Arc<str>) -> BuildRecord {
+    pub(super) fn new(name: &Arc<str>) -> BuildRecord {
         BuildRecord { name: Arc::clone(name), ..BuildRecord::default() }
     }
 
     /// A step begins at `now`, in milliseconds since the run began.
-    pub fn begin(&mut self, id: u64, info: &StepInfo, now: u64) {
+    pub(super) fn begin(&mut self, id: u64, info: &StepInfo, now: u64) {
         if self.steps.len() >= MAX_STEPS {
             return;
         }
@@ -79,7 +79,7 @@ impl BuildRecord {
     }
 
     /// A step ends.
-    pub fn end(&mut self, id: u64, outcome: &StepOutcome, now: u64) {
+    pub(super) fn end(&mut self, id: u64, outcome: &StepOutcome, now: u64) {
         let found = self.running.iter().rposition(|position| self.steps[*position].id == id);
         let Some(depth) = found else { return };
         let position = self.running[depth];
@@ -138,7 +138,7 @@ impl BuildRecord {
     }
 
     /// What is known of the build at `now`.
-    pub fn report(&self, now: u64) -> Build {
+    pub(super) fn report(&self, now: u64) -> Build {
         let failure = match &self.ended {
             Some((_, StepOutcome::Failed(message) | StepOutcome::Tolerated(message))) => {
                 let step = self.failed.as_ref();

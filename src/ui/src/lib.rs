@@ -11,6 +11,7 @@ mod machine;
 mod redact;
 mod renderer;
 mod screen;
+mod terminal;
 mod text;
 
 pub use clean::plain;

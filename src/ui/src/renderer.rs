@@ -1,7 +1,7 @@
 //! The renderer of events.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use ingot_sdk::{Event, EventSink, StepInfo, StepOutcome};
@@ -11,6 +11,7 @@ use super::ci::CiSystem;
 use super::live::Live;
 use super::redact::Redactor;
 use super::screen::{Screen, Stream};
+use super::terminal::Terminal;
 use super::{machine, text};
 
 /// How to show things.
@@ -55,7 +56,7 @@ pub struct Renderer {
     screen: Arc<Screen>,
     live: RwLock<Option<Arc<Live>>>,
     listeners: RwLock<Vec<Listener>>,
-    /// Held while a question is open: there is one standard input.
+    /// Held while a question is open: there is one terminal.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -319,16 +320,11 @@ impl EventSink for Renderer {
         if self.options.machine_readable {
             return Err(std::io::Error::other("there is nobody to ask with -machine-readable"));
         }
-        if !std::io::stdin().is_terminal() {
-            return Err(std::io::Error::other("standard input is not a terminal"));
-        }
         let _alone = self.asking.lock().await;
+        let terminal = Terminal::open()?;
         let _suspended = self.screen.suspend();
         self.line(build.as_ref(), text::Level::Say, &self.redactor.apply(question));
-        let read = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|_| line)
-        });
+        let read = tokio::task::spawn_blocking(|| terminal.read_line());
         let line = read.await.map_err(std::io::Error::other)??;
         Ok(line.trim_end_matches(['\n', '\r']).to_owned())
     }

@@ -94,7 +94,7 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		"ID": "trial-1", "Host": "localhost", "ConnType": "local",
 		"Directory": directory, "Answer": 42, "PackerRunUUID": os.Getenv("PACKER_RUN_UUID"),
 	}
-	machine := &shell{directory}
+	machine := &shell{root: directory}
 	if err := hook.Run(ctx, packersdk.HookProvision, ui, machine, data); err != nil {
 		// As the SDK's runners of steps do it.
 		how := b.given.facts["packer_on_error"]

@@ -2,23 +2,57 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// shell is a communicator whose machine is a directory: commands run in it, paths are below it.
+// shell is a communicator whose machine is a directory: commands run in it, paths are below it. A
+// command that writes a number into the file "rebooting" ends the connection, and so many calls
+// find the machine away then.
 type shell struct {
 	root string
+	away atomic.Int32
 }
 
 func (s *shell) at(path string) string { return filepath.Join(s.root, path) }
 
+// connect fails while the machine is away.
+func (s *shell) connect() error {
+	left := s.away.Load()
+	if left == 0 {
+		return nil
+	}
+	s.away.Store(left - 1)
+	return errors.New("dial tcp 127.0.0.1:22: connect: connection refused")
+}
+
+// reboots tells whether the last command asked for it.
+func (s *shell) reboots() bool {
+	text, err := os.ReadFile(s.at("rebooting"))
+	if err != nil {
+		return false
+	}
+	os.Remove(s.at("rebooting"))
+	calls, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return false
+	}
+	s.away.Store(int32(calls))
+	return true
+}
+
 func (s *shell) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
 	if remote.Command == "cannot start" {
 		return os.ErrPermission
 	}
@@ -30,12 +64,19 @@ func (s *shell) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	}
 	go func() {
 		command.Wait()
-		remote.SetExited(command.ProcessState.ExitCode())
+		code := command.ProcessState.ExitCode()
+		if s.reboots() {
+			code = packersdk.CmdDisconnect
+		}
+		remote.SetExited(code)
 	}()
 	return nil
 }
 
 func (s *shell) Upload(path string, source io.Reader, info *os.FileInfo) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
 	mode := os.FileMode(0o600)
 	if info != nil {
 		mode = (*info).Mode().Perm()

@@ -1,5 +1,6 @@
 //! Running the program, and others.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -68,6 +69,8 @@ pub fn program(name: &str, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> R
     let output: Output = Command::new(name)
         .args(args)
         .current_dir(dir)
+        // In the background of the terminal of whoever runs the tests, which is not to be asked.
+        .process_group(0)
         .envs(env.iter().copied())
         .output()
         .unwrap_or_else(|error| panic!("{name} cannot be run: {error}"));

@@ -143,26 +143,17 @@ impl Server {
 
     /// Ends it and all connections to it, as a machine does that goes down.
     pub fn stop(&mut self) {
-        let process = self.process.take();
-        self.kill_sessions_of(process.as_ref());
+        let Some(process) = self.process.take() else { return };
+        let sessions = descendants(process.0.id());
+        // First, so that who loses a connection gets no other.
+        drop(process);
+        kill(&sessions);
     }
 
     /// Ends all connections, but not the server.
     pub fn kill_sessions(&self) {
-        self.kill_sessions_of(self.process.as_ref());
-    }
-
-    fn kill_sessions_of(&self, process: Option<&Running>) {
-        let Some(process) = process else { return };
-        let mut pids = children(process.0.id());
-        let mut index = 0;
-        while index < pids.len() {
-            let next = children(pids[index]);
-            pids.extend(next);
-            index += 1;
-        }
-        for pid in pids {
-            let _ = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).output();
+        if let Some(process) = &self.process {
+            kill(&descendants(process.0.id()));
         }
     }
 
@@ -198,6 +189,24 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn kill(pids: &[u32]) {
+    for pid in pids {
+        let _ = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).output();
+    }
+}
+
+/// The children of a process, and theirs.
+fn descendants(pid: u32) -> Vec<u32> {
+    let mut pids = children(pid);
+    let mut index = 0;
+    while index < pids.len() {
+        let next = children(pids[index]);
+        pids.extend(next);
+        index += 1;
+    }
+    pids
 }
 
 fn children(pid: u32) -> Vec<u32> {

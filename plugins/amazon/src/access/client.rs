@@ -10,6 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_ec2::Client as Ec2;
+use ingot_sdk::home::expanded;
 use ingot_sdk::{Error, Result, Ui};
 
 use super::credentials;
@@ -187,13 +188,9 @@ pub(super) fn profile_files(options: &AccessOptions) -> EnvConfigFiles {
     let Some(path) = set(&options.shared_credentials_file) else {
         return EnvConfigFiles::default();
     };
-    let path = match path.strip_prefix("~/") {
-        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-        None => path.into(),
-    };
     EnvConfigFiles::builder()
         .include_default_config_file(true)
-        .with_file(EnvConfigFileKind::Credentials, path)
+        .with_file(EnvConfigFileKind::Credentials, expanded(path))
         .build()
 }
 

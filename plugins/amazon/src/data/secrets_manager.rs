@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::check_name;
 use crate::access::{Access, AccessOptions};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Subject};
 use crate::json_call::JsonService;
 
 const SECRETS_MANAGER: JsonService = JsonService {
@@ -151,7 +151,7 @@ pub async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> R
 }
 
 fn lookup_error(failure: Failure, name: &str, version: &str, region: &str) -> Error {
-    if failure.kind == Kind::NotFound || failure.message.contains("because it was deleted") {
+    if failure.kind == Kind::NotFound || failure.is_about(Subject::Deleted) {
         return Error::new(format!("there is no secret {name} of version {version} in {region}"))
             .hint("check the name, the version, the region, and whether it was deleted");
     }

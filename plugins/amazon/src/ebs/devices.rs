@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice, VolumeType};
 
 use super::options::{BlockDevice, RootDevice, given};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Subject};
 
 /// The mappings for these disks; with `no_ephemeral`, and without the instance store volumes that
 /// Windows has by default.
@@ -78,13 +78,12 @@ pub(super) fn refused(failure: &Failure, place: &str, devices: &[BlockDevice]) -
     if failure.kind != Kind::Refused || devices.is_empty() {
         return None;
     }
-    let text = failure.message.to_lowercase();
-    let option = match () {
-        () if text.contains("throughput") => "throughput",
-        () if text.contains("iops") => "iops",
-        () if text.contains("volume") && text.contains("size") => "volume_size",
-        () if text.contains("volumetype") || text.contains("volume type") => "volume_type",
-        () => return None,
+    let option = match failure.subject? {
+        Subject::Throughput => "throughput",
+        Subject::Iops => "iops",
+        Subject::VolumeSize => "volume_size",
+        Subject::VolumeType => "volume_type",
+        _ => return None,
     };
     let set = |device: &&BlockDevice| match option {
         "throughput" => device.throughput.is_some(),

@@ -3,15 +3,12 @@
 //! An AMI that is not finished cannot be found this way: it has the tags it would have as the
 //! user's, and no others. But one that is only there to be copied has a name that tells.
 
-use std::sync::Arc;
-
 use aws_sdk_ec2::types::{Filter, Tag};
 use aws_smithy_types::DateTime;
 use ingot_sdk::{Discovered, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::reclaim::Silent;
 use super::region_access::RegionAccess;
 use super::removal::{ImageMark, Mark, TOKEN_TAG, all_images, iam, is_over};
 use super::resources::{
@@ -29,7 +26,7 @@ use crate::filter::filter;
 /// AWS does not tell.
 pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
     let options = AccessOptions { region: Some(region.to_owned()), ..AccessOptions::default() };
-    let access = Access::open(&options, &Ui::new(Arc::new(Silent))).await?;
+    let access = Access::open(&options, &Ui::silent()).await?;
     let ec2 = access.client(access.region());
     let marked = || -> Filter { filter("tag-key", RUN_TAG) };
     let mut found = Vec::new();

@@ -5,13 +5,13 @@
 //! AMI is, and all of it is checked. Which credentials to go there with is only told by those in the
 //! user's own directory: a profile may run a program.
 
-use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_ec2::types::{Image, ImageState};
 use ingot_sdk::file_work::read_small;
+use ingot_sdk::whole_file::{self, Options};
 use ingot_sdk::{Context as _, Error, Resource, Result, StateKey};
 use serde::{Deserialize, Serialize};
 
@@ -177,11 +177,7 @@ impl Records {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
         created.with_context(writing)?;
         let text = serde_json::to_vec(record).with_context(writing)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory).with_context(writing)?;
-        file.write_all(&text).with_context(writing)?;
-        file.as_file().sync_all().with_context(writing)?;
-        file.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
-        Ok(())
+        whole_file::write(&path, &text, &Options::default()).with_context(writing)
     }
 
     /// Forgets a state.

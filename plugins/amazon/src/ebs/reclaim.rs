@@ -1,12 +1,10 @@
 //! Removes what a killed build left behind.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_sdk::{
-    Discovered, DiscoveryScope, Error, Event, EventSink, Reclaim, Resource, Result, StateKey, Ui,
-    async_trait,
+    Discovered, DiscoveryScope, Error, Reclaim, Resource, Result, StateKey, Ui, async_trait,
 };
 
 use super::region_access::{ACCOUNT, access_options, attribute};
@@ -77,7 +75,7 @@ impl EbsReclaim {
     ///
     /// [`Records::read`]: super::kept_images::Records::read
     pub(super) async fn reclaim_state(&self, resource: &Resource, key: &StateKey) -> Result<()> {
-        let ui = Ui::new(Arc::new(Silent));
+        let ui = Ui::silent();
         let access = self.way_to(resource, &ui).await?;
         let ec2 = access.client(access.region());
         let id = attribute(resource, "image_id").unwrap_or_default();
@@ -129,7 +127,7 @@ impl Reclaim for EbsReclaim {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        let ui = Ui::new(Arc::new(Silent));
+        let ui = Ui::silent();
         let access = self.way_to(resource, &ui).await?;
         let ec2 = access.client(access.region());
         let removed = remove(&ui, &access, &ec2, resource).await;
@@ -148,7 +146,7 @@ pub async fn artifact_is_there(resource: &Resource) -> Result<Option<bool>> {
     if ![IMAGE, VOLUME, SNAPSHOT].contains(&&*resource.kind) {
         return Ok(None);
     }
-    let access = EbsReclaim::default().way_to(resource, &Ui::new(Arc::new(Silent))).await?;
+    let access = EbsReclaim::default().way_to(resource, &Ui::silent()).await?;
     let ec2 = access.client(access.region());
     let id = resource.id.as_str();
     // An id that is gone is an error if it is asked for by itself.
@@ -232,18 +230,4 @@ async fn remove_images(ec2: &Ec2, resource: &Resource) -> Result<()> {
         remove_image(ec2, &id, which, |_| {}).await?;
     }
     Ok(())
-}
-
-/// Whoever reclaims tells what was removed.
-pub(super) struct Silent;
-
-#[async_trait]
-impl EventSink for Silent {
-    fn emit(&self, _: Event) {}
-
-    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
-        Err(std::io::Error::other("there is nobody to ask"))
-    }
-
-    fn mask(&self, _: &str) {}
 }

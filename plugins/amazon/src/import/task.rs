@@ -22,7 +22,7 @@ use crate::ebs::removal::{Snapshots, TOKEN_TAG, look_for, remove_image};
 use crate::ebs::steps::{CreatedImage, left_behind, once};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, may_pass, until};
-use crate::failure::{During as _, Failure, Kind};
+use crate::failure::{During as _, Failure, Kind, Subject};
 
 /// How long EC2 may take to end an import that was cancelled.
 const END: Duration = Duration::from_secs(10 * 60);
@@ -222,8 +222,7 @@ async fn start(patience: Patience, request: ImportImageFluentBuilder) -> Result<
 
 /// What EC2 said no to. That the role is not there, or not good enough, is what goes wrong most.
 fn refused(failure: Failure) -> Error {
-    let role = failure.is("InvalidParameter") && failure.message.contains("role");
-    let hint = role.then_some(
+    let hint = failure.is_about(Subject::ImportRole).then_some(
         "EC2 reads the bucket with a role of yours, by default `vmimport`, which has to be made once \
          for the account: docs/amazon.md says how. Name another one with role_name",
     );

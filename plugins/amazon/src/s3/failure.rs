@@ -3,7 +3,7 @@
 use reqwest::header::HeaderMap;
 use roxmltree::Document;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Subject};
 use crate::xml;
 
 /// The header that names the region of a bucket, also where that is not the one that was asked.
@@ -54,9 +54,7 @@ fn explained(failure: Failure, asked: &Asked<'_>, status: u16, region: Option<&s
         };
         return Failure { message, hint: Some(hint), kind: Kind::Refused, ..failure };
     }
-    // In the form of requests that are made here, S3 has no code of its own for it.
-    let late = ["Request has expired", "X-Amz-Date must be", "not yet valid"];
-    if late.iter().any(|text| failure.message.contains(text)) {
+    if failure.is_about(Subject::Clock) {
         let hint = "this machine's clock is wrong: set it, as by `timedatectl set-ntp true`";
         return Failure { hint: Some(hint.to_owned()), ..failure };
     }

@@ -164,6 +164,11 @@ async fn uploads_replace_and_complain() {
         let error = put(&communicator, "/tmp", "x").await.unwrap_err();
         assert!(error.to_string().contains("/tmp"), "{error}");
         assert!(error.advice().unwrap().contains("with a slash: /tmp/"), "{error:?}");
+        for directory in ["/tmp/", "/tmp/new/"] {
+            let error = put(&communicator, directory, "x").await.unwrap_err();
+            assert!(error.to_string().contains("does not name a file"), "{error}");
+        }
+        assert_eq!(says(&communicator, "ls /tmp").await, "file");
 
         // A source that is shorter or longer than said must not pass for the file.
         for size in [2, 9] {

@@ -240,3 +240,19 @@ async fn uploads_reach_mounts_that_the_engine_does_not_see() {
     let files = "find /scratch /mnt /dev/shm -type f; ls /srv/file; cat /srv/plain/f";
     assert_eq!(in_image(&image.0, files), "/srv/file\nplain");
 }
+
+#[tokio::test]
+async fn a_text_in_a_directory_has_a_name() {
+    require!(engine());
+    let image = with_container(json!({}), async |communicator, _| {
+        let text = |to: &str| json!({ "content": "a text", "destination": to });
+        provision("file", &communicator, text("/srv/")).await.0?;
+        let (ran, _) = provision("file", &communicator, text("/srv/new/")).await;
+        let error = ran.unwrap_err();
+        assert!(error.advice().unwrap().contains("mkdir"), "{error:?}");
+        Ok(())
+    })
+    .await;
+    let image = Image(image);
+    assert_eq!(in_image(&image.0, "cd /srv; ls; cat pkr-file-content"), "pkr-file-content\na text");
+}

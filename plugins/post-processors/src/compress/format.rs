@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use noodles_bgzf as bgzf;
+use noodles_bgzf::io::writer::CompressionLevel;
+
+use super::parallel::{ParallelBgzf, ParallelGzip, threads};
 
 /// How files are put together and compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,14 @@ impl Algorithm {
             Algorithm::Lz4 => "lz4",
             Algorithm::Xz => "xz",
             Algorithm::Bgzf => "bgzf",
+        }
+    }
+
+    /// How many threads compress.
+    pub(super) fn threads(self) -> usize {
+        match self {
+            Algorithm::Gzip | Algorithm::Bgzf => threads(),
+            Algorithm::Bzip2 | Algorithm::Lz4 | Algorithm::Xz => 1,
         }
     }
 
@@ -113,11 +123,11 @@ type Output = BufWriter<File>;
 /// Compresses what is written to it.
 pub(crate) enum Compressor {
     None(Output),
-    Gzip(flate2::write::GzEncoder<Output>),
+    Gzip(ParallelGzip<Output>),
     Bzip2(bzip2::write::BzEncoder<Output>),
     Lz4(Box<lz4_flex::frame::FrameEncoder<Output>>),
     Xz(Box<lzma_rust2::XzWriter<Output>>),
-    Bgzf(bgzf::io::Writer<Output>),
+    Bgzf(ParallelBgzf<Output>),
 }
 
 impl Compressor {
@@ -132,7 +142,7 @@ impl Compressor {
             Some(Algorithm::Gzip) => {
                 let level =
                     level.map_or_else(flate2::Compression::default, flate2::Compression::new);
-                Compressor::Gzip(flate2::write::GzEncoder::new(output, level))
+                Compressor::Gzip(ParallelGzip::new(output, level)?)
             }
             Some(Algorithm::Bzip2) => {
                 let level = bzip2::Compression::new(level.unwrap_or(9));
@@ -148,10 +158,9 @@ impl Compressor {
             Some(Algorithm::Bgzf) => {
                 let level = level
                     .and_then(|level| u8::try_from(level).ok())
-                    .and_then(bgzf::io::writer::CompressionLevel::new)
+                    .and_then(CompressionLevel::new)
                     .unwrap_or_default();
-                let builder = bgzf::io::writer::Builder::default().set_compression_level(level);
-                Compressor::Bgzf(builder.build_from_writer(output))
+                Compressor::Bgzf(ParallelBgzf::new(output, level)?)
             }
         })
     }

@@ -13,12 +13,20 @@ use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
 async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, String, Duration) {
+    provision("shell", link, options).await
+}
+
+async fn provision(
+    kind: &str,
+    link: &Arc<dyn Communicator>,
+    options: Value,
+) -> (Result<()>, String, Duration) {
     let said = Arc::new(Said::default());
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);
     let config = Config::new(options.as_object().unwrap().clone());
-    let provisioner = plugins.provisioners["shell"].prepare(&config, &ctx.prepare).unwrap().ready;
+    let provisioner = plugins.provisioners[kind].prepare(&config, &ctx.prepare).unwrap().ready;
     let start = Instant::now();
     let ran = provisioner.provision(&ctx, Arc::clone(link), &GeneratedData::default()).await;
     (ran, said.lines().join("\n"), start.elapsed())
@@ -77,6 +85,18 @@ async fn an_empty_option_is_not_set() {
 }
 
 #[tokio::test]
+async fn a_text_in_a_directory_has_a_name() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let destination = format!("{}/", server.text("home"));
+    let options = json!({ "content": "a text", "destination": destination });
+    provision("file", &link, options).await.0.unwrap();
+    let written = std::fs::read_to_string(server.path("home/pkr-file-content"));
+    assert_eq!(written.unwrap(), "a text");
+}
+
+#[tokio::test]
 async fn scripts_and_their_variables_do_not_stay_in_the_image() {
     require!(available());
     let server = Server::start("");
@@ -131,4 +151,61 @@ async fn a_machine_that_reboots_meanwhile_is_waited_for() {
         said.contains("Could not start the script, retrying") && said.contains("ran"),
         "{said}"
     );
+}
+
+/// Puts an `rm` into the user's PATH that does `first` when a script is removed for the first time.
+/// Then there is `home/hit`.
+fn removing_does_first(server: &Server, first: &str) {
+    let directory = server.path("home/bin");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(server.path("home/.bashrc"), "PATH=$HOME/bin:$PATH\n").unwrap();
+    let rm = directory.join("rm");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in (*script_*) if [ ! -e \"$HOME/hit\" ]; then\n\
+         : >\"$HOME/hit\"\n{first}\nfi;; esac\nexec /bin/rm \"$@\"\n"
+    );
+    std::fs::write(&rm, script).unwrap();
+    std::fs::set_permissions(&rm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let _ = std::fs::remove_file(server.path("home/hit"));
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_down_while_the_script_is_removed_is_waited_for() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    // The session ends with the process of sshd that is the parent, or its parent where a shell is
+    // between; or only the command was ended yet.
+    let killed = "read -r _ _ _ parent _ </proc/$PPID/stat; kill -9 $parent $PPID";
+    for first in [killed, "exit 143"] {
+        removing_does_first(&server, first);
+        let (ran, said, _) =
+            shell(&link, json!({ "inline": ["echo ran"], "remote_folder": "~" })).await;
+        ran.unwrap();
+        assert!(said.contains("ran"), "{first}: {said}");
+        assert!(server.path("home/hit").exists(), "{first}");
+        assert_eq!(output(&*link, "find \"$HOME\" -name 'script_*'").await, "", "{first}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stays_away_while_the_script_is_removed_is_given_up() {
+    require!(available());
+    let mut server = Server::start("");
+    let link = connected(&server, json!({ "ssh_timeout": "4h" })).await;
+    removing_does_first(&server, "sleep 60");
+    let hit = server.path("home/hit");
+    let goes_down = async {
+        while !hit.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::task::block_in_place(|| server.stop());
+    };
+    let options =
+        json!({ "inline": ["echo ran"], "remote_folder": "~", "start_retry_timeout": "2s" });
+    let ((ran, said, took), ()) = tokio::join!(shell(&link, options), goes_down);
+    let error = ran.unwrap_err().to_string();
+    let expected = "the machine was not back within 2s (start_retry_timeout)";
+    assert!(error.contains(expected), "{error}: {said}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

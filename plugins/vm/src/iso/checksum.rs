@@ -117,17 +117,12 @@ impl ChecksumOption {
 }
 
 async fn download(url: &reqwest::Url) -> Result<String> {
-    let mut answer = http::client()?.get(url.clone()).send().await.context("asking")?;
+    let answer = http::client()?.get(url.clone()).send().await.context("asking")?;
     if !answer.status().is_success() {
         return Err(Error::new(format!("the server answered {}", answer.status())));
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.context("reading the answer")? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_LIST {
-            return Err(Error::new("this is too long to be a list of checksums"));
-        }
-    }
+    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the answer")?;
+    let bytes = bytes.ok_or_else(|| Error::new("this is too long to be a list of checksums"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -67,15 +67,22 @@ pub(in crate::cli) struct Selection {
 /// Flags that all of Packer's commands take, for those that they mean nothing to.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Unused {
+    #[command(flatten)]
+    selection: UnusedSelection,
+    /// Only `build` and the like print events
+    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    machine_readable: bool,
+}
+
+/// `-only` and `-except` where they mean nothing.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct UnusedSelection {
     /// This selects builds
     #[arg(long, hide = true, value_name = "PATTERNS")]
     only: Vec<String>,
     /// This selects builds
     #[arg(long, hide = true, value_name = "PATTERNS")]
     except: Vec<String>,
-    /// Only `build` and the like print events
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
-    machine_readable: bool,
 }
 
 /// Flags of Packer that say how it does what Ingot does in another way: they are taken so that

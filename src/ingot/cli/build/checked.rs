@@ -4,7 +4,7 @@ use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_sdk::{OnError, Ui};
 
-use super::{Ending, Reporting};
+use super::reporting::{Ending, Reporting};
 use crate::builtin::plugins;
 use crate::cli::args::{BuildArgs, OnErrorFlag};
 use crate::cli::{publish, step_cache};

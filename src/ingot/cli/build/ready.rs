@@ -6,7 +6,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use tokio::runtime::Runtime;
 
 use super::checked::Checked;
-use super::{Ending, Reporting};
+use super::reporting::{Ending, Reporting};
 use crate::cli::{changed_only, publish, test};
 use crate::engine::kept::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
@@ -58,6 +58,13 @@ pub(super) fn make_ready(
             }
         }
     }
+    // Who goes on with a version that was opened needs to know how.
+    let failed = |publication: Option<&Arc<Publication>>| {
+        if let Some(publication) = publication {
+            publication.report_known_missing(ui);
+        }
+        Ending::FAILED
+    };
     let mut publication = None;
     if let Some(plan) = plan.filter(|_| selected > 0) {
         let opened = match publish::open(plan, args, &project, runtime, ui) {
@@ -86,14 +93,14 @@ pub(super) fn make_ready(
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
             reporting.tell(&found, &project.sources);
-            return Err(Ending::FAILED);
+            return Err(failed(publication.as_ref()));
         }
     }
     if let Some(artifact) = &args.artifact
         && let Err(error) = test::choose(&project, &mut prepared, artifact)
     {
         reporting.tell(&error.into(), &project.sources);
-        return Err(Ending::FAILED);
+        return Err(failed(publication.as_ref()));
     }
     let mut found = Diagnostics::default();
     let means = (ui, runtime.handle());
@@ -102,7 +109,7 @@ pub(super) fn make_ready(
         reporting.tell(&found, &project.sources);
     }
     if found.has_errors() {
-        return Err(Ending::FAILED);
+        return Err(failed(publication.as_ref()));
     }
     if let Some(opened) = &publication {
         opened.set_inputs(changes::records(&project, &prepared, &plans));

@@ -9,8 +9,8 @@ use ingot_report::Status;
 use tokio::runtime::Runtime;
 
 use super::ready::Ready;
+use super::reporting::{Ending, Reporting};
 use super::summary::{say_cancelled, summary};
-use super::{Ending, Reporting};
 use crate::build_logs::{BuildLogs, Slot};
 use crate::cli::args::BuildArgs;
 use crate::cli::interrupts::Interrupted;
@@ -50,6 +50,9 @@ pub(super) fn run_builds(
                    through.";
         ui.error(why);
         report.add(&Diagnostic::error(why).into(), &project.sources);
+        if let Some(publication) = &publication {
+            publication.report_known_missing(ui);
+        }
         return Ending::FAILED;
     }
     let tests = match (&args.artifact, args.skip_tests) {
@@ -112,8 +115,11 @@ pub(super) fn run_builds(
         false if args.artifact.is_some() => test::summary(ui, &outcomes),
         false => summary(ui, &outcomes),
     };
-    if let Some(publication) = &publication {
-        runtime.block_on(publication.report_missing(ui));
+    match &publication {
+        None => {}
+        // It is not waited for a registry that may not answer.
+        Some(publication) if interrupted => publication.report_known_missing(ui),
+        Some(publication) => runtime.block_on(publication.report_missing(ui)),
     }
     let kept = failures::keep_logs(logs.as_deref(), &told);
     for log in &kept {

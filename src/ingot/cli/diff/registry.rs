@@ -6,7 +6,7 @@ use ingot_compare::{Image, PackageList, Part};
 use ingot_registry::{connect, settings};
 use ingot_sdk::{Error, Result};
 
-use crate::cli::registry::{Session, is_absent};
+use crate::cli::registry::Session;
 use crate::ui::Redactor;
 
 /// Whether the environment names a registry.
@@ -34,7 +34,7 @@ pub(super) async fn version(
                 return Err(Error::new(message));
             }
         },
-        Err(error) if is_absent(&error) => name.to_owned(),
+        Err(error) if error.is_absent() => name.to_owned(),
         Err(error) => return Err(Error::from(error)),
     };
     let version = session.version(bucket, &fingerprint).await?;

@@ -10,6 +10,7 @@ use ingot_sdk::Ui;
 
 use super::installed::{installed, removed};
 use super::{describe, diagnostic_of, install, required};
+use crate::cli::args::{UnusedSelection, UnusedVariables};
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]
@@ -32,10 +33,7 @@ enum PluginsCommand {
         ignored: Vec<String>,
     },
     /// List the plugins that a template requires, and the programs that will do
-    Required {
-        /// The template: a directory or a file
-        template: PathBuf,
-    },
+    Required(RequiredArgs),
     /// Remove a plugin: all versions, those that a constraint allows, or one program
     Remove {
         /// The plugin, such as github.com/hashicorp/ansible, or the absolute path of its program
@@ -45,6 +43,16 @@ enum PluginsCommand {
     },
     /// Show what installed plugins are and what they have
     Describe(describe::DescribeArgs),
+}
+
+#[derive(Debug, Args)]
+struct RequiredArgs {
+    /// The template: a directory or a file
+    template: PathBuf,
+    #[command(flatten)]
+    selection: UnusedSelection,
+    #[command(flatten)]
+    variables: UnusedVariables,
 }
 
 /// Where the lines of a list go. For programs they are messages, as in Packer.
@@ -66,12 +74,14 @@ impl Lines<'_> {
 /// Runs `ingot plugins`.
 pub(crate) fn run(args: &PluginsArgs) -> ExitCode {
     let options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
-    let ui = Ui::new(Renderer::new(options));
+    let renderer = Renderer::new(options);
+    crate::cli::logging::start(renderer.redactor());
+    let ui = Ui::new(renderer);
     let lines = Lines { ui: &ui, machine_readable: args.machine_readable };
     let done = match &args.command {
         PluginsCommand::Install(args) => install::run(args, &ui),
         PluginsCommand::Installed { .. } => installed(lines),
-        PluginsCommand::Required { template } => return required::run(template, lines),
+        PluginsCommand::Required(args) => return required::run(&args.template, lines),
         PluginsCommand::Remove { plugin, versions } => removed(plugin, versions.as_deref(), lines),
         PluginsCommand::Describe(args) => describe::run(args),
     };

@@ -230,7 +230,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
     for version in history[first..].iter().filter_map(|entry| entry.version.as_ref()) {
         // What the history holds may be as it was then; what counts is how it is now.
         let version = match registry.get_version(bucket, &version.fingerprint).await {
-            Err(error) if super::is_absent(&error) => continue,
+            Err(error) if error.is_absent() => continue,
             result => result?,
         };
         let revoked = version.status == VersionStatus::Revoked

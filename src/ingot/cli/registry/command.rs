@@ -111,9 +111,12 @@ pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
         Ok(runtime) => {
             let result = runtime.block_on(async {
                 tokio::select! {
+                    // The command comes first: while it reads a plan from standard input, which may
+                    // take any time, a signal ends the process by itself.
+                    biased;
+                    result = dispatch(&args.command, &redactor) => result,
                     // A server ends in its own way.
                     _ = signals::requested(), if !serves => Err(Error::Cancelled),
-                    result = dispatch(&args.command, &redactor) => result,
                 }
             });
             runtime.shutdown_background();

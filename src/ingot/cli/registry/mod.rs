@@ -34,4 +34,4 @@ pub(super) use command::{RegistryArgs, run};
 
 use command::Form;
 use labels::{ChangeLabels, SetLabels};
-pub(super) use session::{Session, is_absent};
+pub(super) use session::Session;

@@ -1,6 +1,6 @@
 //! What the commands that use a registry work with.
 
-use ingot_registry::api::{self, Code, Version};
+use ingot_registry::api::{self, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, all_pages};
 use ingot_sdk::{Error, Result};
@@ -19,7 +19,7 @@ impl Session {
     pub(in crate::cli) async fn version(&self, bucket: &str, text: &str) -> Result<Version> {
         let registry = self.registry();
         match registry.get_version(bucket, text).await {
-            Err(error) if is_absent(&error) => {}
+            Err(error) if error.is_absent() => {}
             result => return result.map_err(Error::from),
         }
         let versions = self.versions(bucket).await?;
@@ -52,10 +52,4 @@ impl Session {
         let ask = |page| async move { registry.list_buckets(&page).await };
         all_pages(ask).await.map_err(Error::from)
     }
-}
-
-/// Whether a registry says that something is not there; HCP says so of versions in a way of its
-/// own.
-pub(in crate::cli) fn is_absent(error: &api::Error) -> bool {
-    matches!(error.code, Code::NotFound | Code::Aborted)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingot_registry::api::{Build, BuildStatus, Code, Version};
+use ingot_registry::api::{Build, BuildStatus, Version};
 use ingot_registry::{Connected, new_id};
 use ingot_report::ReportTarget;
 use ingot_sdk::{Error, Result, Ui};
@@ -165,7 +165,7 @@ impl Run {
     async fn version(&self, member: &Member, fingerprint: &str) -> Result<Option<Version>> {
         match self.connected.registry.get_version(&member.bucket, fingerprint).await {
             Ok(version) => Ok(Some(version)),
-            Err(error) if matches!(error.code, Code::NotFound | Code::Aborted) => Ok(None),
+            Err(error) if error.is_absent() => Ok(None),
             Err(error) => {
                 let registry = format!("the {} registry", self.connected.name);
                 Err(Error::from(error).context(registry))

@@ -12,7 +12,7 @@ use super::record::{KeptBuild, KeptRecord, Stage};
 use crate::engine::orphaned_runs::shown_time;
 use crate::engine::prepare::PreparedNode;
 use crate::engine::project::{Project, Reproducible};
-use crate::graph::{Node, step_name};
+use crate::graph::Node;
 use crate::template::steps::Step;
 
 /// What the builds of a run are planned with.
@@ -52,13 +52,13 @@ impl Planner<'_> {
             let place = self.project.place(step.block.header);
             let place = format!("{}:{}:{}", place.file, place.line, place.column);
             let kind = step.block.label(0);
-            match step_name(step) {
+            match step.shown_name() {
                 own if own == kind => format!("{}: {kind} ({place})", index + 1),
                 own => format!("{}: {kind} {own:?} ({place})", index + 1),
             }
         };
         if found.is_empty() {
-            let names = || steps.iter().flat_map(|step| [step_name(step), step.block.label(0)]);
+            let names = || steps.iter().flat_map(|step| [step.shown_name(), step.block.label(0)]);
             let all: Vec<String> = (0..steps.len()).map(describe).collect();
             let error = Diagnostic::error(format!(
                 "{flag}: `{}` has no provisioner called `{name}`",
@@ -295,7 +295,7 @@ impl Planner<'_> {
                 error = error.note(format!("changed since:\n{changed}"));
                 if let Some(step) = step {
                     error = error.also(step.block.header, "this one");
-                    let own = step_name(step);
+                    let own = step.shown_name();
                     let again = match self.find(own, &node.provisioners) {
                         Ok(_) => format!("-start-at={own}"),
                         Err(_) => "-start-at, with a `name` that you give it,".to_owned(),
@@ -330,7 +330,7 @@ impl Planner<'_> {
         let steps = &node.provisioners;
         let called = |step: &Step| {
             let kind = step.block.label(0);
-            let own = step_name(step);
+            let own = step.shown_name();
             match own == kind {
                 true => kind.to_owned(),
                 false => format!("{kind} {own:?}"),

@@ -7,14 +7,14 @@
 //! for a moment in both, and never in none.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::ErrorKind::NotFound;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
+use ingot_sdk::whole_file::{self, Options, sync_directory};
 use ingot_sdk::{Context, Error, Resource, Result, Sbom, SbomFormat};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -426,28 +426,9 @@ fn write_into(
 
 /// Writes a file of a record: whole or not at all, and for its owner only.
 fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let writing = || format!("writing {}", directory.join(name).display());
-    let new = directory.join(format!("{name}.new"));
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true).mode(0o600);
-    let written = options.open(&new).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&new, directory.join(name))
-    });
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written.with_context(writing)?;
-    sync_directory(directory);
-    Ok(())
-}
-
-/// Lets names in a directory last.
-fn sync_directory(directory: &Path) {
-    if let Ok(directory) = File::open(directory) {
-        let _ = directory.sync_all();
-    }
+    let path = directory.join(name);
+    whole_file::write(&path, bytes, &Options::default())
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 /// Removes what killed processes began to write.

@@ -14,7 +14,6 @@ use super::StepCache;
 use super::index::{KeptState, OWNER_DIGITS, Secret};
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
 use crate::engine::hook::NodeHook;
-use crate::graph::step_name;
 use crate::template::steps::Step;
 
 /// What a build knows of its steps.
@@ -211,7 +210,7 @@ impl NodeCache {
         ctx: &RunContext,
         step: &Step,
     ) -> Result<Description, Reason> {
-        if self.run.options.uncached.contains(step_name(step)) {
+        if self.run.options.uncached.contains(step.shown_name()) {
             return Err("its `cache` is false".into());
         }
         if ctx.prepare.debug {
@@ -446,7 +445,7 @@ impl Keeping<'_> {
     /// A step as people call it.
     fn shown(&self, index: usize) -> String {
         let steps = &self.hook.node.provisioners;
-        let name = steps.get(index).map_or("", step_name);
+        let name = steps.get(index).map_or("", Step::shown_name);
         format!("{name} ({} of {})", index + 1, steps.len())
     }
 
@@ -455,7 +454,7 @@ impl Keeping<'_> {
         let key = self.plan.get(index).and_then(|plan| plan.state.as_ref().ok());
         let key = key.map_or("", |state| state.key.as_str());
         let number = (index + 1).to_string();
-        let name = self.hook.node.provisioners.get(index).map_or("", step_name);
+        let name = self.hook.node.provisioners.get(index).map_or("", Step::shown_name);
         self.ctx.ui.machine("step-cache", &[&number, name, what, key, why]);
     }
 }

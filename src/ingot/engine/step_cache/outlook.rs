@@ -11,7 +11,6 @@ use super::inputs::{Known, Reason, describe};
 use super::run::{shared_directory, unasked};
 use crate::engine::CheckedNode;
 use crate::engine::project::Project;
-use crate::graph::step_name;
 
 /// What is known of the state after a provisioner before the build runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub fn outlook<B>(
         };
         let reason = own.or_else(|| broken.then(|| AFTER.to_owned()));
         broken |= reason.is_some();
-        let name = step_name(step);
+        let name = step.shown_name();
         let states = index.states.values().filter(|state| {
             state.template == template
                 && state.build == node.name

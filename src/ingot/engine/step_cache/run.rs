@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ingot_sdk::{KeptStates, Result};
+use ingot_sdk::{KeptStates, Result, environment};
 
 use super::index::{CacheDirectory, Secret};
 use crate::template::Companion;
@@ -52,7 +52,7 @@ pub fn shared_directory(
     companion: &Companion,
     template_directory: &Path,
 ) -> Option<PathBuf> {
-    let variable = || std::env::var_os(DIRECTORY).filter(|value| !value.is_empty());
+    let variable = || environment::set(DIRECTORY);
     let block = || Some(template_directory.join(companion.cache.as_ref()?.directory.as_ref()?));
     let given =
         flag.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)).or_else(block)?;

@@ -58,6 +58,8 @@ pub(crate) struct Metadata {
     promote: Option<String>,
     /// The commit that the template is at.
     pub git_sha: Option<String>,
+    /// Why a repository that is there cannot be read.
+    pub unreadable: Option<String>,
 }
 
 /// Packer's form of a list: null for none.
@@ -71,6 +73,9 @@ fn list(items: &[String]) -> Value {
 impl Metadata {
     /// Looks around; `template_dir` is where the template is.
     pub(crate) fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
+        let (vcs, sha) = (vcs::about(Path::new(".")), vcs::sha(template_dir));
+        let mut unknown = [vcs.as_ref().err(), sha.as_ref().err()].into_iter().flatten();
+        let unreadable = unknown.find_map(|unknown| unknown.reason()).map(str::to_owned);
         Metadata {
             options: json!({
                 "debug": options.debug,
@@ -82,10 +87,11 @@ impl Metadata {
                 "path": options.path,
             }),
             machine: machine::about(),
-            vcs: vcs::about(Path::new(".")).map(JsonText::from),
+            vcs: vcs.ok().map(JsonText::from),
             cicd: ci::about(&variable).map(JsonText::from),
             promote: options.promote.clone(),
-            git_sha: vcs::sha(template_dir),
+            git_sha: sha.ok(),
+            unreadable,
         }
     }
 

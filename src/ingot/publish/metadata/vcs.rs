@@ -5,8 +5,27 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What `git` says in a directory; none if it is in no repository, or there is no `git`.
-fn git(dir: &Path, args: &[&str]) -> Option<String> {
+/// Why nothing is known of a repository.
+#[derive(Debug)]
+pub(in crate::publish) enum Unknown {
+    /// There is none, or it has no commit.
+    NoCommit,
+    /// `git` cannot be run, or refuses to read it, for this reason.
+    Unreadable(String),
+}
+
+impl Unknown {
+    /// Why a repository that is there cannot be read.
+    pub(in crate::publish) fn reason(&self) -> Option<&str> {
+        match self {
+            Unknown::NoCommit => None,
+            Unknown::Unreadable(why) => Some(why),
+        }
+    }
+}
+
+/// What `git` says in a directory.
+fn git(dir: &Path, args: &[&str]) -> Result<String, Unknown> {
     // Not the plugins' runner of processes: there is no build yet that could be cancelled. A
     // repository's settings must not make this run anything.
     let output = Command::new("git")
@@ -17,24 +36,42 @@ fn git(dir: &Path, args: &[&str]) -> Option<String> {
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output();
-    let output = output.ok()?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        tracing::debug!(why = why.trim(), "git says nothing about the repository");
-        return None;
+    let output = match output {
+        Ok(output) => output,
+        Err(_) if !is_in_repository(dir) => return Err(Unknown::NoCommit),
+        Err(error) => return Err(Unknown::Unreadable(format!("`git` cannot be run: {error}"))),
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
     }
-    Some(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim();
+    tracing::debug!(why = said, "git says nothing about the repository");
+    let fatal = said.lines().find_map(|line| line.strip_prefix("fatal: "));
+    let why = fatal.or(said.lines().next()).unwrap_or_default();
+    // With `--quiet` it does not say that there is no commit. A `.git` that leads to no repository is
+    // told in other words than that there is none.
+    match why.is_empty() || why.starts_with("not a git repository (or any ") {
+        true => Err(Unknown::NoCommit),
+        false => Err(Unknown::Unreadable(format!("git: {why}"))),
+    }
+}
+
+/// Whether a directory looks as if it were in a repository.
+fn is_in_repository(dir: &Path) -> bool {
+    std::path::absolute(dir)
+        .is_ok_and(|dir| dir.ancestors().any(|parent| parent.join(".git").exists()))
 }
 
 /// The commit that is checked out.
-pub(in crate::publish) fn sha(dir: &Path) -> Option<String> {
+pub(in crate::publish) fn sha(dir: &Path) -> Result<String, Unknown> {
     git(dir, &["rev-parse", "--verify", "--quiet", "HEAD"])
 }
 
 /// What a template is built from that the commit does not hold, by git's names: changes of files
 /// that git knows, and templates and files of variables that it does not. Other files that it does
 /// not know are left out: builds leave such.
-pub(in crate::publish) fn changed_since_commit(dir: &Path) -> Option<Vec<String>> {
+pub(in crate::publish) fn changed_since_commit(dir: &Path) -> Result<Vec<String>, Unknown> {
     let said = git(dir, &["status", "--porcelain", "--untracked-files=all", "--no-renames", "-z"])?;
     let ends = [".pkr.hcl", ".pkr.json", ".pkrvars.hcl", ".pkrvars.json"];
     // Each is two letters, a space and a name.
@@ -43,24 +80,24 @@ pub(in crate::publish) fn changed_since_commit(dir: &Path) -> Option<Vec<String>
         None => true,
     };
     let entries = said.split('\0').filter(|entry| !entry.is_empty()).filter(counts);
-    Some(entries.map(|entry| entry.get(3..).unwrap_or(entry).to_owned()).collect())
+    Ok(entries.map(|entry| entry.get(3..).unwrap_or(entry).to_owned()).collect())
 }
 
 /// Branch, commit, author, and whether something has been changed since.
-pub(super) fn about(dir: &Path) -> Option<Value> {
+pub(super) fn about(dir: &Path) -> Result<Value, Unknown> {
     git(dir, &["rev-parse", "--git-dir"])?;
     let details = || {
-        let branch = git(dir, &["rev-parse", "--abbrev-ref", "HEAD"])?;
+        let branch = git(dir, &["rev-parse", "--abbrev-ref", "HEAD"]).ok()?;
         let mut details = json!({ "ref": branch });
-        if let (Some(commit), Some(author)) =
+        if let (Ok(commit), Ok(author)) =
             (sha(dir), git(dir, &["log", "-1", "--no-show-signature", "--format=%an <%ae>"]))
         {
             details["commit"] = commit.into();
             details["author"] = author.into();
         }
-        let changed = git(dir, &["status", "--porcelain"]).is_some_and(|text| !text.is_empty());
+        let changed = git(dir, &["status", "--porcelain"]).is_ok_and(|text| !text.is_empty());
         details["has_uncommitted_changes"] = changed.into();
         Some(details)
     };
-    Some(json!({ "type": "git", "details": details() }))
+    Ok(json!({ "type": "git", "details": details() }))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ingot_hcl::source::Span;
 
 use super::test_block::TestBlock;
-use crate::graph::step_name;
 use crate::template::steps::Step;
 
 /// What the companion files of a template say, evaluated.
@@ -66,7 +65,7 @@ impl Companion {
 
     /// What it says of a provisioner.
     pub fn step(&self, step: &Step) -> Option<&StepBlock> {
-        self.steps.get(step_name(step))
+        self.steps.get(step.shown_name())
     }
 
     /// Whether the state after a provisioner may be kept and used; it may if nothing is said.

@@ -15,7 +15,6 @@ use ingot_hcl::value::Value;
 use ingot_sdk::GoDuration;
 
 use super::{CacheBlock, Companion, FamilyBlock, StepBlock, test_block};
-use crate::graph::step_name;
 use crate::template::blocks::{TOP_LEVEL, labels, only};
 use crate::template::builds::{Build, IN_BUILD, SourceUse};
 
@@ -48,7 +47,7 @@ impl Names {
             }
             names
                 .steps
-                .extend(used.steps.provisioners.iter().map(|step| step_name(step).to_owned()));
+                .extend(used.steps.provisioners.iter().map(|step| step.shown_name().to_owned()));
         }
         names
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ingot_sdk::communicator::unsigned_exit_code;
 use ingot_sdk::{Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand};
 use parking_lot::Mutex;
 use rmpv::Value;
@@ -95,7 +96,7 @@ impl CommunicatorService {
                 let _ = feeding.await;
             }
             let status = match status {
-                Ok(ExitStatus::Code(code)) => i64::from(code),
+                Ok(ExitStatus::Code(code)) => unsigned_exit_code(code),
                 Ok(ExitStatus::Disconnected) => DISCONNECTED,
                 Err(error) => {
                     tracing::debug!(%error, "a plugin's command did not run");

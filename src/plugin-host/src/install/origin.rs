@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::environment::set_text;
 use ingot_sdk::file_work::{read_small, read_small_text};
 use ingot_sdk::{Context, Error, Platform, Result, http};
 use semver::Version;
@@ -68,11 +69,10 @@ impl Origins {
     /// # Errors
     /// The mirror is neither.
     pub fn from_environment(mirror: Option<&str>) -> Result<Origins> {
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = |name, default: &str| {
-            set(name).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned()
+            set_text(name).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned()
         };
-        let mirror = mirror.map(str::to_owned).or_else(|| set("INGOT_PLUGIN_MIRROR"));
+        let mirror = mirror.map(str::to_owned).or_else(|| set_text("INGOT_PLUGIN_MIRROR"));
         Ok(Origins {
             mirror: mirror.as_deref().map(mirror_at).transpose()?,
             releases: url("INGOT_PLUGIN_RELEASES_URL", "https://releases.hashicorp.com"),

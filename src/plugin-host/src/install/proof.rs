@@ -2,8 +2,10 @@
 //! that a lock file that knows only the archive decides about the program too.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+use ingot_sdk::whole_file::{self, Options};
 
 /// The length of a SHA-256 in hexadecimal.
 const LENGTH: u64 = 64;
@@ -25,10 +27,8 @@ pub(crate) fn keep(cache: Option<&Path>, archive: &str, program: &str) {
 fn write(file: &Path, program: &str) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
-    let mut new = tempfile::NamedTempFile::new_in(directory)?;
-    new.write_all(program.as_bytes())?;
-    new.persist(file)?;
-    Ok(())
+    let options = Options { durable: false, ..Options::default() };
+    whole_file::write(file, program.as_bytes(), &options)
 }
 
 /// Whether the program with the SHA-256 `program` was unpacked, by this user, from the archive with

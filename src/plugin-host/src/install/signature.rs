@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use ingot_sdk::{Context, Error, Result};
+use ingot_sdk::{Context, Error, Result, environment};
 use tokio::process::Command;
 
 /// The variable with the keyring, as `gpg --export` writes it.
@@ -21,9 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// It cannot be read.
 pub(super) fn keyring() -> Result<Option<PathBuf>> {
-    let Some(path) = std::env::var_os(KEYRING).filter(|path| !path.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(path) = environment::set(KEYRING) else { return Ok(None) };
     // gpgv looks for names without a directory elsewhere.
     let path = PathBuf::from(path);
     let real = path.canonicalize();

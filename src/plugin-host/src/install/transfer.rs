@@ -6,6 +6,7 @@ use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::environment::set_text;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Context, Error, GoDuration, Result, Ui, http};
 use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
@@ -60,8 +61,7 @@ impl Transfer {
     /// # Errors
     /// A setting in the environment is wrong.
     pub(super) fn new(ui: Ui) -> Result<Transfer> {
-        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let stall = match set("INGOT_PLUGIN_DOWNLOAD_TIMEOUT") {
+        let stall = match set_text("INGOT_PLUGIN_DOWNLOAD_TIMEOUT") {
             Some(text) => {
                 GoDuration::parse(&text)
                     .map_err(Error::new)
@@ -70,7 +70,7 @@ impl Transfer {
             }
             None => STALL,
         };
-        let mebibytes = match set("INGOT_PLUGIN_MAX_SIZE") {
+        let mebibytes = match set_text("INGOT_PLUGIN_MAX_SIZE") {
             Some(text) => text.parse().map_err(|_| {
                 Error::new(format!(
                     "INGOT_PLUGIN_MAX_SIZE is {text:?}, not a number of MiB such as 2048"
@@ -78,7 +78,7 @@ impl Transfer {
             })?,
             None => MAX_SIZE,
         };
-        let token = set(TOKEN);
+        let token = set_text(TOKEN);
         if let Some(token) = &token {
             ui.mask(token);
         }

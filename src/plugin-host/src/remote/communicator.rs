@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result};
 use rmpv::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::callback::communicator::DISCONNECTED;
+use crate::error::{Failure, HostError};
 use crate::gob;
 use crate::host::Instance;
 use crate::message::{record, timestamp};
@@ -21,6 +23,10 @@ use crate::rpc::RpcClient;
 const DRAIN: Duration = Duration::from_secs(10);
 /// The end of a command is told in about a hundred bytes.
 const MAX_END: u64 = 4096;
+/// A command that does nothing, in every shell.
+const NOTHING: &str = "exit 0";
+/// How long that may take on a machine that is there.
+const NOTHING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Calls the communicator of a plugin's builder.
 pub(crate) struct RemoteCommunicator {
@@ -34,10 +40,28 @@ impl RemoteCommunicator {
         RemoteCommunicator { client, builder }
     }
 
-    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<()> {
+    async fn call(&self, method: &str, argument: Value, during: &str) -> Result<(), HostError> {
         let result = self.client.call(&format!("Communicator.{method}"), argument).await;
-        self.builder.explained(result, during).await?;
-        Ok(())
+        self.builder.explained(result, during).await.map(drop)
+    }
+
+    /// The result of a transfer for the caller. The plugin's message does not tell whether the machine
+    /// is away, which passes, or does not take the file, which stays so; whether it runs commands does.
+    async fn transferred(&self, result: Result<(), HostError>) -> Result<()> {
+        let Err(error) = result else { return Ok(()) };
+        let told = matches!(error.failure, Failure::Remote(_));
+        let error = Error::from(error);
+        match told && !self.runs_commands().await {
+            true => Err(error.transient()),
+            false => Err(error),
+        }
+    }
+
+    /// Whether the machine runs commands now.
+    async fn runs_commands(&self) -> bool {
+        let output = CapturedOutput::of_at_most(0);
+        let asked = tokio::time::timeout(NOTHING_TIMEOUT, self.run(NOTHING, None, &output)).await;
+        matches!(asked, Ok(Ok(ExitStatus::Code(_))))
     }
 
     async fn accept(&self, id: u32) -> io::Result<Stream> {
@@ -91,7 +115,7 @@ impl RemoteCommunicator {
         let status = loop {
             tokio::select! {
                 result = &mut start, if !started => {
-                    result?;
+                    result.map_err(not_started)?;
                     started = true;
                 }
                 () = &mut reading, if !read => read = true,
@@ -106,10 +130,7 @@ impl RemoteCommunicator {
         if !read {
             let _ = tokio::time::timeout(DRAIN, reading).await;
         }
-        Ok(match status {
-            DISCONNECTED => ExitStatus::Disconnected,
-            code => ExitStatus::Code(i32::try_from(code).unwrap_or(-1)),
-        })
+        Ok(exit_status(status))
     }
 
     async fn directory(
@@ -127,7 +148,8 @@ impl RemoteCommunicator {
         };
         let argument =
             record([("Dst", target.into()), ("Src", source.into()), ("Exclude", Value::Nil)]);
-        self.call(method, argument, "copying a directory").await
+        let copied = self.call(method, argument, "copying a directory").await;
+        self.transferred(copied).await
     }
 }
 
@@ -179,12 +201,13 @@ impl Communicator for RemoteCommunicator {
         tokio::pin!(sending, call);
         tokio::select! {
             // The other side may have had enough before it read all.
-            result = &mut call => return result,
+            result = &mut call => return self.transferred(result).await,
             sent = &mut sending => sent.map_err(|error| {
                 Error::from(error).context(format_args!("uploading {destination}"))
             })?,
         }
-        call.await
+        let uploaded = call.await;
+        self.transferred(uploaded).await
     }
 
     async fn upload_dir(
@@ -219,7 +242,7 @@ impl Communicator for RemoteCommunicator {
             }
         };
         // What the plugin says explains more than that its stream broke off.
-        called?;
+        self.transferred(called).await?;
         let received = match received {
             Some(received) => received,
             None => receiving.await,
@@ -238,6 +261,25 @@ impl Communicator for RemoteCommunicator {
     }
 }
 
+/// How a command ended. Windows' codes have 32 bits: some plugins tell them as a positive number, some
+/// as a negative.
+fn exit_status(status: i64) -> ExitStatus {
+    if status == DISCONNECTED {
+        return ExitStatus::Disconnected;
+    }
+    let code = i32::try_from(status).ok();
+    let code = code.or_else(|| u32::try_from(status).ok().map(u32::cast_signed));
+    ExitStatus::Code(code.unwrap_or(-1))
+}
+
+/// The error of a command that did not start: the plugin has no way to the machine, which may be
+/// rebooting.
+fn not_started(error: HostError) -> Error {
+    let told = matches!(error.failure, Failure::Remote(_));
+    let error = Error::from(error);
+    if told { error.transient() } else { error }
+}
+
 async fn pump(stream: io::Result<Stream>, mut show: impl FnMut(&[u8])) {
     let Ok(mut stream) = stream else { return };
     let mut buffer = vec![0; 16 * 1024];
@@ -245,4 +287,24 @@ async fn pump(stream: io::Result<Stream>, mut show: impl FnMut(&[u8])) {
         show(&buffer[..count]);
     }
     let _ = stream.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_windows_keep_their_bits() {
+        for (status, code) in [
+            (0, 0),
+            (3010, 3010),
+            // 0xC000013A, as WinRM has it, and as others do.
+            (3_221_225_786, -1_073_741_510),
+            (-1_073_741_510, -1_073_741_510),
+            (1 << 40, -1),
+        ] {
+            assert_eq!(exit_status(status), ExitStatus::Code(code), "{status}");
+        }
+        assert_eq!(exit_status(DISCONNECTED), ExitStatus::Disconnected);
+    }
 }

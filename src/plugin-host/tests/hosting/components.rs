@@ -124,6 +124,8 @@ impl Hook for UsesMachine {
         );
         let error = machine.exec(&RemoteCommand::new("cannot start"), &output).await.unwrap_err();
         assert!(error.to_string().contains("permission denied"), "{error}");
+        // As while the machine reboots.
+        assert!(error.is_transient(), "{error:?}");
         // More than the window of a stream, and than one message.
         let output = CapturedOutput::default();
         let many = RemoteCommand::new("head -c 3000000 /dev/zero");
@@ -140,6 +142,8 @@ impl Hook for UsesMachine {
         assert_eq!(output.stdout_text(), "751\n");
         let error = machine.download("absent", &mut back).await.unwrap_err();
         assert!(error.to_string().contains("no such file"), "{error}");
+        // Commands start there, so that it is not for want of a connection.
+        assert!(!error.is_transient(), "{error:?}");
         let local = tempfile::tempdir().unwrap();
         let source = local.path().join("source");
         std::fs::create_dir(&source).unwrap();

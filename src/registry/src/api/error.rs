@@ -122,6 +122,12 @@ impl Error {
         Error { perhaps_done: true, ..self }
     }
 
+    /// Whether it says that something is not there. HCP says of a version that is not there that the
+    /// operation was aborted.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.code, Code::NotFound | Code::Aborted)
+    }
+
     /// The request is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
         Error::new(Code::InvalidArgument, message)

@@ -300,17 +300,8 @@ impl HttpRegistry {
 }
 
 /// What an answer holds; none if that is more than is read.
-pub(super) async fn bounded(
-    mut answer: reqwest::Response,
-) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_ANSWER {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body))
+pub(super) async fn bounded(answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    http::bounded(answer, LARGEST_ANSWER).await
 }
 
 pub(super) fn too_long(host: &str) -> Error {
@@ -368,20 +359,23 @@ fn reported(body: &[u8]) -> Option<Error> {
     (status.code != 0 && !status.message.is_empty()).then(|| status.into())
 }
 
-/// What is known of an answer that holds none.
+/// What is known of an answer that holds none. A registry says what is wrong with a request, so that it
+/// is something before it that refuses one without: nothing that holds for good.
 fn plain_error(status: StatusCode, place: &str) -> Error {
     let code = match status.as_u16() {
-        400 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::NotFound,
         408 => Code::Unavailable,
-        413 | 422 => Code::InvalidArgument,
         409 => Code::Aborted,
         429 => Code::ResourceExhausted,
         501 => Code::Unimplemented,
         500.. => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Error::new(code, format!("{place} answered {status}"))
+    let too_large = (status == StatusCode::PAYLOAD_TOO_LARGE).then_some(
+        "what stands before the registry, such as a proxy, limits the size of requests; that of an SBOM \
+         has up to 11 MiB",
+    );
+    Error::new(code, format!("{place} answered {status}")).advise(too_large)
 }

@@ -1,13 +1,13 @@
 //! The file that logins are kept in. It holds the tokens of service principals of HCP's tools, too,
 //! which stay as they are.
 
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, fchown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
+use ingot_sdk::whole_file::{self, Options};
 use ingot_sdk::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,23 +107,16 @@ impl<'a> StoredLogin<'a> {
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
         let writing = || format!("writing {}", path.display());
         let directory = path.parent().unwrap_or(Path::new("."));
-        // For the owner only from the start, and whole or not at all.
-        let mut new = tempfile::Builder::new()
-            .prefix(".creds-cache-")
-            .tempfile_in(directory)
-            .with_context(writing)?;
         // With `sudo -E` the file stays its owner's.
         let owner = std::fs::metadata(&path).or_else(|_| std::fs::metadata(directory));
         let owner = owner.with_context(writing)?;
-        if owner.uid() != rustix::process::geteuid().as_raw() {
-            fchown(new.as_file(), Some(owner.uid()), Some(owner.gid())).with_context(writing)?;
-        }
+        let others = owner.uid() != rustix::process::geteuid().as_raw();
+        let owner = others.then(|| (owner.uid(), owner.gid()));
         let text = serde_json::to_vec_pretty(&file)
             .map_err(|_| Error::new("the login cannot be written down"))?;
-        new.write_all(&text).with_context(writing)?;
-        new.as_file().sync_all().with_context(writing)?;
-        new.persist(&path).map_err(|failed| failed.error).with_context(writing)?;
-        Ok(())
+        // For the owner only from the start.
+        whole_file::write(&path, &text, &Options { owner, ..Options::default() })
+            .with_context(writing)
     }
 
     /// Keeps a renewed login in place of the one that `token` renewed; not if that is gone or another

@@ -52,14 +52,7 @@ impl Step<State> for CopyImage {
                 Err(error) => problems.push(error.context(format_args!("copying to {region}"))),
             }
         }
-        match problems.len() {
-            0 => Ok(()),
-            1 => Err(problems.remove(0)),
-            _ => {
-                let texts: Vec<String> = problems.iter().map(Error::to_string).collect();
-                Err(Error::new(texts.join("; ")))
-            }
-        }
+        Error::all(problems)
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {

@@ -18,7 +18,7 @@ use crate::ebs::resources::{IMAGE, INTERMEDIARY, image_resource, known_image};
 use crate::ebs::settings::Product;
 use crate::ebs::tags::specification;
 use crate::ebs::wait::{Look, until};
-use crate::failure::{During, Failure, Kind};
+use crate::failure::{During, Failure, Kind, Subject};
 
 /// Makes the AMI, or the one that is only there to be copied.
 pub(super) struct CreateImage;
@@ -158,7 +158,7 @@ pub(crate) async fn find_one(ec2: &Ec2, mark: &ImageMark) -> Result<Option<Strin
 
 /// What passes: the instance takes a moment to be seen as stopped, and EC2 to take another snapshot.
 pub(super) fn settling(failure: &Failure) -> bool {
-    failure.is("InvalidParameterValue") && failure.message.contains("Instance is not in state")
+    failure.is_about(Subject::InstanceState)
         || failure.is("IncorrectInstanceState")
         // Another AMI of the same volumes was made just before.
         || failure.is("SnapshotCreationPerVolumeRateExceeded")

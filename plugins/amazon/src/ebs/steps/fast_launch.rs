@@ -110,16 +110,7 @@ impl Step<State> for EnableFastLaunch {
         };
         let images = state.images.iter().filter(|(region, _)| !off(region));
         let work = images.map(|(region, image)| enable(ctx, state, region, &image.id));
-        let mut problems: Vec<Error> =
-            join_all(work).await.into_iter().filter_map(Result::err).collect();
-        match problems.len() {
-            0 => Ok(()),
-            1 => Err(problems.remove(0)),
-            _ => {
-                let texts: Vec<String> = problems.iter().map(Error::to_string).collect();
-                Err(Error::new(texts.join("; ")))
-            }
-        }
+        Error::all(join_all(work).await.into_iter().filter_map(Result::err))
     }
 
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {

@@ -32,7 +32,7 @@ use crate::ebs::resources::{INSTANCE, VOLUME, instance_resource};
 use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, report, specification};
 use crate::ebs::wait::{Look, until};
-use crate::failure::{During, Failure, Kind};
+use crate::failure::{During, Failure, Kind, Subject};
 
 /// The largest file of user data, in bytes; EC2 takes 16 KiB of it.
 const LARGEST_USER_DATA: u64 = 1 << 20;
@@ -194,10 +194,7 @@ fn explained(state: &State, failure: Failure) -> Error {
 /// Refusals that pass: what was just made is not seen by all of AWS at once.
 pub(super) fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
     match failure.code.as_deref() {
-        Some("InvalidParameterValue") => {
-            let text = failure.message.to_lowercase();
-            text.contains("iaminstanceprofile") || text.contains("iam instance profile")
-        }
+        Some("InvalidParameterValue") => failure.is_about(Subject::InstanceProfile),
         Some("InvalidKeyPair.NotFound") => temporary_key,
         Some("InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound") => true,
         _ => false,

@@ -1,8 +1,10 @@
 //! Who reaches the instance.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait, http};
 
 use super::{State, once};
 use crate::ebs::creation::{Creation, Patience, create};
@@ -17,6 +19,9 @@ use crate::filter::filter;
 
 /// Tells which address a machine has on the internet.
 const WHAT_IS_MY_ADDRESS: &str = "https://checkip.amazonaws.com";
+/// How long that may take, and how many bytes of what it says are read: it is one address.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(60);
+const LARGEST_ADDRESS: usize = 1 << 10;
 
 /// Finds the security groups of the instance, or makes one for the build.
 pub(super) struct MakeSecurityGroup;
@@ -170,12 +175,14 @@ async fn sources(ctx: &RunContext, state: &State) -> Result<Vec<Cidr>> {
     }
     ctx.ui.say("Checking current host's public IP...");
     let answer = async {
-        let client = ingot_sdk::http::client()?;
-        let answer = client.get(WHAT_IS_MY_ADDRESS).send().await.and_then(|a| a.error_for_status());
-        answer.context("asking")?.text().await.context("reading the answer")
+        let request = http::client()?.get(WHAT_IS_MY_ADDRESS).timeout(ADDRESS_TIMEOUT);
+        let answer = request.send().await.and_then(|answer| answer.error_for_status());
+        let answer = answer.context("asking")?;
+        http::body(answer, LARGEST_ADDRESS).await.context("reading the answer")
     };
     let text =
         answer.await.context(format_args!("asking {WHAT_IS_MY_ADDRESS} for this address"))?;
+    let text = String::from_utf8_lossy(&text);
     let text = text.trim();
     let bits = if text.contains(':') { 128 } else { 32 };
     let source = Cidr::parse(&format!("{text}/{bits}"));

@@ -292,6 +292,7 @@ fn together(failures: Vec<Failure>) -> Failure {
         }
     }
     whole.message = texts.join("; ");
+    whole.subject = whole.subject.or(failures.iter().find_map(|failure| failure.subject));
     whole.during("requesting the spot instance")
 }
 

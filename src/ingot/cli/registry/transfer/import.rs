@@ -10,10 +10,10 @@ use ingot_registry::api::{
     UpdateChannelBody, UpdateVersionBody, Version,
 };
 use ingot_registry::client::Registry;
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Context as _, Error, Result};
 
+use super::super::Session;
 use super::super::output::line;
-use super::super::{Session, is_absent};
 use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
 use super::order::in_order;
 use super::{enforced, sboms};
@@ -30,7 +30,10 @@ pub(in crate::cli::registry) struct ImportArgs {
 /// Reads a file of buckets into the registry in use. What is there already stays as it is, so that
 /// an import that was interrupted is gone on with.
 pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
-    let mut export = read(&args.file)?;
+    // On another thread: what is to be read may be a pipe, and a signal is to be heard meanwhile.
+    let file = args.file.clone();
+    let mut export =
+        tokio::task::spawn_blocking(move || read(&file)).await.context("reading")??;
     let known: BTreeSet<&str> =
         export.buckets.iter().map(|bucket| bucket.bucket.name.as_str()).collect();
     if let Some(name) = args.bucket.iter().find(|name| !known.contains(name.as_str())) {
@@ -179,7 +182,7 @@ impl<'a> Import<'a> {
             labels: bucket.labels.clone(),
         };
         match self.registry.get_bucket(name).await {
-            Err(error) if is_absent(&error) => {
+            Err(error) if error.is_absent() => {
                 let created = self.registry.create_bucket(&body).await;
                 created.map_err(about(format!("the bucket {name}")))?;
             }
@@ -196,7 +199,7 @@ impl<'a> Import<'a> {
                 version_fingerprint: String::new(),
             };
             let there = match self.registry.get_channel(name, &channel.name).await {
-                Err(error) if is_absent(&error) => {
+                Err(error) if error.is_absent() => {
                     let created = self.registry.create_channel(name, &body).await;
                     created.map_err(about(format!("the channel {} of {name}", channel.name)))?
                 }
@@ -239,7 +242,7 @@ impl<'a> Import<'a> {
                 self.there += 1;
                 return Ok(());
             }
-            Err(error) if is_absent(&error) => {
+            Err(error) if error.is_absent() => {
                 let body = CreateVersionBody {
                     fingerprint: fingerprint.clone(),
                     template_type: version.template_type,
@@ -325,7 +328,7 @@ impl<'a> Import<'a> {
         let key = (bucket.clone(), fingerprint.clone());
         if !self.versions.contains_key(&key) {
             match self.registry.get_version(bucket, fingerprint).await {
-                Err(error) if is_absent(&error) => {
+                Err(error) if error.is_absent() => {
                     self.lost.insert(bucket.clone());
                     return Ok(());
                 }
@@ -335,7 +338,7 @@ impl<'a> Import<'a> {
         let key = (bucket.clone(), parent.channel_name.clone());
         if !parent.channel_name.is_empty() && !self.channels.contains_key(&key) {
             match self.registry.get_channel(bucket, &parent.channel_name).await {
-                Err(error) if is_absent(&error) => {}
+                Err(error) if error.is_absent() => {}
                 found => {
                     self.channels.insert(key, found?.id);
                 }

@@ -1,0 +1,48 @@
+//! What shows and reports a run, and how it can end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_hcl::SourceMap;
+use ingot_hcl::diagnostic::Diagnostics;
+use ingot_report::Status;
+use ingot_sdk::Ui;
+
+use crate::build_logs::Slot;
+use crate::cli::report;
+use crate::cli::run_report::RunReport;
+use crate::ui::Renderer;
+
+/// How a run ended.
+pub(super) struct Ending {
+    pub code: ExitCode,
+    /// How it went, where its builds do not say.
+    pub status: Option<Status>,
+}
+
+impl Ending {
+    /// A run that failed before anything was built.
+    pub(super) const FAILED: Ending =
+        Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
+    /// A run in which nothing was to be built.
+    pub(super) const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
+}
+
+/// What shows and reports a run.
+pub(super) struct Reporting {
+    pub renderer: Arc<Renderer>,
+    pub ui: Ui,
+    /// Whether text may be coloured.
+    pub color: bool,
+    pub report: Arc<RunReport>,
+    /// The logs of the builds, once there are some.
+    pub logs: Option<Slot>,
+}
+
+impl Reporting {
+    /// Shows what was found in a template, and puts it into the report.
+    pub(super) fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
+        report(&self.ui, found, sources, self.color);
+        self.report.add(found, sources);
+    }
+}
