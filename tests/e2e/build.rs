@@ -247,8 +247,8 @@ build {{
     }"#;
     std::fs::write(at("client/config.json"), config).unwrap();
     let client = at("client").display().to_string();
-    let run =
-        ingot_with(dir.path(), &["build", "-color=false", "."], &[("DOCKER_CONFIG", &client)]);
+    let env = [("DOCKER_CONFIG", client.as_str())];
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     for line in [
         "docker.built: sees http://p.example:1 http://p.example:1\n",
