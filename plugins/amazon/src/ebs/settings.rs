@@ -147,6 +147,12 @@ impl Settings {
         let interface = given(&self.raw.network.ssh_interface);
         interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
     }
+    /// The devices of `ebs_volumes` whose volumes are there after the build.
+    pub(super) fn staying_devices(&self) -> BTreeSet<String> {
+        let staying = self.volumes().unwrap_or_default().iter().filter(|volume| volume.stays());
+        staying.filter_map(|volume| volume.device.device_name.clone()).collect()
+    }
+
 
     /// What there is to know about fast launching, where it is on and an AMI is made.
     pub(super) fn fast_launch(&self) -> Option<&FastLaunch> {

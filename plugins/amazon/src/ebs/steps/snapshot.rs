@@ -146,9 +146,7 @@ fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
     let settings = &state.settings;
     let volumes = volumes(state)?;
     let of = |device: &str, description: Option<String>, tags, shares| -> Result<Wanted> {
-        let volume = volumes.get(device).cloned().ok_or_else(|| {
-            Error::new(format!("the instance has no volume {device}, of which a snapshot is due"))
-        })?;
+        let volume = volumes.get(device).cloned().ok_or_else(|| lacks(device))?;
         let description = description.unwrap_or_else(default_description);
         Ok(Wanted { device: device.to_owned(), volume, description, tags, shares })
     };
@@ -211,3 +209,8 @@ pub(super) fn volumes(state: &State) -> Result<BTreeMap<String, String>> {
 fn default_description() -> String {
     format!("Packer: {}", OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default())
 }
+/// The error that the instance lacks a volume which it was launched with.
+pub(super) fn lacks(device: &str) -> Error {
+    Error::new(format!("EC2 does not tell of a volume {device} of the instance"))
+}
+
