@@ -38,6 +38,13 @@ pub(super) enum Product {
     Volumes(Vec<EbsVolume>),
 }
 
+impl Product {
+    /// Whether the AMI is registered of snapshots, and not made of the instance.
+    pub(super) fn is_registered(&self) -> bool {
+        matches!(self, Product::Surrogate(own) if !own.use_create_image)
+    }
+}
+
 /// The key that the instance lets in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum KeyChoice {
@@ -108,6 +115,7 @@ impl Settings {
         checks::devices(&raw, &product, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);
         checks::instance(&raw, &mut errors, &mut warnings);
+        checks::enhanced_networking(&raw, &product, &mut errors, &mut warnings);
         checks::placement(&raw, &mut errors);
         checks::network(&raw, &mut errors, &mut warnings);
         checks::login(&raw, &key, &mut errors, &mut warnings);

@@ -330,6 +330,10 @@ fn what_has_no_effect_is_a_warning() {
                 "security_group_id": "sg-1",
                 "temporary_security_group_source_cidrs": ["10.0.0.0/8"],
             }),
+        (
+            json!({ "spot_price": "auto", "ena_support": false }),
+            "`ena_support` has no effect with a spot_price",
+        ),
             "`temporary_security_group_source_cidrs` has no effect",
         ),
         (
