@@ -126,10 +126,7 @@ impl Settings {
         let settings = Settings { raw, communication, key, sources, product };
         let no_artifact = settings.raw.ami.skip_create_ami;
         let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
-        let claims = match settings.product {
-            Product::Volumes(_) => Vec::new(),
-            Product::Image | Product::Surrogate(_) => settings.claims(),
-        };
+        let claims = settings.claims();
         Prepared { ready: settings, warnings, generated, claims, no_artifact }.or_errors(errors)
     }
 
@@ -150,17 +147,17 @@ impl Settings {
         }
     }
 
-    /// Whether the instance is reached through a session of Systems Manager.
-    pub(super) fn uses_session_manager(&self) -> bool {
-        let interface = given(&self.raw.network.ssh_interface);
-        interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
-    }
     /// The devices of `ebs_volumes` whose volumes are there after the build.
     pub(super) fn staying_devices(&self) -> BTreeSet<String> {
         let staying = self.volumes().unwrap_or_default().iter().filter(|volume| volume.stays());
         staying.filter_map(|volume| volume.device.device_name.clone()).collect()
     }
 
+    /// Whether the instance is reached through a session of Systems Manager.
+    pub(super) fn uses_session_manager(&self) -> bool {
+        let interface = given(&self.raw.network.ssh_interface);
+        interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
+    }
 
     /// What there is to know about fast launching, where it is on and an AMI is made.
     pub(super) fn fast_launch(&self) -> Option<&FastLaunch> {
@@ -208,10 +205,7 @@ impl Settings {
     /// The names that the build takes, of which an account has each once in a region.
     fn claims(&self) -> Vec<String> {
         let (ami, access) = (&self.raw.ami, &self.raw.access);
-        if ami.skip_create_ami {
-            return Vec::new();
-        }
-        let region = given(&access.region);
+        let region = given(&access.region).unwrap_or("the default region");
         // Other credentials may be those of another account.
         let role = access.assume_role.as_ref().and_then(|role| role.role_arn.as_ref());
         let ways = [
@@ -223,8 +217,15 @@ impl Settings {
         let ways = ways.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name?)));
         let ways: Vec<String> = ways.collect();
         let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
-        let regions = self.regions(region.unwrap_or("the default region")).into_iter();
-        regions.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name)).collect()
+        let makes_image = self.volumes().is_none() && !ami.skip_create_ami;
+        let regions = if makes_image { self.regions(region) } else { Vec::new() };
+        let images = regions.into_iter();
+        let images = images.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name));
+        // The name of a key pair that the template does not name is a new one each time.
+        let named = given(&self.raw.communicator.ssh.temporary_key_pair_name);
+        let key = named.filter(|_| matches!(self.key, KeyChoice::Temporary(_)));
+        let key = key.map(|name| format!("the key pair {name} in {region}{ways}"));
+        images.chain(key).collect()
     }
 
     /// The KMS key for the copy in `region`; none for the account's default.
