@@ -97,6 +97,9 @@ impl Step<State> for SnapshotVolumes {
         if !created.is_empty() {
             ctx.ui.say("Removing snapshots since we cancelled or halted...");
         }
+        // Where the step is tried again, it makes others.
+        state.finished_snapshots.clear();
+        state.snapshots_by_device.clear();
         for mut snapshot in created {
             let removed = match snapshot.call.settle().await {
                 Some(id) => remove_snapshot(&state.ec2, &id).await,
@@ -206,11 +209,11 @@ pub(super) fn volumes(state: &State) -> Result<BTreeMap<String, String>> {
     Ok(devices.filter_map(volume).collect())
 }
 
-fn default_description() -> String {
-    format!("Packer: {}", OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default())
-}
 /// The error that the instance lacks a volume which it was launched with.
 pub(super) fn lacks(device: &str) -> Error {
     Error::new(format!("EC2 does not tell of a volume {device} of the instance"))
 }
 
+fn default_description() -> String {
+    format!("Packer: {}", OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default())
+}
