@@ -48,11 +48,9 @@ pub fn evaluate(
     let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, diagnostics };
     let mut values = Values::new();
     for (index, part) in given.parts.iter().enumerate() {
-        walk.twice(&given.parts[..index], &part.body);
+        walk.twice(&given.parts[..index], &part.body, schema);
         let scope = scope.with(part.names.clone());
-        for (name, value) in walk.body(&part.body, schema, reserved, &scope) {
-            values.entry(name).or_insert(value);
-        }
+        walk.body(&part.body, schema, reserved, &scope, &mut values);
     }
     match given.overrides {
         None => {}
@@ -93,9 +91,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Reports what two bodies both set.
-    fn twice(&mut self, before: &[&Part], body: &Body) {
+    /// Reports what two bodies both set. Blocks add up, also those that JSON writes as attributes.
+    fn twice(&mut self, before: &[&Part], body: &Body, schema: &Schema) {
         for Attribute { name, name_span, .. } in &body.attributes {
+            if schema.get(name).is_some_and(|spec| is_block(&spec.ty)) {
+                continue;
+            }
             let first = before.iter().find_map(|part| part.body.attribute(name));
             if let Some(first) = first {
                 self.diagnostics.push(
@@ -132,8 +133,15 @@ impl Walk<'_> {
         }
     }
 
-    fn body(&mut self, body: &Body, schema: &Schema, reserved: &[&str], scope: &Scope) -> Values {
-        let mut values = Values::new();
+    /// Adds what a body sets to `values`, which hold what the bodies before it set.
+    fn body(
+        &mut self,
+        body: &Body,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        values: &mut Values,
+    ) {
         for attribute in &body.attributes {
             let name = attribute.name.as_str();
             if reserved.contains(&name) {
@@ -149,13 +157,13 @@ impl Walk<'_> {
                 }
                 continue;
             };
-            if let OptionType::Block(_) | OptionType::Blocks(_) = spec.ty {
+            if is_block(&spec.ty) {
                 let blocks = match body.is_json() {
                     true => attribute.expr.json_blocks(name, attribute.name_span),
                     false => None,
                 };
                 if let Some(blocks) = blocks {
-                    blocks.iter().for_each(|block| self.block(block, schema, scope, &mut values));
+                    blocks.iter().for_each(|block| self.block(block, schema, scope, values));
                     continue;
                 }
                 self.diagnostics.push(
@@ -177,11 +185,10 @@ impl Walk<'_> {
                 continue;
             }
             match block.kind.as_str() {
-                "dynamic" => self.dynamic(block, schema, scope, &mut values),
-                _ => self.block(block, schema, scope, &mut values),
+                "dynamic" => self.dynamic(block, schema, scope, values),
+                _ => self.block(block, schema, scope, values),
             }
         }
-        values
     }
 
     /// The option that `name` means: upper and lower case are the same in JSON of before HCL2.
@@ -239,11 +246,12 @@ impl Walk<'_> {
 
     fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Values {
         labels(block, &[], self.diagnostics);
-        let value = self.body(&block.body, schema, &[], scope);
+        let mut values = Values::new();
+        self.body(&block.body, schema, &[], scope, &mut values);
         let part = Part { body: block.body.clone(), names: Names::new() };
         let given = Given { parts: &[&part], overrides: None, header: block.header };
-        self.required(&value, schema, given);
-        value
+        self.required(&values, schema, given);
+        values
     }
 
     fn dynamic(&mut self, block: &Block, schema: &Schema, scope: &Scope, values: &mut Values) {
@@ -344,6 +352,10 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+fn is_block(ty: &OptionType) -> bool {
+    matches!(ty, OptionType::Block(_) | OptionType::Blocks(_))
 }
 
 /// Where a list or map holds a null. Rows of a table may be null, as in `cond ? ["-m", "1G"] : null`:
