@@ -80,6 +80,17 @@ fn a_json_template_builds() {
 }
 
 #[test]
+fn an_override_adds_to_a_map() {
+    let dir = directory(
+        r#"{ "builders": [{ "type": "null", "communicator": "none" }],
+  "provisioners": [{ "type": "shell-local", "env": { "A": "1", "B": "1" }, "inline": ["echo $A-$B-$C"],
+    "override": { "null": { "env": { "B": "2", "C": "2" } } } }] }"#,
+    );
+    let run = good(dir.path(), &["build", "t.json"]);
+    assert!(run.stdout.contains("null: 1-2-2"), "{}", run.stdout);
+}
+
+#[test]
 fn builds_are_selected_by_their_names() {
     let dir = directory(FILES);
     good(dir.path(), &["build", "-var", "who=me", "-only=b", "-except=packed", "t.json"]);

@@ -97,6 +97,26 @@ fn overrides_are_evaluated_for_each_source_when_the_step_runs() {
 }
 
 #[test]
+fn an_override_adds_to_a_map() {
+    let text = two_sources(
+        r#"
+  provisioner "shell-local" {
+    env      = { A = "1", B = "1" }
+    inline   = ["echo $A-$B-$C"]
+    override = {
+      prod = { env = { B = "2", C = build.PackerRunUUID == "" ? "" : "2" } }
+    }
+  }"#,
+    );
+    let (valid, _) = run("validate", &text);
+    assert_eq!((valid.code, valid.stdout.as_str()), (Some(0), "The configuration is valid.\n"));
+    let (run, _) = run("build", &text);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("null.dev: 1-1-"), "{}", run.stdout);
+    assert!(run.stdout.contains("null.prod: 1-2-2"), "{}", run.stdout);
+}
+
+#[test]
 fn what_only_a_build_knows_is_an_error_outside_of_it() {
     for (line, message, place) in [
         ("locals { a = \"x-${source.name}\" }", "`source.name` is only known inside `build`", 19),

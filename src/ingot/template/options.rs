@@ -28,7 +28,7 @@ type Values = BTreeMap<String, OptionValue>;
 pub struct Given<'a> {
     /// The bodies that set options: a source's, and what a build adds to it.
     pub parts: &'a [&'a Part],
-    /// Values that take the place of those in the bodies: what `override` says.
+    /// Values that take the place of those in the bodies, or are added to them: what `override` says.
     pub overrides: Option<&'a Overrides>,
     /// Where the block starts.
     pub header: Span,
@@ -109,7 +109,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts a value from `override` into its place.
+    /// Puts a value from `override` into its place, or adds it to what is there.
     fn overriding(
         &mut self,
         name: &str,
@@ -127,8 +127,12 @@ impl Walk<'_> {
                     self.failed.push(place);
                     return;
                 }
-                let value = self.converted(value, place, spec);
-                values.extend(value.map(|value| (name.to_owned(), value)));
+                let Some(new) = self.converted(value, place, spec) else { return };
+                let value = match (spec, values.remove(name)) {
+                    (Some(spec), Some(old)) => overridden(old, new, &spec.ty),
+                    _ => new,
+                };
+                values.insert(name.to_owned(), value);
             }
         }
     }
@@ -351,6 +355,19 @@ impl Walk<'_> {
                 });
             }
         }
+    }
+}
+
+/// What an option comes to that is `old` and that `override` sets to `new`. As in Packer, entries are
+/// added to those of a map, which keeps its others.
+fn overridden(old: OptionValue, new: OptionValue, ty: &OptionType) -> OptionValue {
+    match (ty, old, new) {
+        (OptionType::Map(_), OptionValue::Map(mut entries), OptionValue::Map(new)) => {
+            entries.extend(new);
+            OptionValue::Map(entries)
+        }
+        (OptionType::Map(_), OptionValue::Unknown, OptionValue::Map(_)) => OptionValue::Unknown,
+        (_, _, new) => new,
     }
 }
 

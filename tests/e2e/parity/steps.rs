@@ -385,6 +385,28 @@ build {
 }
 
 #[test]
+fn override_adds_to_a_map() {
+    Case {
+        template: &null_template(
+            r#"
+  provisioner "shell-local" {
+    env    = { A = "1", B = "1" }
+    inline = ["echo $A $B $C > env"]
+    override = {
+      n = {
+        env = { B = "2", C = "2" }
+      }
+    }
+  }
+"#,
+        ),
+        since: Some(((1, 8, 5), "has no `env`")),
+        ..Case::default()
+    }
+    .check();
+}
+
+#[test]
 fn retries_and_pauses() {
     Case {
         template: &null_template(
