@@ -93,7 +93,7 @@ fn shell_with_env() {
             EXPORT,
             r#"
   provisioner "shell" {
-    env            = { A = "it's", B = "$x", C = "{{ build_name }}" }
+    env            = { A = "it's", B = "$x", C = "{{ build_name }}", "{{ build_type }}" = "d" }
     env_var_format = "X_%s='%s' "
     inline         = ["env | grep '^X_' | sort > /env"]
   }

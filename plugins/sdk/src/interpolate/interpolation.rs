@@ -84,9 +84,9 @@ impl<'a> Interpolation<'a> {
         Template::parse(template, self).map(drop)
     }
 
-    /// Renders every string of a plugin's options once, before the plugin reads them, as Packer
-    /// does with all options of all plugins. Those that `schema` marks as rendered late are only
-    /// checked. Returns warnings too. What is not known stays so.
+    /// Renders every string of a plugin's options once, and every key of their maps, before the
+    /// plugin reads them, as Packer does with all options of all plugins. Those that `schema` marks
+    /// as rendered late are only checked. Returns warnings too. What is not known stays so.
     ///
     /// # Errors
     /// Everything that is wrong, each naming its option.
@@ -217,7 +217,7 @@ impl Environment for Leniently<'_> {
 /// none to leave it as it is.
 type Visit<'a> = dyn FnMut(&str, bool) -> Result<Option<String>, Error> + 'a;
 
-/// Calls `visit` for all strings in `value`.
+/// Calls `visit` for all strings in `value`, and for the keys of its maps.
 fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), Error> {
     match value {
         OptionValue::String(text) => {
@@ -236,7 +236,12 @@ fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), E
             items.iter_mut().try_for_each(|item| visit_strings(item, visit))
         }
         OptionValue::Map(fields) => {
-            fields.values_mut().try_for_each(|item| visit_strings(item, visit))
+            for (key, mut item) in std::mem::take(fields) {
+                let new = visit(&key, false)?;
+                visit_strings(&mut item, visit)?;
+                fields.insert(new.unwrap_or(key), item);
+            }
+            Ok(())
         }
         _ => Ok(()),
     }
