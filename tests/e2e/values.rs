@@ -237,6 +237,28 @@ fn computed_nulls_are_left_out() {
 }
 
 #[test]
+fn files_behind_links_are_found() {
+    let dir = template(&format!(
+        "locals {{\n  all = join(\" \", sort(fileset(\"files\", \"**/*.sh\")))\n  deep = join(\" \", \
+         sort(fileset(\"files\", \"own/*/*.sh\")))\n}}\n{NULL}"
+    ));
+    let path = |name: &str| dir.path().join(name);
+    for directory in ["files/own", "shared/x"] {
+        std::fs::create_dir_all(path(directory)).unwrap();
+    }
+    for file in ["files/a.sh", "files/own/b.sh", "shared/x/c.sh"] {
+        std::fs::write(path(file), "").unwrap();
+    }
+    std::os::unix::fs::symlink("../shared", path("files/common")).unwrap();
+    // `**` would go around for ever.
+    std::os::unix::fs::symlink("..", path("files/own/up")).unwrap();
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("\"a.sh common/x/c.sh own/b.sh\""), "{}", run.stdout);
+    assert!(run.stdout.contains("\"own/up/a.sh\""), "{}", run.stdout);
+}
+
+#[test]
 fn an_item_cannot_be_null() {
     let text = null_template(
         "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n    only = [null]\n  }",
