@@ -129,6 +129,28 @@ fn values_come_in_packers_order() {
 }
 
 #[test]
+fn what_variables_hold_is_put_in_as_it_is() {
+    let dir = directory(
+        r#"{ "variables": { "v": "{{ env `LEGACY_V` }}" },
+  "builders": [
+    { "type": "file", "target": "out", "content": "{{ user `v` }} {{ build_name }}" },
+    { "type": "null", "communicator": "none" }
+  ],
+  "provisioners": [
+    { "type": "shell-local", "only": ["null"], "env": { "V": "{{ user `v` }}" },
+      "inline": ["echo \"$V|$W\" > env"], "override": { "null": { "env": { "W": "{{ user `v` }}" } } } }
+  ] }"#,
+    );
+    let value = "a{{b {{build_type}} {{.Names}}";
+    for command in ["validate", "build"] {
+        let run = ingot_with(dir.path(), &[command, "t.json"], &[("LEGACY_V", value)]);
+        assert_eq!(run.code, Some(0), "{command}: {}{}", run.stdout, run.stderr);
+    }
+    assert_eq!(read(dir.path(), "out"), format!("{value} file"));
+    assert_eq!(read(dir.path(), "env"), format!("{value}|{value}\n"));
+}
+
+#[test]
 fn standard_input_is_a_template() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = ingot_command();

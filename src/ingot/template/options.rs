@@ -9,6 +9,7 @@ use super::blocks::labels;
 use super::builds::Part;
 use super::dynamic::{Expansion, Names, expand};
 use super::legacy::conversion;
+use super::legacy::variables::in_options;
 use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, Syntax};
 use ingot_hcl::convert::convert;
@@ -45,7 +46,8 @@ pub fn evaluate(
     diagnostics: &mut Diagnostics,
 ) -> Config {
     let legacy = given.parts.iter().any(|part| part.body.syntax == Syntax::LegacyJson);
-    let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, diagnostics };
+    let variables = if legacy { in_options(scope) } else { Names::new() };
+    let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, variables, diagnostics };
     let mut values = Values::new();
     for (index, part) in given.parts.iter().enumerate() {
         walk.twice(&given.parts[..index], &part.body, schema);
@@ -87,6 +89,8 @@ struct Walk<'a> {
     scope: &'a Scope<'a>,
     /// Whether it is of a JSON template of before HCL2.
     legacy: bool,
+    /// What variables are there in options that are rendered before the plugin sees them.
+    variables: Names,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -284,7 +288,10 @@ impl Walk<'_> {
         spec: Option<&OptionSpec>,
         scope: &Scope,
     ) -> Option<OptionValue> {
-        let value = self.diagnostics.keep(eval(expr, scope));
+        // What is rendered late is rendered until nothing is left, in Packer too.
+        let late = spec.is_some_and(|spec| spec.rendered_late);
+        let variables = if late { Names::new() } else { self.variables.clone() };
+        let value = self.diagnostics.keep(eval(expr, &scope.with(variables)));
         let value = value.filter(|value| self.unknowns.check(name, value, expr, self.diagnostics));
         let Some(value) = value else {
             self.failed.push(expr.span);

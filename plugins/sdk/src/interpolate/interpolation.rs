@@ -27,6 +27,11 @@ impl crate::error::NotSdkError for Error {}
 /// says in its error what is wrong with them.
 pub type PluginFunction<'a> = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'a>;
 
+/// A template that, rendered once, is `text` as it is: what looks like an action in it is none.
+pub fn literal(text: &str) -> String {
+    text.replace("{{", "{{`{{`}}")
+}
+
 /// Renders `{{ }}` templates for one build.
 pub struct Interpolation<'a> {
     context: &'a PrepareContext,

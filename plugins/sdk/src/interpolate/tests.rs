@@ -107,6 +107,15 @@ fn renders_what_values_contain() {
 }
 
 #[test]
+fn a_literal_renders_to_itself() {
+    let context = context();
+    let engine = Interpolation::new(&context);
+    for text in ["plain", "a{{b", "{{ .Path }}", "{{{{`{{`}}}}", "}} {{", "{{{"] {
+        assert_eq!(engine.render_once(&literal(text), &data()).as_deref(), Ok(text), "{text}");
+    }
+}
+
+#[test]
 fn what_is_created_of_a_secret_is_a_secret() {
     for (template, secrets) in [
         ("{{ user `region` | upper }}", &[][..]),
