@@ -193,6 +193,9 @@ async fn a_server_that_dies_midway_is_asked_again() {
     tokio::task::block_in_place(|| {
         wait_for("a part", || std::fs::metadata(&part).ok().filter(|found| found.len() > 500_000));
         server.kill();
+        // While nobody listens there, it is asked again as well.
+        let refused = |line: &String| line.contains("asking the server: ");
+        wait_for("a try in vain", || build.said.lines().into_iter().find(refused));
         server.restart("0");
     });
     running.await.unwrap().unwrap();
