@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ingot_sdk::file_work::read_small;
-use ingot_sdk::{Context, Error, Result, RunContext, http};
+use ingot_sdk::{Context, Error, Result, RunContext, Ui, http, netrc};
 
 use super::source::Source;
 use super::stall::unless_stalled;
@@ -111,7 +111,7 @@ impl ChecksumOption {
                 let name = http::shown(url.as_str());
                 let text = tokio::select! {
                     () = ctx.cancel.cancelled() => Err(Error::Cancelled),
-                    text = tokio::time::timeout(LIST_TIMEOUT, download(url)) => {
+                    text = tokio::time::timeout(LIST_TIMEOUT, download(&ctx.ui, url)) => {
                         let minutes = LIST_TIMEOUT.as_secs() / 60;
                         text.unwrap_or_else(|_| {
                             Err(Error::new(format!("it takes more than {minutes} minutes")))
@@ -125,8 +125,8 @@ impl ChecksumOption {
     }
 }
 
-async fn download(url: &reqwest::Url) -> Result<String> {
-    let request = http::client()?.get(url.clone());
+async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
+    let request = netrc::authorized(ui, url, http::client()?.get(url.clone()))?;
     let answer = unless_stalled(request.send()).await.context("asking")?;
     if !answer.status().is_success() {
         return Err(Error::new(format!("the server answered {}", answer.status())));

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Context, Error, Result, RunContext, http};
+use ingot_sdk::{Context, Error, Result, RunContext, http, netrc};
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     LAST_MODIFIED, RANGE,
@@ -217,7 +217,7 @@ impl Download<'_> {
         if resume && self.checksum.is_some() && state.length == Some(have) {
             return Ok(Fetched::Resumed);
         }
-        let mut request = client.get(self.asked());
+        let mut request = netrc::authorized(&ctx.ui, &self.url, client.get(self.asked()))?;
         if let Some(kept) = &kept {
             if let Some(etag) = &kept.etag {
                 request = request.header(IF_NONE_MATCH, etag);
