@@ -56,8 +56,12 @@ fn disks_have_the_forms_that_the_options_say() {
         assert!(manifest_text.contains(part), "{part} is not in {manifest_text}");
     }
 
+    // Longer than the path of a socket may be.
+    let long = bench.path(&format!("tmp/{}", "long-name/".repeat(8)));
+    std::fs::create_dir_all(&long).unwrap();
     bench.template(&format!("{source}  format = \"raw\"\n  vm_name = \"x.raw\"\n"), "");
-    let run = bench.ingot(&["build", "-force", "."]);
+    let long = long.display().to_string();
+    let run = bench.ingot_with(&["build", "-force", "."], &[("TMPDIR", &long)]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("Converting hard drive"), "{}", run.stdout);
     assert!(info(&bench, "x.raw").contains("file format: raw"));

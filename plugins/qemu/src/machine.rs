@@ -50,7 +50,7 @@ impl Machine {
         program: &str,
         arguments: Vec<String>,
     ) -> Result<Machine> {
-        let scratch = Scratch::create(ctx)?;
+        let scratch = Scratch::create_for_socket(ctx, SOCKET)?;
         let socket = scratch.path().join(SOCKET);
         // One of our own besides the user's, whose place others may have taken.
         let path = socket.display().to_string();
