@@ -83,6 +83,19 @@ fn ctrl_c_while_provisioning() {
     interrupt_at(&bench, "m: asleep");
 }
 
+#[test]
+fn a_machine_whose_qemu_is_killed_has_not_turned_itself_off() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&source.replace("ssh_username = \"root\"", "communicator = \"none\""), "");
+    let child = bench.build_until("Waiting for shutdown...");
+    bench.pids().iter().for_each(|pid| ingot_test_support::signal("KILL", pid));
+    assert_eq!(code_of(child), Some(1), "{}", bench.output());
+    assert!(bench.output().contains("QEMU was killed"), "{}", bench.output());
+    bench.assert_clean();
+}
+
 /// Kills a build while its machine runs.
 fn kill_one(bench: &Bench) {
     let source = dead_machine(&bench.empty_disk());

@@ -123,10 +123,10 @@ impl Machine {
     /// Waits until the machine is off.
     ///
     /// # Errors
-    /// It stopped because something is wrong.
+    /// It stopped because something is wrong, or QEMU was killed.
     pub(crate) async fn off(&self) -> Result<()> {
         tokio::select! {
-            _ = self.process.wait() => Ok(()),
+            ended = self.process.end() => ended,
             halt = self.halted() => match halt {
                 Halt::Off => Ok(()),
                 Halt::Fault(state) => Err(fault(&state, &self.process.last_lines())),
@@ -136,11 +136,17 @@ impl Machine {
 
     /// Waits until something is wrong with the machine. That it turns itself off is not.
     pub(crate) async fn fault(&self) -> Error {
-        loop {
-            if let Halt::Fault(state) = self.halted().await {
-                return fault(&state, &self.process.last_lines());
+        let faulty = async {
+            loop {
+                if let Halt::Fault(state) = self.halted().await {
+                    return fault(&state, &self.process.last_lines());
+                }
+                tokio::time::sleep(STATE_POLL).await;
             }
-            tokio::time::sleep(STATE_POLL).await;
+        };
+        tokio::select! {
+            error = faulty => error,
+            error = self.process.crash() => error,
         }
     }
 
