@@ -86,8 +86,7 @@ async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> 
     }
     ctx.ui.say("Copying hard drive...");
     let medium = state.medium.display().to_string();
-    let mut arguments = raw.image_arguments().convert;
-    arguments.extend(words(&["-O", raw.format(), &medium, &disk.display().to_string()]));
+    let arguments = words(&["-O", raw.format(), &medium, &disk.display().to_string()]);
     let label = "Copying the disk image";
     qemu_img::convert(ctx, label, &state.medium, arguments).await.context("copying the disk image")
 }
