@@ -1,6 +1,6 @@
 //! The machine's disks, before and after it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
@@ -31,10 +31,7 @@ impl Step<State> for CreateDisks {
             }
             // Those that there are came from the state.
             make_discs(ctx, state).await?;
-            for disk in &disks {
-                // What was copied of them, if anything.
-                let _ = std::fs::remove_file(disk);
-            }
+            remove_disks(&disks);
         }
         let settings = &state.settings;
         let raw = &settings.raw;
@@ -70,6 +67,18 @@ impl Step<State> for CreateDisks {
         }
         state.situation.disks = disks;
         Ok(())
+    }
+
+    async fn undo_for_retry(&self, _: &RunContext, state: &mut State) {
+        remove_disks(&state.settings.disks());
+    }
+}
+
+/// Removes what there is of disks that are to be made again.
+fn remove_disks(disks: &[PathBuf]) {
+    for disk in disks {
+        // Perhaps it was not come to.
+        let _ = std::fs::remove_file(disk);
     }
 }
 
@@ -122,4 +131,44 @@ impl Step<State> for ConvertDisk {
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::{Config, Decoded, PrepareContext};
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn disks_that_are_there_in_part_are_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let image = path("image.qcow2");
+        let mut command = std::process::Command::new("qemu-img");
+        command.args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M");
+        // Without QEMU there are no disks of QEMU's to test either.
+        if !command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+        let options = json!({
+            "iso_url": image, "iso_checksum": "none", "disk_image": true, "skip_resize_disk": true,
+            "communicator": "none", "headless": true, "output_directory": path("out"),
+            "vm_name": "disk.qcow2",
+        });
+        let config = Config::new(options.as_object().unwrap().clone());
+        let given = Decoded { options: config.decode().unwrap(), config: &config };
+        let settings = Settings::prepare(given, &PrepareContext::default()).unwrap().ready;
+        let mut state = State::new(settings);
+        state.medium = image;
+        // As where there was no room for the rest.
+        std::fs::create_dir(path("out")).unwrap();
+        std::fs::write(path("out/disk.qcow2"), "a part").unwrap();
+        let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
+        assert!(CreateDisks.run(&ctx, &mut state).await.is_err());
+        CreateDisks.undo_for_retry(&ctx, &mut state).await;
+        CreateDisks.run(&ctx, &mut state).await.unwrap();
+        assert!(std::fs::read(path("out/disk.qcow2")).unwrap().starts_with(b"QFI"));
+    }
 }
