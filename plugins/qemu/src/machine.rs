@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::process::Process;
 use crate::qmp::Qmp;
 
-/// How long QEMU may take until it listens.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long QEMU may take until it listens where it has no state to load.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often QEMU is asked whether it listens yet.
 const START_POLL: Duration = Duration::from_millis(20);
 /// The name of the socket that QEMU is asked through.
@@ -37,6 +37,15 @@ enum Halt {
     Off,
     /// Something is wrong: QEMU's name for it.
     Fault(String),
+}
+
+/// Why QEMU cannot be asked.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// It has ended by itself or crashed.
+    Ended(Error),
+    /// It has not answered in time, or was killed, which says nothing of what it was to start from.
+    Interrupted(Error),
 }
 
 impl Machine {
@@ -91,11 +100,12 @@ impl Machine {
         self.scratch.path()
     }
 
-    /// Waits until QEMU answers.
+    /// Waits until QEMU answers, for as long as `limit`. Before it does, it loads the state that it is
+    /// to start from.
     ///
     /// # Errors
     /// It ended, with what it said; or it does not answer.
-    pub(crate) async fn started(&self) -> Result<()> {
+    pub(crate) async fn started(&self, limit: Duration) -> Result<(), NotStarted> {
         tokio::select! {
             biased;
             error = self.process.unexpected_end() => Err(advised(error, &self.process.last_lines())),
@@ -273,5 +283,43 @@ impl KeySink for Keyboard {
         let key = json!({ "down": down, "key": { "type": "qcode", "data": name } });
         let events = json!({ "events": [{ "type": "key", "data": key }] });
         self.0.execute("input-send-event", events).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of the start of a machine whose QEMU is a script.
+    async fn start(script: &str, limit: Duration) -> Result<(), NotStarted> {
+        let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
+        let arguments = ["-c", script, "qemu"].map(str::to_owned).to_vec();
+        let mut machine = Machine::start(&ctx, "sh", arguments, &[]).unwrap();
+        let started = machine.started(limit).await;
+        machine.stop().await.unwrap();
+        started
+    }
+
+    #[tokio::test]
+    async fn one_that_ended_is_told_from_one_that_does_not_answer_yet() {
+        match start("echo no luck; exit 3", START_TIMEOUT).await {
+            Err(NotStarted::Ended(error)) => {
+                let expected = "starting the machine: QEMU ended with code 3:\nno luck";
+                assert_eq!(error.to_string(), expected);
+            }
+            other => panic!("{other:?}"),
+        }
+        match start("kill -9 $$", START_TIMEOUT).await {
+            Err(NotStarted::Interrupted(error)) => {
+                assert_eq!(error.to_string(), "starting the machine: QEMU was killed");
+                assert!(
+                    error.advice().is_some_and(|advice| advice.contains("memory")),
+                    "{error:?}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        let silent = start("exec sleep 60", Duration::from_millis(300)).await;
+        assert!(matches!(silent, Err(NotStarted::Interrupted(_))), "{silent:?}");
     }
 }

@@ -25,4 +25,5 @@ pub(crate) use find::find;
 pub use kept::{kept_states, remove_kept_state};
 pub(crate) use set::{Fault, Set};
 pub(crate) use shared::{export, missing};
+pub(crate) use snapshot::MEMORY_TIMEOUT;
 pub(crate) use store::store;
