@@ -50,7 +50,7 @@ pub(crate) enum NotStarted {
 
 impl Machine {
     /// Starts QEMU. The machine must be kept where cleanup finds it before anything is waited
-    /// for.
+    /// for. `secrets` are what the arguments refer to by these names.
     ///
     /// # Errors
     /// It cannot be written down.
@@ -58,6 +58,7 @@ impl Machine {
         ctx: &RunContext,
         program: &str,
         arguments: Vec<String>,
+        secrets: &[(&str, &str)],
     ) -> Result<Machine> {
         let scratch = Scratch::create_for_socket(ctx, SOCKET)?;
         let socket = scratch.path().join(SOCKET);
@@ -66,6 +67,13 @@ impl Machine {
         let mut argv = vec![program.to_owned()];
         argv.extend(arguments);
         argv.extend(["-qmp".to_owned(), format!("unix:{path},server=on,wait=off")]);
+        for (name, secret) in secrets {
+            // Command lines can be seen by all users of this machine; the directory is this one's.
+            let file = scratch.path().join(name);
+            std::fs::write(&file, secret).with_context(|| format!("writing {}", file.display()))?;
+            let secret = format!("secret,id={name},format=raw,file={}", file.display());
+            argv.extend(["-object".to_owned(), secret]);
+        }
         let process = Process::start(ctx, "QEMU", argv, &path)?;
         Ok(Machine { process, socket, scratch })
     }

@@ -130,7 +130,9 @@ impl Step<State> for StartMachine {
         if let Some(found) = &state.states.found {
             arguments.extend(["-loadvm".to_owned(), tag(&found.key)]);
         }
-        let machine = Machine::start(ctx, raw.qemu_binary(), arguments)?;
+        let password = state.iso_password.as_deref();
+        let secrets: Vec<_> = password.iter().map(|&password| (ISO_PASSWORD, password)).collect();
+        let machine = Machine::start(ctx, raw.qemu_binary(), arguments, &secrets)?;
         let machine = state.machine.insert(machine);
         let limit = if state.states.found.is_some() { MEMORY_TIMEOUT } else { START_TIMEOUT };
         if let Err(failed) = machine.started(limit).await {

@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub created: CreatedDirectories,
     pub(super) tpm: Option<Tpm>,
     pub(super) vnc_password: Option<String>,
+    /// The password of the server that QEMU reads the installation disc from.
+    pub(super) iso_password: Option<String>,
     pub(super) machine: Option<Machine>,
     pub(super) target: Option<Target>,
     /// The states of the machine that are kept, or started from.
@@ -68,6 +70,7 @@ impl State {
             created: CreatedDirectories::default(),
             tpm: None,
             vnc_password: None,
+            iso_password: None,
             machine: None,
             target: None,
             states: States::default(),
