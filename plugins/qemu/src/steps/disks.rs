@@ -112,6 +112,7 @@ impl Step<State> for ConvertDisk {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         ctx.ui.say("Converting hard drive...");
+        state.check_output()?;
         let settings = &state.settings;
         let disk = settings.output.join(&settings.vm_name);
         let converted = settings.output.join(format!("{}.convert", settings.vm_name));
@@ -125,6 +126,8 @@ impl Step<State> for ConvertDisk {
         let label =
             if settings.compresses { "Compressing the disk" } else { "Compacting the disk" };
         qemu_img::convert(ctx, label, &disk, arguments).await.context("converting the disk")?;
+        // Else it would be put in the place of another build's disk.
+        state.check_output()?;
         tokio::fs::rename(&converted, &disk).await.with_context(|| format!("moving {to} to {from}"))
     }
 }

@@ -379,6 +379,6 @@ impl Step<State> for ShutDown {
             machine.stop().await?;
         }
         remove_socket(state);
-        Ok(())
+        state.check_output()
     }
 }

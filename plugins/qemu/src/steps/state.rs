@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::tpm::Tpm;
 use crate::arguments::Situation;
 use crate::machine::Machine;
+use crate::output_directory::OutputDirectory;
 use crate::settings::Settings;
 use crate::states::{MachineStates, States};
 
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(super) cd: Option<ScratchFile>,
     pub(super) ports: Vec<ReservedPort>,
     pub(super) output: Option<JournalEntry>,
+    /// The output directory, once it is there.
+    pub directory: Option<OutputDirectory>,
     /// The directories created for the output directory.
     pub created: CreatedDirectories,
     pub(super) tpm: Option<Tpm>,
@@ -67,6 +70,7 @@ impl State {
             cd: None,
             ports: Vec::new(),
             output: None,
+            directory: None,
             created: CreatedDirectories::default(),
             tpm: None,
             vnc_password: None,

@@ -226,6 +226,7 @@ async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
     if !is_new && missing.is_empty() {
         return Ok(());
     }
+    state.check_output()?;
     let disks = state.settings.disks();
     let key = state.key.as_ref().filter(|_| !has_own_key(state));
     let set = Set {
