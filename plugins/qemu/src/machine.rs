@@ -116,9 +116,19 @@ impl Machine {
     pub(crate) async fn started(&self, limit: Duration) -> Result<(), NotStarted> {
         tokio::select! {
             biased;
-            error = self.process.unexpected_end() => Err(advised(error, &self.process.last_lines())),
-            ready = tokio::time::timeout(START_TIMEOUT, self.ready()) => ready.map_err(|_| {
-                Error::new(format!("QEMU does not answer: {}", self.process.last_lines()))
+            error = self.process.unexpected_end() => {
+                let error = advised(error, &self.process.last_lines());
+                Err(match self.process.was_killed() {
+                    true => NotStarted::Interrupted(error),
+                    false => NotStarted::Ended(error),
+                })
+            }
+            ready = tokio::time::timeout(limit, self.ready()) => ready.map_err(|_| {
+                NotStarted::Interrupted(Error::new(format!(
+                    "QEMU has not answered for {} seconds: {}",
+                    limit.as_secs(),
+                    self.process.last_lines()
+                )))
             }),
         }
     }

@@ -23,7 +23,9 @@ impl Step<State> for CreateDisks {
         if let Some(found) = state.states.found.clone() {
             ctx.ui.say("Copying the disks of the cached state");
             match found.copy_disks(ctx, &state.settings, &state.medium).await {
-                Ok(()) => {
+                Ok(has_changed) => {
+                    // What was removed takes room until the set is written without it.
+                    *state.states.new.lock() |= has_changed;
                     state.situation.disks = disks;
                     return Ok(());
                 }
