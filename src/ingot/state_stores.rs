@@ -59,6 +59,10 @@ impl StateStore for QemuDisks {
         Ok(ingot_qemu::kept_states(owner, self.shared.as_deref())?.into())
     }
 
+    fn unfreed(&self, owner: &str) -> Result<u64> {
+        ingot_qemu::unfreed_bytes(owner)
+    }
+
     async fn remove(&self, key: &StateKey) -> Result<()> {
         ingot_qemu::remove_kept_state(key, self.shared.as_deref()).await
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -176,7 +177,38 @@ build {{
         self.dir.path().join(name)
     }
 
-    /// Starts `ingot` in the directory, with no way to AWS but the proxy.
+    /// Changes the template.
+    pub(crate) fn edit(&self, change: impl Fn(&str) -> String) {
+        let path = self.path("t.pkr.hcl");
+        let text = std::fs::read_to_string(&path).expect("the template");
+        std::fs::write(&path, change(&text)).expect("the template is written");
+    }
+
+    /// Leaves lines of the template out.
+    fn leave_out(&self, left_out: impl Fn(&str) -> bool) {
+        self.edit(|text| {
+            let kept = text.lines().filter(|line| !left_out(line));
+            kept.map(|line| line.to_owned() + "\n").collect()
+        });
+    }
+
+    /// Has the AMI in the build's region only, and shared with nobody.
+    pub(crate) fn in_one_region(&self) {
+        self.leave_out(|line| line.contains("ami_regions") || line.contains("ami_users"));
+    }
+
+    /// The same template with another builder, whose options about its product are `own`.
+    pub(crate) fn of_builder(&self, builder: &str, own: &str) {
+        let ami = ["ami_name ", "tags ", "snapshot_tags ", "skip_ami_run_tags"];
+        self.leave_out(|line| ami.iter().any(|option| line.trim_start().starts_with(option)));
+        self.edit(|text| {
+            let start = format!("source \"{builder}\" \"a\" {{\n{own}");
+            let text = text.replace("source \"amazon-ebs\" \"a\" {\n", &start);
+            text.replace("source.amazon-ebs.a", &format!("source.{builder}.a"))
+        });
+    }
+
+    /// Starts `ingot` in the directory.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
         let child = self.spawn(args, "said");
         self.proxy.process(child.id());
@@ -185,8 +217,16 @@ build {{
 
     fn spawn(&self, args: &[&str], said: &str) -> Child {
         let said = File::create(self.path(said)).expect("a file for the output");
-        ingot_test_support::ingot_command()
-            .args(args)
+        let mut command = ingot_test_support::ingot_command();
+        command.args(args).stdin(Stdio::null());
+        command.stdout(said.try_clone().expect("the file can be shared")).stderr(said);
+        self.place(&mut command);
+        command.spawn().expect("the binary that cargo built can be run")
+    }
+
+    /// Has a command run in the directory, with no way to AWS but the proxy.
+    fn place(&self, command: &mut Command) {
+        command
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .env("TMPDIR", self.dir.path())
@@ -196,12 +236,27 @@ build {{
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("AWS_PROFILE")
-            .envs(self.env.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(said.try_clone().expect("the file can be shared"))
-            .stderr(said)
-            .spawn()
-            .expect("the binary that cargo built can be run")
+            .envs(self.env.iter().cloned());
+    }
+
+    /// Runs `ingot` on a terminal of its own, on which somebody types `input`.
+    pub(crate) fn run_on_terminal(&self, args: &str, input: &str) -> Ended {
+        let ingot = ingot_test_support::ingot_command();
+        let line = format!("'{}' {args}", ingot.get_program().to_string_lossy());
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        for (name, value) in ingot.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        self.place(&mut command);
+        let mut child = command.spawn().expect("script, of util-linux, makes a terminal");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(input.as_bytes()).expect("the terminal takes it");
+        let output = child.wait_with_output().expect("it can be waited for");
+        drop(stdin);
+        self.proxy.settle();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ended { code: output.status.code(), said }
     }
 
     /// Runs `ingot` while another goes on.

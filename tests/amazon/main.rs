@@ -1,4 +1,4 @@
-//! `amazon-ebs` and `amazon-import` end to end through the binary, against moto's server and with a real
+//! The builders and `amazon-import` end to end through the binary, against moto's server and with a real
 //! sshd as the instance; and the harness itself.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
@@ -21,4 +21,6 @@ mod options;
 mod proxy;
 mod resume;
 mod session_manager;
+mod shared;
 mod step_cache;
+mod volumes;

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::bench::{Bench, ENCRYPTED, Ended, Instances, REGIONS, instances, lasting, leaks};
 use super::cloud::{Cloud, cloud};
 use super::proxy::{Act, Call};
+use super::volumes::{EXCHANGED, VOLUMES};
 
 /// How many builds run at a time. They wait most of the time.
 const AT_ONCE: usize = 16;
@@ -39,15 +40,65 @@ struct Kind {
     source: &'static str,
     /// Whether the source AMI's volume outlives the instance.
     lasting: bool,
+    /// Another builder than `amazon-ebs`, and its own options.
+    other: Option<(&'static str, &'static str)>,
+    /// The actions of calls that builds of the first kind do not make.
+    own: &'static [&'static str],
+    /// The action of the last call that can fail the build.
+    last: &'static str,
 }
 
-const KINDS: [Kind; 3] = [
-    Kind { name: "on demand", source: "", lasting: false },
-    Kind { name: "spot", source: "  spot_price = \"auto\"\n", lasting: false },
-    Kind { name: "encrypted", source: ENCRYPTED, lasting: true },
+/// `amazon-ebs`, and nothing special.
+const USUAL: Kind = Kind {
+    name: "on demand",
+    source: "",
+    lasting: false,
+    other: None,
+    own: &[],
+    // Tagging the AMIs.
+    last: "CreateTags",
+};
+
+const KINDS: [Kind; 5] = [
+    USUAL,
+    Kind { name: "spot", source: "  spot_price = \"auto\"\n", ..USUAL },
+    Kind { name: "encrypted", source: ENCRYPTED, lasting: true, ..USUAL },
+    Kind {
+        name: "exchanged root",
+        other: Some(("amazon-ebssurrogate", EXCHANGED)),
+        own: &["DetachVolume", "AttachVolume", "ModifyInstanceAttribute"],
+        ..USUAL
+    },
+    Kind {
+        name: "volumes",
+        other: Some(("amazon-ebsvolume", VOLUMES)),
+        own: &["CreateSnapshot", "ModifySnapshotAttribute"],
+        last: "ModifySnapshotAttribute",
+        ..USUAL
+    },
 ];
 
 impl Kind {
+    /// Whether volumes and snapshots are what is made.
+    fn makes_volumes(&self) -> bool {
+        matches!(self.other, Some(("amazon-ebsvolume", _)))
+    }
+
+    /// What a build should not have left of `held`.
+    fn leaks(&self, held: &BTreeSet<String>, succeeded: bool) -> Vec<String> {
+        let made = |line: &&String| line.contains(" volume ") || line.contains(" snapshot ");
+        match self.makes_volumes() && succeeded {
+            true => held.iter().filter(|line| !made(line)).cloned().collect(),
+            false => leaks(held, succeeded),
+        }
+    }
+
+    /// How many things a build that succeeds leaves: an AMI with a snapshot in each region, or a volume
+    /// and its snapshot.
+    fn count(&self) -> usize {
+        if self.makes_volumes() { 2 } else { 2 * REGIONS.len() }
+    }
+
     fn bench(
         &self,
         cloud: &Cloud,
@@ -55,6 +106,12 @@ impl Kind {
         plan: impl Fn(&Call) -> Act + Send + Sync + 'static,
     ) -> Bench {
         let bench = Bench::new(cloud, instances, self.source, PROVISIONER, plan);
+        if let Some((builder, own)) = self.other {
+            if self.makes_volumes() {
+                bench.in_one_region();
+            }
+            bench.of_builder(builder, own);
+        }
         if self.lasting {
             bench.proxy.edit_requests(lasting);
         }
@@ -128,11 +185,19 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
     let before = bench.holds();
     assert_eq!(before, BTreeSet::new());
     let ended = bench.run(&["build", "-color=false", "."]);
-    judge(&bench, ended, fault, case.finished, bench.proxy.acted() > 0)
+    let kind = &KINDS[case.kind];
+    judge(kind, &bench, ended, fault, (case.finished, bench.proxy.acted() > 0))
 }
 
-/// Looks at what a build has left; `finished` says whether its AMIs are to stay even if it failed.
-fn judge(bench: &Bench, ended: Ended, fault: Fault, finished: bool, reached: bool) -> Verdict {
+/// Looks at what a build has left; `finished` says whether what it made is to stay even if it failed,
+/// `reached` whether it came to the fault.
+fn judge(
+    kind: &Kind,
+    bench: &Bench,
+    ended: Ended,
+    fault: Fault,
+    (finished, reached): (bool, bool),
+) -> Verdict {
     let succeeded = ended.code == Some(0);
     let mut verdict = Verdict { reached, ..Verdict::default() };
     let mut held = bench.holds();
@@ -148,7 +213,7 @@ fn judge(bench: &Bench, ended: Ended, fault: Fault, finished: bool, reached: boo
         held = bench.holds();
     }
     let kept = succeeded || finished;
-    verdict.leaks = leaks(&held, kept);
+    verdict.leaks = kind.leaks(&held, kept);
     let message = |line: &String| match line.split_once(" image ") {
         Some((_, image)) => ended.said.contains(image.split(' ').next().unwrap_or(image)),
         None => true,
@@ -156,8 +221,8 @@ fn judge(bench: &Bench, ended: Ended, fault: Fault, finished: bool, reached: boo
     if !held.iter().all(message) {
         verdict.problem = Some(format!("an AMI is not told of: {held:?}\n{}", ended.said));
     }
-    if kept && verdict.leaks.is_empty() && held.len() != 2 * REGIONS.len() {
-        verdict.problem = Some(format!("not an AMI with a snapshot in each region: {held:?}"));
+    if kept && verdict.leaks.is_empty() && held.len() != kind.count() {
+        verdict.problem = Some(format!("this is not what was to be made: {held:?}"));
     }
     if bench.journals() > 0 {
         verdict.problem = Some(format!("there is a journal left:\n{}", ended.said));
@@ -188,7 +253,7 @@ fn try_between_calls(
     let process = Pid::from_child(&child);
     kill_process(process, signal).expect("the build runs");
     let ended = bench.end(child);
-    judge(&bench, ended, fault, false, true)
+    judge(&USUAL, &bench, ended, fault, (false, true))
 }
 
 #[test]
@@ -225,36 +290,46 @@ fn calls_of(cloud: &Cloud, instances: &Arc<Instances>, kind: &Kind) -> Vec<Call>
     let ended = bench.run(&["build", "-color=false", "."]);
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     let held = bench.holds();
-    assert_eq!(leaks(&held, true), [""; 0], "{}", ended.said);
-    assert_eq!(held.len(), 2 * REGIONS.len(), "{held:?}");
+    assert_eq!(kind.leaks(&held, true), [""; 0], "{}", ended.said);
+    assert_eq!(held.len(), kind.count(), "{held:?}");
     assert_eq!(bench.journals(), 0);
     bench.proxy.calls()
 }
 
-/// Tries all cases, prints the matrix, and asserts that nothing is left in any.
+/// Tries `faults` at all calls of builds of these kinds.
 fn try_all(title: &str, faults: &[Fault], kinds: &[usize]) {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
-    let begun = Instant::now();
     let mut cases = Vec::new();
     for &kind in kinds {
         let calls = calls_of(&cloud, &instances, &KINDS[kind]);
         println!("{title}: a build {} makes {} calls", KINDS[kind].name, calls.len());
-        // Tagging the AMIs is the last thing that can fail.
-        let last = |call: &Call| call.action == "CreateTags";
-        let end = 1 + calls.iter().rposition(last).expect("the AMIs are tagged");
+        let last = |call: &Call| call.action == KINDS[kind].last;
+        let end = 1 + calls.iter().rposition(last).expect("that call is made");
         for (at, call) in calls.iter().enumerate() {
             let finished = at >= end;
             let case = |fault: &Fault| Case { kind, call: call.clone(), fault: *fault, finished };
             cases.extend(faults.iter().map(case));
         }
     }
+    try_cases(title, faults, &cases, (&cloud, &instances));
+}
+
+/// Tries all cases, prints the matrix, and asserts that nothing is left in any. How many were not
+/// reached.
+fn try_cases(
+    title: &str,
+    faults: &[Fault],
+    cases: &[Case],
+    (cloud, instances): (&Cloud, &Arc<Instances>),
+) -> usize {
+    let begun = Instant::now();
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let verdict = try_case(&cloud, &instances, case);
+                    let verdict = try_case(cloud, instances, case);
                     verdicts.lock().expect("no thread panics with it").push((case, verdict));
                 }
             });
@@ -262,6 +337,7 @@ fn try_all(title: &str, faults: &[Fault], kinds: &[usize]) {
     });
     let verdicts = verdicts.into_inner().expect("all threads have ended");
     report(title, faults, &verdicts, begun.elapsed());
+    verdicts.iter().filter(|(_, verdict)| !verdict.reached).count()
 }
 
 fn report(title: &str, faults: &[Fault], verdicts: &[(&Case, Verdict)], took: Duration) {
@@ -296,6 +372,27 @@ fn kinds() -> Vec<usize> {
     let named = |&kind: &usize| wanted.split(',').any(|name| name == KINDS[kind].name);
     let chosen: Vec<usize> = (0..KINDS.len()).filter(named).collect();
     if chosen.is_empty() { (0..KINDS.len()).collect() } else { chosen }
+}
+
+/// Calls that only other builders make, and the faults that are worst for what they make: what all
+/// builders share is tried with the usual one.
+#[test]
+fn no_fault_of_a_call_of_other_builders_leaves_anything() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let worst = ["cut after", "refused", "kill -9"];
+    let all = faults().into_iter().chain(signals());
+    let faults: Vec<Fault> = all.filter(|fault| worst.contains(&fault.name)).collect();
+    assert_eq!(faults.len(), worst.len());
+    let mut cases = Vec::new();
+    for (kind, how) in KINDS.iter().enumerate() {
+        for &action in how.own {
+            let call = Call { action: action.to_owned(), nth: 0 };
+            let case =
+                |fault: &Fault| Case { kind, call: call.clone(), fault: *fault, finished: false };
+            cases.extend(faults.iter().map(case));
+        }
+    }
+    assert_eq!(try_cases("other builders", &faults, &cases, (&cloud, &instances)), 0);
 }
 
 #[test]

@@ -68,35 +68,13 @@ const RESUME: &[&str] = &["build", "-color=false", "-resume", "."];
 fn failing(cloud: &Cloud, instances: &Arc<Instances>, source: &str, more: &str) -> Bench {
     let steps = shell("one", "echo first") + &shell("two", "exit 3") + more;
     let bench = Bench::new(cloud, instances, source, &steps, |_| Act::Forward);
-    edit(&bench, |text| {
-        let kept = |line: &&str| !line.contains("ami_regions") && !line.contains("ami_users");
-        text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect()
-    });
+    bench.in_one_region();
     bench
-}
-
-/// Changes the template.
-fn edit(bench: &Bench, change: impl Fn(&str) -> String) {
-    let path = bench.path("t.pkr.hcl");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, change(&text)).unwrap();
-}
-
-/// The same with another builder, whose options about its product are `own`.
-fn of_builder(bench: &Bench, builder: &str, own: &str) {
-    edit(bench, |text| {
-        let ami = ["ami_name ", "tags ", "snapshot_tags ", "skip_ami_run_tags"];
-        let kept = |line: &&str| !ami.iter().any(|option| line.trim_start().starts_with(option));
-        let text: String = text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect();
-        let start = format!("source \"{builder}\" \"a\" {{\n{own}");
-        let text = text.replace("source \"amazon-ebs\" \"a\" {\n", &start);
-        text.replace("source.amazon-ebs.a", &format!("source.{builder}.a"))
-    });
 }
 
 /// Mends the step that fails.
 fn mend(bench: &Bench) {
-    edit(bench, |text| text.replace("exit 3", "echo second"));
+    bench.edit(|text| text.replace("exit 3", "echo second"));
 }
 
 fn says(ended: &Ended, code: i32, parts: &[&str]) {
@@ -144,7 +122,7 @@ fn an_instance_whose_volumes_become_an_ami_goes_on() {
     device_name        = "/dev/xvda"
   }
 "#;
-    of_builder(&bench, "amazon-ebssurrogate", own);
+    bench.of_builder("amazon-ebssurrogate", own);
     says(&bench.run(KEEP), 1, &["The machine is kept"]);
     let kept = kinds(&bench.holds());
     assert_eq!(kept, ["instance", "key-pair", "security-group", "volume"]);
@@ -169,7 +147,7 @@ fn volumes_are_made_of_an_instance_that_goes_on_and_removed_if_nobody_wants_them
     tags            = { Of = "the user" }
   }
 "#;
-    of_builder(&bench, "amazon-ebsvolume", own);
+    bench.of_builder("amazon-ebsvolume", own);
     // The tags of the volumes are refused at first: that is tried again, too.
     let hit = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let once = Arc::clone(&hit);
@@ -245,7 +223,7 @@ fn an_ami_that_is_gone_is_neither_processed_nor_tested() {
     says(&bench.run(KEEP), 1, &["What the builder made is kept"]);
     let id = id_of(&bench, "image");
     // As long as it is there, the post-processors run over it.
-    edit(&bench, |text| text.replace("exit 1", "exit 2"));
+    bench.edit(|text| text.replace("exit 1", "exit 2"));
     says(&bench.run(RESUME), 1, &["exit status: 2"]);
     bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
     let gone = bench.run(RESUME);

@@ -38,20 +38,10 @@ fn bench(
     let first = shell(&unique, "one", "echo first") + &shell(&unique, "two", second);
     let steps = first + &shell(&unique, "three", "echo third");
     let bench = Bench::new(cloud, instances, "", &steps, plan);
-    edit(&bench, |text| {
-        let kept = |line: &&str| !line.contains("ami_regions") && !line.contains("ami_users");
-        let text: String = text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect();
-        text.replace("Of = \"the AMI\"", "Of = \"{{ .SourceAMI }}\"")
-    });
+    bench.in_one_region();
+    bench.edit(|text| text.replace("Of = \"the AMI\"", "Of = \"{{ .SourceAMI }}\""));
     std::fs::write(bench.path("t.ingot.hcl"), "cache {\n  amazon = true\n}\n").unwrap();
     bench
-}
-
-/// Changes the template.
-fn edit(bench: &Bench, change: impl Fn(&str) -> String) {
-    let path = bench.path("t.pkr.hcl");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, change(&text)).unwrap();
 }
 
 fn says(ended: &Ended, code: i32, parts: &[&str], absent: &[&str]) {
@@ -109,7 +99,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
     assert_eq!(bench.journals(), 1, "the directory of the cache");
 
     // The step that failed is mended: nothing else runs.
-    edit(&bench, |text| text.replace("exit 3", "echo second"));
+    bench.edit(|text| text.replace("exit 3", "echo second"));
     let done = bench.run(CACHED);
     let cached = [
         "Using cached state for one (1 of 3)",
@@ -137,7 +127,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
     bench.proxy.disarm();
 
     // Nothing changed but what is made of the instance, which comes out as without the cache.
-    edit(&bench, |text| {
+    bench.edit(|text| {
         let shared = "skip_ami_run_tags = true\n  ami_users   = [\"123456789012\"]\n  ami_regions = \
                       [\"eu-west-1\"]\n";
         text.replace("\"made\"", "\"made-2\"").replace("skip_ami_run_tags = true\n", shared)
@@ -157,7 +147,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
         assert!(users.contains("<userId>123456789012</userId>"), "{users}");
         assert!(!made[0].contains("ingot-state"), "{}", made[0]);
     }
-    edit(&bench, |text| {
+    bench.edit(|text| {
         let kept =
             |line: &&str| !line.trim_start().starts_with("ami_") || line.contains("ami_name");
         text.lines().filter(kept).map(|line| line.to_owned() + "\n").collect()
@@ -167,7 +157,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
     for id in states(&bench) {
         bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
     }
-    edit(&bench, |text| {
+    bench.edit(|text| {
         text.replace("\"made-2\"", "\"made-3\"").replace("echo second", "echo another")
     });
     let remade = bench.run(CACHED);
@@ -191,7 +181,7 @@ fn only_what_changed_is_run_and_states_go_when_they_are_pruned() {
 
     // Without being asked for, no state is made.
     std::fs::remove_file(bench.path("t.ingot.hcl")).unwrap();
-    edit(&bench, |text| text.replace("\"made-3\"", "\"made-4\""));
+    bench.edit(|text| text.replace("\"made-3\"", "\"made-4\""));
     let unasked = bench.run(CACHED);
     let why =
         "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true }";
@@ -241,7 +231,7 @@ fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
     let mut bench = bench(&cloud, &instances, "echo at ${build.Host}", |_| Act::Forward);
     let shared = bench.path("shared").display().to_string();
     bench.env.push(("INGOT_CACHE_DIR", shared));
-    edit(&bench, |text| {
+    bench.edit(|text| {
         let kept = text.lines().filter(|line| !line.contains("ssh_host"));
         kept.map(|line| line.to_owned() + "\n").collect()
     });
@@ -271,7 +261,7 @@ fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
 
     // Another machine that shares the directory shares the states.
     bench.env.push(("INGOT_STATE_DIR", bench.path("other").display().to_string()));
-    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
+    bench.edit(|text| text.replace("\"made\"", "\"made-2\""));
     let other = bench.run(CACHED);
     let cached = "Using cached state for one (1 of 3)";
     says(&other, 0, &[cached, "amazon-ebs.a: at 127.0.0.2"], &["amazon-ebs.a: first"]);
@@ -283,7 +273,7 @@ fn an_instance_that_moves_is_reached_and_its_state_is_shared() {
     let records = bench.path("shared/amazon-ebs");
     std::fs::remove_dir_all(&records).unwrap();
     std::fs::write(&records, "").unwrap();
-    edit(&bench, |text| text.replace("\"made-2\"", "\"made-3\""));
+    bench.edit(|text| text.replace("\"made-2\"", "\"made-3\""));
     let unwritten = bench.run(CACHED);
     let why = "No more states of the instance are kept: writing to ";
     says(&unwritten, 0, &[why, "amazon-ebs.a: first"], &["to keep its state"]);
@@ -354,7 +344,7 @@ fn who_writes_to_the_shared_directory_can_have_nothing_removed_or_run() {
     for id in states(&bench) {
         bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
     }
-    edit(&bench, |text| text.replace("\"made\"", "\"made-2\""));
+    bench.edit(|text| text.replace("\"made\"", "\"made-2\""));
     says(&bench.run(CACHED), 0, &["amazon-ebs.a: first", kept], &["Using cached state"]);
     is_untouched();
 

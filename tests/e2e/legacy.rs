@@ -80,6 +80,17 @@ fn a_json_template_builds() {
 }
 
 #[test]
+fn an_override_adds_to_a_map() {
+    let dir = directory(
+        r#"{ "builders": [{ "type": "null", "communicator": "none" }],
+  "provisioners": [{ "type": "shell-local", "env": { "A": "1", "B": "1" }, "inline": ["echo $A-$B-$C"],
+    "override": { "null": { "env": { "B": "2", "C": "2" } } } }] }"#,
+    );
+    let run = good(dir.path(), &["build", "t.json"]);
+    assert!(run.stdout.contains("null: 1-2-2"), "{}", run.stdout);
+}
+
+#[test]
 fn builds_are_selected_by_their_names() {
     let dir = directory(FILES);
     good(dir.path(), &["build", "-var", "who=me", "-only=b", "-except=packed", "t.json"]);
@@ -115,6 +126,28 @@ fn values_come_in_packers_order() {
     let run = ingot_with(dir.path(), &args, &[("PKR_VAR_a", "environment")]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert_eq!(read(dir.path(), "out"), "one two flag flag more");
+}
+
+#[test]
+fn what_variables_hold_is_put_in_as_it_is() {
+    let dir = directory(
+        r#"{ "variables": { "v": "{{ env `LEGACY_V` }}" },
+  "builders": [
+    { "type": "file", "target": "out", "content": "{{ user `v` }} {{ build_name }}" },
+    { "type": "null", "communicator": "none" }
+  ],
+  "provisioners": [
+    { "type": "shell-local", "only": ["null"], "env": { "V": "{{ user `v` }}" },
+      "inline": ["echo \"$V|$W\" > env"], "override": { "null": { "env": { "W": "{{ user `v` }}" } } } }
+  ] }"#,
+    );
+    let value = "a{{b {{build_type}} {{.Names}}";
+    for command in ["validate", "build"] {
+        let run = ingot_with(dir.path(), &[command, "t.json"], &[("LEGACY_V", value)]);
+        assert_eq!(run.code, Some(0), "{command}: {}{}", run.stdout, run.stderr);
+    }
+    assert_eq!(read(dir.path(), "out"), format!("{value} file"));
+    assert_eq!(read(dir.path(), "env"), format!("{value}|{value}\n"));
 }
 
 #[test]

@@ -97,6 +97,26 @@ fn overrides_are_evaluated_for_each_source_when_the_step_runs() {
 }
 
 #[test]
+fn an_override_adds_to_a_map() {
+    let text = two_sources(
+        r#"
+  provisioner "shell-local" {
+    env      = { A = "1", B = "1" }
+    inline   = ["echo $A-$B-$C"]
+    override = {
+      prod = { env = { B = "2", C = build.PackerRunUUID == "" ? "" : "2" } }
+    }
+  }"#,
+    );
+    let (valid, _) = run("validate", &text);
+    assert_eq!((valid.code, valid.stdout.as_str()), (Some(0), "The configuration is valid.\n"));
+    let (run, _) = run("build", &text);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("null.dev: 1-1-"), "{}", run.stdout);
+    assert!(run.stdout.contains("null.prod: 1-2-2"), "{}", run.stdout);
+}
+
+#[test]
 fn what_only_a_build_knows_is_an_error_outside_of_it() {
     for (line, message, place) in [
         ("locals { a = \"x-${source.name}\" }", "`source.name` is only known inside `build`", 19),
@@ -214,6 +234,28 @@ fn computed_nulls_are_left_out() {
     let none = text.replace("[\"source.null.n\"]", "var.flag != null ? [\"null.n\"] : null");
     let (none, _) = run("validate", &none);
     assert!(none.stdout.contains("this build has no sources"), "{}", none.stdout);
+}
+
+#[test]
+fn files_behind_links_are_found() {
+    let dir = template(&format!(
+        "locals {{\n  all = join(\" \", sort(fileset(\"files\", \"**/*.sh\")))\n  deep = join(\" \", \
+         sort(fileset(\"files\", \"own/*/*.sh\")))\n}}\n{NULL}"
+    ));
+    let path = |name: &str| dir.path().join(name);
+    for directory in ["files/own", "shared/x"] {
+        std::fs::create_dir_all(path(directory)).unwrap();
+    }
+    for file in ["files/a.sh", "files/own/b.sh", "shared/x/c.sh"] {
+        std::fs::write(path(file), "").unwrap();
+    }
+    std::os::unix::fs::symlink("../shared", path("files/common")).unwrap();
+    // `**` would go around for ever.
+    std::os::unix::fs::symlink("..", path("files/own/up")).unwrap();
+    let run = ingot(dir.path(), &["inspect", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("\"a.sh common/x/c.sh own/b.sh\""), "{}", run.stdout);
+    assert!(run.stdout.contains("\"own/up/a.sh\""), "{}", run.stdout);
 }
 
 #[test]

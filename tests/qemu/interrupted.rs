@@ -83,6 +83,46 @@ fn ctrl_c_while_provisioning() {
     interrupt_at(&bench, "m: asleep");
 }
 
+#[test]
+fn a_machine_whose_qemu_is_killed_has_not_turned_itself_off() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    bench.template(&source.replace("ssh_username = \"root\"", "communicator = \"none\""), "");
+    let child = bench.build_until("Waiting for shutdown...");
+    bench.pids().iter().for_each(|pid| ingot_test_support::signal("KILL", pid));
+    assert_eq!(code_of(child), Some(1), "{}", bench.output());
+    assert!(bench.output().contains("QEMU was killed"), "{}", bench.output());
+    bench.assert_clean();
+}
+
+#[test]
+fn an_output_directory_is_taken_from_no_build_and_what_replaces_it_stays() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    bench.template(&dead_machine(&bench.empty_disk()), "");
+    let child = bench.build_until("Waiting for SSH to become available...");
+    let refused = bench.ingot(&["build", "-force", "."]);
+    let said = refused.stdout + &refused.stderr;
+    assert_eq!(refused.code, Some(1), "{said}");
+    assert!(said.contains("a build that runs writes to output-m"), "{said}");
+    assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
+
+    // Who does not heed that loses nothing of what is there then.
+    std::fs::rename(bench.path("output-m"), bench.path("away")).unwrap();
+    std::fs::create_dir(bench.path("output-m")).unwrap();
+    std::fs::write(bench.path("output-m/packer-m"), "of another build").unwrap();
+    bench.pids().iter().for_each(|pid| ingot_test_support::signal("KILL", pid));
+    assert_eq!(code_of(child), Some(1), "{}", bench.output());
+    let said = bench.output();
+    for part in ["QEMU was killed", "Another build has replaced output-m, which stays."] {
+        assert!(said.contains(part), "no {part:?}: {said}");
+    }
+    assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
+    assert_eq!(bench.processes(), [""; 0]);
+    assert_eq!(names(&bench.path("tmp")), [""; 0]);
+}
+
 /// Kills a build while its machine runs.
 fn kill_one(bench: &Bench) {
     let source = dead_machine(&bench.empty_disk());

@@ -41,10 +41,14 @@ fn disks_have_the_forms_that_the_options_say() {
     let source = dead_machine(&disk).replace("ssh_username = \"root\"", "communicator = \"none\"");
     let source = format!("{source}  {POWER_SWITCH}\n  disk_additional_size = [\"2M\", \"3M\"]\n");
     let manifest = "  post-processor \"manifest\" {}";
-    bench.template(&source, manifest);
+    // Of the finished disk; what it is made of is no qcow2 image.
+    let convert =
+        "  qemu_img_args {\n    convert = [\"-f\", \"qcow2\", \"-o\", \"compat=0.10\"]\n  }\n";
+    bench.template(&format!("{source}{convert}"), manifest);
     bench.build();
-    assert!(info(&bench, "packer-m").contains("file format: qcow2"));
-    assert!(info(&bench, "packer-m").contains("(16777216 bytes)"));
+    for part in ["file format: qcow2", "(16777216 bytes)", "compat: 0.10"] {
+        assert!(info(&bench, "packer-m").contains(part), "no {part}");
+    }
     assert!(info(&bench, "packer-m-2").contains("(3145728 bytes)"));
     let manifest_text = std::fs::read_to_string(bench.path("packer-manifest.json")).unwrap();
     for part in [
@@ -56,8 +60,12 @@ fn disks_have_the_forms_that_the_options_say() {
         assert!(manifest_text.contains(part), "{part} is not in {manifest_text}");
     }
 
+    // Longer than the path of a socket may be.
+    let long = bench.path(&format!("tmp/{}", "long-name/".repeat(8)));
+    std::fs::create_dir_all(&long).unwrap();
     bench.template(&format!("{source}  format = \"raw\"\n  vm_name = \"x.raw\"\n"), "");
-    let run = bench.ingot(&["build", "-force", "."]);
+    let long = long.display().to_string();
+    let run = bench.ingot_with(&["build", "-force", "."], &[("TMPDIR", &long)]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!run.stdout.contains("Converting hard drive"), "{}", run.stdout);
     assert!(info(&bench, "x.raw").contains("file format: raw"));

@@ -66,7 +66,38 @@ fn a_build_goes_on_from_the_last_state_that_is_kept() {
     assert!(!list.contains("unknown"), "{list}");
     two_builds_at_once_are_both_right(&bench, &source);
     assert_eq!(names(&bench.path("tmp")), [""; 0]);
-    a_killed_build_and_a_damaged_cache_do_no_harm(&bench, &source);
+    // Those of the steps as they were before.
+    let pruned = prune_oldest(3, &bench);
+    a_killed_build_and_a_damaged_cache_do_no_harm(&bench, &source, &pruned);
+    let states = states(&bench);
+    assert!(states.iter().all(|(key, _)| !pruned.contains(key)), "{states:?}, {pruned:?}");
+}
+
+/// The keys and sizes of the states, those that were used last first.
+fn states(bench: &Bench) -> Vec<(String, u64)> {
+    let list: Value =
+        serde_json::from_str(&bench.ingot(&["cache", "list", "-json"]).stdout).unwrap();
+    let state = |state: &Value| {
+        (state["key"].as_str().unwrap().to_owned(), state["bytes"].as_u64().unwrap())
+    };
+    list["states"].as_array().unwrap().iter().map(state).collect()
+}
+
+/// Removes as many states, those that were not used for the longest time; their keys.
+fn prune_oldest(count: usize, bench: &Bench) -> Vec<String> {
+    let before = states(bench);
+    let (stay, go) = before.split_at(before.len() - count);
+    let bytes: u64 = stay.iter().map(|(_, bytes)| bytes).sum();
+    let run = bench.ingot(&["cache", "prune", &format!("-keep-bytes={bytes}")]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(0), "{said}");
+    // Others are in the same disks.
+    let removed = format!("Removed {count} states, ");
+    for part in [removed.as_str(), "more are on disk for states that were removed"] {
+        assert!(said.contains(part), "no {part:?}: {said}");
+    }
+    assert_eq!(states(bench).len(), stay.len());
+    go.iter().map(|(key, _)| key.clone()).collect()
 }
 
 /// A line without its columns.
@@ -110,8 +141,9 @@ fn two_builds_at_once_are_both_right(bench: &Bench, source: &str) {
     }
 }
 
-/// A build is killed while it writes to the cache, and what is in there is damaged.
-fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str) {
+/// A build is killed while it writes to the cache, and what is in there is damaged. States of the keys
+/// `pruned` were removed before.
+fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str, pruned: &[String]) {
     bench.template(source, &steps("1", "echo the last"));
     let build = &["build", "-color=false", "-force", "-cache", "."];
     let child = bench.start(build);
@@ -121,6 +153,11 @@ fn a_killed_build_and_a_damaged_cache_do_no_harm(bench: &Bench, source: &str) {
     signal(&child, "KILL");
     assert_eq!(code_of(child), None);
     assert!(is_new(), "{:?}", sets(bench));
+    // What it was writing has the states of the disks that it started from, but for those.
+    let disk = bench.path("output-m/packer-m").display().to_string();
+    let info = output_of("qemu-img", &["info", "-U", "--output=json", &disk]);
+    assert!(info.contains("ingot-"), "{info}");
+    assert!(pruned.iter().all(|key| !info.contains(key.as_str())), "{info}, {pruned:?}");
     let finished = sets(bench).into_iter().filter(|name| !name.starts_with(".new-"));
     for (number, name) in finished.enumerate() {
         let disk = bench.path("cache/ingot-qemu-states").join(name).join("disk-0");

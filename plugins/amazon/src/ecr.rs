@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Access, AccessOptions};
 use crate::failure::Failure;
-use crate::json_call::JsonService;
+use crate::json_call::{self, JsonService};
 
 const PRIVATE: JsonService = JsonService {
     id: "ECR",
@@ -46,7 +46,9 @@ impl Registry {
             host.split_once(".dkr-ecr.").or_else(|| host.split_once(".dkr.ecr-fips."))
         })?;
         let (region, domain) = rest.split_once('.')?;
-        let known = domain.starts_with("amazonaws.") || domain.starts_with("on.aws");
+        let known = domain.starts_with("amazonaws.")
+            || domain.starts_with("on.aws")
+            || domain == json_call::domain(region);
         let number = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
         (known && number && !region.is_empty())
             .then(|| Registry::Private { account: account.to_owned(), region: region.to_owned() })
@@ -132,6 +134,9 @@ mod tests {
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", private("cn-north-1")),
             ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", private("us-gov-west-1")),
             ("123456789012.dkr-ecr.us-west-2.on.aws", private("us-west-2")),
+            ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", private("eusc-de-east-1")),
+            ("123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov", private("us-isof-south-1")),
+            ("123456789012.dkr.ecr.us-east-1.csp.hci.ic.gov", None),
             ("public.ecr.aws/name", Some(Registry::Public)),
             ("12.dkr.ecr.us-east-1.amazonaws.com", None),
             ("docker.io", None),

@@ -40,6 +40,9 @@ pub enum Kind {
     Broken,
     /// Anything else: what was asked for makes no sense to AWS.
     Refused,
+    /// What was to be created has the name of something that is there and is somebody else's. No code
+    /// of AWS says the latter: it follows from the calls that were made.
+    Taken,
     /// The build was cancelled.
     Cancelled,
 }

@@ -172,8 +172,9 @@ impl Access {
     /// The service's id makes no sense.
     pub fn endpoint(&self, service: &JsonService, region: &str) -> Result<String, Failure> {
         Ok(self.custom_endpoint(service)?.unwrap_or_else(|| {
-            let fips = if self.config().use_fips() == Some(true) { "-fips" } else { "" };
-            format!("https://{}{fips}.{region}.{}/", service.host, domain(region))
+            let config = self.config();
+            let is_set = |option: Option<bool>| option == Some(true);
+            place(service, region, is_set(config.use_fips()), is_set(config.use_dual_stack()))
         }))
     }
 
@@ -200,14 +201,60 @@ fn host(url: &str) -> Result<&str, Failure> {
     host.ok_or_else(|| Failure::new(Kind::Refused, format!("{url} is not a URL of a service")))
 }
 
+/// A part of AWS whose regions have domains of their own.
+struct Partition {
+    /// How the names of its regions begin.
+    regions: &'static str,
+    domain: &'static str,
+    /// The domain of what is reached by IPv6, too.
+    dual_stack: &'static str,
+}
+
+const fn partition(
+    regions: &'static str,
+    domain: &'static str,
+    dual_stack: &'static str,
+) -> Partition {
+    Partition { regions, domain, dual_stack }
+}
+
+/// All of them, as in the SDK's list; the last one has all other regions.
+static PARTITIONS: [Partition; 7] = [
+    partition("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    partition("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    partition("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    partition("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    partition("", "amazonaws.com", "api.aws"),
+];
+
+/// The partition that a region belongs to.
+fn partition_of(region: &str) -> &'static Partition {
+    let mut all = PARTITIONS.iter();
+    all.find(|one| region.starts_with(one.regions)).unwrap_or(&PARTITIONS[PARTITIONS.len() - 1])
+}
+
 /// The domain of the part of AWS that a region belongs to.
 pub(crate) fn domain(region: &str) -> &'static str {
-    match region.rsplit_once('-').map_or(region, |(place, _)| place) {
-        place if place.starts_with("cn-") => "amazonaws.com.cn",
-        place if place.starts_with("us-iso-") => "c2s.ic.gov",
-        place if place.starts_with("us-isob-") => "sc2s.sgov.gov",
-        _ => "amazonaws.com",
+    partition_of(region).domain
+}
+
+/// Where a service is in AWS, by the rules that the SDK's crates of these services have.
+fn place(service: &JsonService, region: &str, fips: bool, dual_stack: bool) -> String {
+    let partition = partition_of(region);
+    // In GovCloud these are FIPS without saying so.
+    let implied = region.starts_with("us-gov-") && matches!(service.host, "ssm" | "autoscaling");
+    let fips = if fips && (dual_stack || !implied) { "-fips" } else { "" };
+    // The ordinary hosts of this one speak IPv6, too.
+    let same = service.host == "secretsmanager"
+        && matches!(partition.domain, "amazonaws.com" | "amazonaws.com.cn");
+    if !dual_stack || same {
+        return format!("https://{}{fips}.{region}.{}/", service.host, partition.domain);
     }
+    // Those of ECR lose the first part of their name.
+    let host = service.host.strip_prefix("api.").unwrap_or(service.host);
+    format!("https://{host}{fips}.{region}.{}/", partition.dual_stack)
 }
 
 /// The failure in an answer. The code may stand after a namespace and before a URL.
@@ -239,7 +286,50 @@ mod tests {
             assert!(failure.is("ParameterNotFound") && failure.kind == Kind::NotFound, "{kind}");
         }
         assert_eq!(answered(None, 503, &Value::Null).kind, Kind::Broken);
-        assert_eq!(domain("cn-north-1"), "amazonaws.com.cn");
-        assert_eq!(domain("us-gov-west-1"), "amazonaws.com");
+    }
+
+    #[test]
+    fn regions_have_the_domain_of_their_part_of_aws() {
+        for (region, expected) in [
+            ("eu-central-1", "amazonaws.com"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "csp.hci.ic.gov"),
+        ] {
+            assert_eq!(domain(region), expected, "{region}");
+        }
+    }
+
+    #[test]
+    fn services_are_where_the_sdk_looks_for_them() {
+        let service = |host| JsonService { id: "", host, signing_name: "", target: "" };
+        for (host, region, fips, dual_stack, expected) in [
+            ("ssm", "eu-west-1", false, false, "ssm.eu-west-1.amazonaws.com"),
+            ("ssm", "eu-west-1", false, true, "ssm.eu-west-1.api.aws"),
+            ("ssm", "us-east-1", true, false, "ssm-fips.us-east-1.amazonaws.com"),
+            ("ssm", "us-gov-west-1", true, false, "ssm.us-gov-west-1.amazonaws.com"),
+            ("ssm", "us-gov-west-1", true, true, "ssm-fips.us-gov-west-1.api.aws"),
+            ("kms", "us-east-1", true, true, "kms-fips.us-east-1.api.aws"),
+            ("kms", "cn-north-1", false, true, "kms.cn-north-1.api.amazonwebservices.com.cn"),
+            ("kms", "eusc-de-east-1", false, false, "kms.eusc-de-east-1.amazonaws.eu"),
+            ("api.ecr", "us-west-2", false, false, "api.ecr.us-west-2.amazonaws.com"),
+            ("api.ecr", "us-west-2", false, true, "ecr.us-west-2.api.aws"),
+            ("api.ecr-public", "us-east-1", false, true, "ecr-public.us-east-1.api.aws"),
+            ("secretsmanager", "us-east-1", false, true, "secretsmanager.us-east-1.amazonaws.com"),
+            (
+                "secretsmanager",
+                "us-isob-east-1",
+                false,
+                true,
+                "secretsmanager.us-isob-east-1.api.aws.scloud",
+            ),
+        ] {
+            let expected = format!("https://{expected}/");
+            assert_eq!(place(&service(host), region, fips, dual_stack), expected, "{host}");
+        }
     }
 }

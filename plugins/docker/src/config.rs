@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::home::expanded;
+use ingot_sdk::interpolate::literal;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, ConfigWarning, Decoded, GoDuration, OptionSpec, OptionType,
     PrepareContext, Prepared, Schema,
@@ -361,7 +362,6 @@ impl Options {
 /// Everything that `docker run` would be told: the other options as flags, then `run_command`.
 fn run_arguments(raw: &BuilderConfig) -> Vec<String> {
     // Only `run_command` is a template; braces elsewhere have been rendered already.
-    let literal = |text: &str| text.replace("{{", "{{`{{`}}");
     let mut arguments = Vec::new();
     let mut flag = |name: &str, value: &str| {
         arguments.push(name.to_owned());

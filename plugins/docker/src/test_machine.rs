@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use ingot_sdk::interpolate::literal;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, OptionValue, Result, TestMachine, TestRun, TestSubject,
 };
@@ -95,7 +96,6 @@ fn shows_kernel(inside: &OptionValue) -> bool {
 
 /// The arguments of `docker run`. What the user wrote is no template of `{{ }}`.
 fn run_command(run: &TestRun) -> Vec<String> {
-    let literal = |text: &str| text.replace("{{", "{{`{{`}}");
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     match run {
         TestRun::Shell(command) => {

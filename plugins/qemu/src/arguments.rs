@@ -10,6 +10,9 @@ use crate::disk_format::of_firmware;
 use crate::options::given;
 use crate::settings::Settings;
 
+/// The name by which QEMU knows the password of the server that it reads the installation disc from.
+pub(crate) const ISO_PASSWORD: &str = "ingot-iso-password";
+
 /// What is only known once the build runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Situation {
@@ -23,6 +26,8 @@ pub(crate) struct Situation {
     pub disks: Vec<PathBuf>,
     /// The installation disc; a file or a URL. None when booting from a disk image.
     pub iso: Option<String>,
+    /// The user to log in as where it is a URL; [`ISO_PASSWORD`] names the password.
+    pub iso_user: Option<String>,
     /// The disc made of `cd_files` and `cd_content`.
     pub cd: Option<PathBuf>,
     /// The floppy.
@@ -189,26 +194,23 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
         drives.push(drive);
     }
     devices.push(format!("{},netdev=user.0", raw.net_device()));
-    let discs =
-        situation.iso.iter().map(|iso| doubled(iso)).chain(situation.cd.iter().map(escaped));
-    for (number, file) in discs.enumerate() {
+    let iso = situation.iso.iter().map(|iso| installation_disc(iso, situation.iso_user.as_deref()));
+    let discs = iso.chain(situation.cd.iter().map(|cd| format!("file={}", escaped(cd))));
+    for (number, disc) in discs.enumerate() {
         match given(&raw.cdrom_interface) {
-            None => drives.push(format!("file={file},media=cdrom")),
+            None => drives.push(format!("{disc},media=cdrom")),
             Some("virtio-scsi") => {
                 if on_scsi == 0 {
                     devices.push(controller.to_owned());
                 }
-                drives.push(format!(
-                    "file={file},if=none,index={on_scsi},id=cdrom{number},media=cdrom"
-                ));
+                drives.push(format!("{disc},if=none,index={on_scsi},id=cdrom{number},media=cdrom"));
                 // Packer adds a second controller, `virtio-scsi-device`, that machines with PCI
                 // do not have a bus for; the one above serves discs as well.
                 devices.push(format!("scsi-cd,bus=scsi0.0,drive=cdrom{number}"));
                 on_scsi += 1;
             }
-            Some(interface) => drives.push(format!(
-                "file={file},if={interface},index={number},id=cdrom{number},media=cdrom"
-            )),
+            Some(interface) => drives
+                .push(format!("{disc},if={interface},index={number},id=cdrom{number},media=cdrom")),
         }
     }
     if let Some(firmware) = given(&raw.firmware).filter(|_| raw.use_pflash) {
@@ -226,6 +228,18 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
         devices.push(format!("{},tpmdev=tpm0", raw.tpm_device_type()));
     }
     (devices, drives)
+}
+
+/// Where an installation disc is: a file, or a URL where `user` may have to log in.
+fn installation_disc(iso: &str, user: Option<&str>) -> String {
+    match (user, iso.split_once("://")) {
+        (Some(user), Some((scheme, _))) => format!(
+            "file.driver={scheme},file.url={},file.username={},file.password-secret={ISO_PASSWORD}",
+            doubled(iso),
+            doubled(user)
+        ),
+        _ => format!("file={}", doubled(iso)),
+    }
 }
 
 /// A path inside a value of the form `key=value,key=value`, where QEMU reads a comma as two.
@@ -351,6 +365,16 @@ mod tests {
             assert!(line.contains(part), "{part:?} is not in {line}");
         }
         assert!(!line.contains("-boot"), "{line}");
+    }
+
+    #[test]
+    fn the_password_for_a_disc_is_not_on_the_command_line() {
+        let (iso, user) = ("https://h/a,b.iso".to_owned(), "me".to_owned());
+        let situation = Situation { iso: Some(iso), iso_user: Some(user), ..from_disc() };
+        let line = line(json!({}), &situation);
+        let drive = "-drive file.driver=https,file.url=https://h/a,,b.iso,file.username=me,\
+                     file.password-secret=ingot-iso-password,media=cdrom ";
+        assert!(line.contains(drive), "{line}");
     }
 
     #[test]

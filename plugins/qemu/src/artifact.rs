@@ -6,8 +6,8 @@ use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{Artifact, Context, RegistryImage, Resource, Result, async_trait};
 use serde_json::{Map, Value, json};
 
-use crate::reclaim::created_output_resource;
-use crate::steps::{EFI_VARIABLES, State, remove};
+use crate::output_directory::OutputDirectory;
+use crate::steps::{EFI_VARIABLES, State};
 
 /// The builder's id.
 pub(crate) const BUILDER_ID: &str = "transcend.qemu";
@@ -15,6 +15,8 @@ pub(crate) const BUILDER_ID: &str = "transcend.qemu";
 /// The disks of a machine, and what else is in the output directory.
 pub(crate) struct QemuArtifact {
     directory: PathBuf,
+    /// The same, unless another build has replaced it.
+    output: Option<OutputDirectory>,
     /// The directories that were created for it.
     created: CreatedDirectories,
     files: Vec<PathBuf>,
@@ -52,6 +54,7 @@ impl QemuArtifact {
         });
         Ok(QemuArtifact {
             directory: settings.output.clone(),
+            output: state.directory.clone(),
             created: state.created.clone(),
             files,
             disks: settings.disks(),
@@ -120,13 +123,15 @@ impl Artifact for QemuArtifact {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        let directory = std::path::absolute(&self.directory).ok();
-        directory.and_then(|path| created_output_resource(&path).ok()).into_iter().collect()
+        self.output.iter().map(|output| output.resource().clone()).collect()
     }
 
     async fn destroy(&self) -> Result<()> {
-        remove(&self.directory).await?;
-        self.created.remove();
+        if let Some(output) = &self.output
+            && output.remove().await?
+        {
+            self.created.remove();
+        }
         Ok(())
     }
 }

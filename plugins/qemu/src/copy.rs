@@ -10,10 +10,11 @@ use ingot_sdk::{Context, Result, RunContext};
 use crate::options::Options;
 
 /// Whether a disk image of `format` is copied as it is where a machine is made of it, and not converted.
-/// A name may promise what the file is not, and the machine would not boot.
+/// A name may promise what the file is not, and the machine would not boot. The arguments for
+/// `qemu-img convert` are for the finished disk.
 pub(crate) fn is_enough(raw: &Options, source: &Path, format: &str) -> bool {
     let promised = source.extension().unwrap_or_default() == raw.format();
-    promised && raw.image_arguments().convert.is_empty() && format == raw.format()
+    promised && format == raw.format()
 }
 
 /// Copies `source` to the new file `target`: by reference where the file system can, else by its

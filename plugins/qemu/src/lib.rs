@@ -10,6 +10,7 @@
 //! | [`machine`], [`qmp`], [`process`] | the running QEMU and the way to talk to it |
 //! | [`qemu_img`], [`copy`] | work on disks |
 //! | [`network`] | where machine and host find each other |
+//! | [`output_directory`] | where what is built goes |
 //! | [`states`] | the step cache |
 //! | [`reclaim`] | what a killed build leaves, and how it goes |
 
@@ -22,6 +23,7 @@ mod disk_format;
 mod machine;
 mod network;
 mod options;
+mod output_directory;
 mod process;
 mod processors;
 mod qemu_img;
@@ -38,7 +40,7 @@ use ingot_vm::scratch::ReclaimScratch;
 
 pub use builder::QemuBuilder;
 pub use reclaim::QemuReclaim;
-pub use states::{kept_states, remove_kept_state};
+pub use states::{kept_states, remove_kept_state, unfreed_bytes};
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::process::Process;
 use crate::qmp::Qmp;
 
-/// How long QEMU may take until it listens.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long QEMU may take until it listens where it has no state to load.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often QEMU is asked whether it listens yet.
 const START_POLL: Duration = Duration::from_millis(20);
 /// The name of the socket that QEMU is asked through.
@@ -39,9 +39,18 @@ enum Halt {
     Fault(String),
 }
 
+/// Why QEMU cannot be asked.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// It has ended by itself or crashed.
+    Ended(Error),
+    /// It has not answered in time, or was killed, which says nothing of what it was to start from.
+    Interrupted(Error),
+}
+
 impl Machine {
     /// Starts QEMU. The machine must be kept where cleanup finds it before anything is waited
-    /// for.
+    /// for. `secrets` are what the arguments refer to by these names.
     ///
     /// # Errors
     /// It cannot be written down.
@@ -49,14 +58,22 @@ impl Machine {
         ctx: &RunContext,
         program: &str,
         arguments: Vec<String>,
+        secrets: &[(&str, &str)],
     ) -> Result<Machine> {
-        let scratch = Scratch::create(ctx)?;
+        let scratch = Scratch::create_for_socket(ctx, SOCKET)?;
         let socket = scratch.path().join(SOCKET);
         // One of our own besides the user's, whose place others may have taken.
         let path = socket.display().to_string();
         let mut argv = vec![program.to_owned()];
         argv.extend(arguments);
         argv.extend(["-qmp".to_owned(), format!("unix:{path},server=on,wait=off")]);
+        for (name, secret) in secrets {
+            // Command lines can be seen by all users of this machine; the directory is this one's.
+            let file = scratch.path().join(name);
+            std::fs::write(&file, secret).with_context(|| format!("writing {}", file.display()))?;
+            let secret = format!("secret,id={name},format=raw,file={}", file.display());
+            argv.extend(["-object".to_owned(), secret]);
+        }
         let process = Process::start(ctx, "QEMU", argv, &path)?;
         Ok(Machine { process, socket, scratch })
     }
@@ -91,16 +108,27 @@ impl Machine {
         self.scratch.path()
     }
 
-    /// Waits until QEMU answers.
+    /// Waits until QEMU answers, for as long as `limit`. Before it does, it loads the state that it is
+    /// to start from.
     ///
     /// # Errors
     /// It ended, with what it said; or it does not answer.
-    pub(crate) async fn started(&self) -> Result<()> {
+    pub(crate) async fn started(&self, limit: Duration) -> Result<(), NotStarted> {
         tokio::select! {
             biased;
-            error = self.process.unexpected_end() => Err(advised(error, &self.process.last_lines())),
-            ready = tokio::time::timeout(START_TIMEOUT, self.ready()) => ready.map_err(|_| {
-                Error::new(format!("QEMU does not answer: {}", self.process.last_lines()))
+            error = self.process.unexpected_end() => {
+                let error = advised(error, &self.process.last_lines());
+                Err(match self.process.was_killed() {
+                    true => NotStarted::Interrupted(error),
+                    false => NotStarted::Ended(error),
+                })
+            }
+            ready = tokio::time::timeout(limit, self.ready()) => ready.map_err(|_| {
+                NotStarted::Interrupted(Error::new(format!(
+                    "QEMU has not answered for {} seconds: {}",
+                    limit.as_secs(),
+                    self.process.last_lines()
+                )))
             }),
         }
     }
@@ -123,10 +151,10 @@ impl Machine {
     /// Waits until the machine is off.
     ///
     /// # Errors
-    /// It stopped because something is wrong.
+    /// It stopped because something is wrong, or QEMU was killed.
     pub(crate) async fn off(&self) -> Result<()> {
         tokio::select! {
-            _ = self.process.wait() => Ok(()),
+            ended = self.process.end() => ended,
             halt = self.halted() => match halt {
                 Halt::Off => Ok(()),
                 Halt::Fault(state) => Err(fault(&state, &self.process.last_lines())),
@@ -136,11 +164,17 @@ impl Machine {
 
     /// Waits until something is wrong with the machine. That it turns itself off is not.
     pub(crate) async fn fault(&self) -> Error {
-        loop {
-            if let Halt::Fault(state) = self.halted().await {
-                return fault(&state, &self.process.last_lines());
+        let faulty = async {
+            loop {
+                if let Halt::Fault(state) = self.halted().await {
+                    return fault(&state, &self.process.last_lines());
+                }
+                tokio::time::sleep(STATE_POLL).await;
             }
-            tokio::time::sleep(STATE_POLL).await;
+        };
+        tokio::select! {
+            error = faulty => error,
+            error = self.process.crash() => error,
         }
     }
 
@@ -267,5 +301,43 @@ impl KeySink for Keyboard {
         let key = json!({ "down": down, "key": { "type": "qcode", "data": name } });
         let events = json!({ "events": [{ "type": "key", "data": key }] });
         self.0.execute("input-send-event", events).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of the start of a machine whose QEMU is a script.
+    async fn start(script: &str, limit: Duration) -> Result<(), NotStarted> {
+        let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
+        let arguments = ["-c", script, "qemu"].map(str::to_owned).to_vec();
+        let mut machine = Machine::start(&ctx, "sh", arguments, &[]).unwrap();
+        let started = machine.started(limit).await;
+        machine.stop().await.unwrap();
+        started
+    }
+
+    #[tokio::test]
+    async fn one_that_ended_is_told_from_one_that_does_not_answer_yet() {
+        match start("echo no luck; exit 3", START_TIMEOUT).await {
+            Err(NotStarted::Ended(error)) => {
+                let expected = "starting the machine: QEMU ended with code 3:\nno luck";
+                assert_eq!(error.to_string(), expected);
+            }
+            other => panic!("{other:?}"),
+        }
+        match start("kill -9 $$", START_TIMEOUT).await {
+            Err(NotStarted::Interrupted(error)) => {
+                assert_eq!(error.to_string(), "starting the machine: QEMU was killed");
+                assert!(
+                    error.advice().is_some_and(|advice| advice.contains("memory")),
+                    "{error:?}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        let silent = start("exec sleep 60", Duration::from_millis(300)).await;
+        assert!(matches!(silent, Err(NotStarted::Interrupted(_))), "{silent:?}");
     }
 }

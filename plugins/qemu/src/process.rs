@@ -14,6 +14,10 @@ use rustix::process::Signal;
 
 use crate::reclaim::{PROCESS, runs, send};
 
+/// The exit codes from here on are of programs that a signal ended: the number of the signal is added.
+const SIGNALLED: i32 = 128;
+/// The exit code of one that was ended by SIGKILL.
+const KILLED: i32 = SIGNALLED + Signal::KILL.as_raw();
 /// How many of the last lines of output an error shows.
 const SHOWN_LINES: usize = 8;
 /// How long a program may take to end; it is killed before that.
@@ -101,17 +105,52 @@ impl Process {
         }
     }
 
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// It did not end by itself: it was killed, or it crashed.
+    pub(crate) async fn end(&self) -> Result<()> {
+        match self.wait().await {
+            Ok(ExitStatus::Code(code)) if code > SIGNALLED => Err(self.unexpected_end().await),
+            Ok(_) => Ok(()),
+            Err(why) => Err(Error::caused_by(why)),
+        }
+    }
+
+    /// Waits until it was killed or has crashed, and makes an error of that. One that ends by itself is
+    /// waited for without end.
+    pub(crate) async fn crash(&self) -> Error {
+        match self.end().await {
+            Err(error) => error,
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
     /// Waits until it has ended, and makes an error of that: for when it should have gone on.
     pub(crate) async fn unexpected_end(&self) -> Error {
+        let mut hint = None;
         let how = match self.wait().await {
             Ok(ExitStatus::Code(0)) => "ended".to_owned(),
+            Ok(ExitStatus::Code(KILLED)) => {
+                hint = Some(
+                    "the kernel kills programs where memory runs out, and writes that to its log \
+                     (dmesg): give the machine less memory, or build less at a time",
+                );
+                "was killed".to_owned()
+            }
             Ok(ExitStatus::Code(code)) => format!("ended with code {code}"),
             Ok(ExitStatus::Disconnected) => "was lost".to_owned(),
             Err(why) => return Error::caused_by(why),
         };
         let said = self.output.text();
         let said = if said.is_empty() { String::new() } else { format!(":\n{said}") };
-        Error::new(format!("{} {how}{said}", self.name))
+        let error = Error::new(format!("{} {how}{said}", self.name));
+        hint.into_iter().fold(error, Error::hint)
+    }
+
+    /// Whether it was killed, as by the kernel where memory runs out.
+    pub(crate) fn was_killed(&self) -> bool {
+        matches!(&*self.ended.borrow(), Some(Ok(ExitStatus::Code(KILLED))))
     }
 
     /// Whether it runs.

@@ -13,8 +13,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-/// How long QEMU may take to answer. Writing a screenshot is the slowest command.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long QEMU may take to answer. Of commands that are given this time, writing a screenshot is the
+/// slowest.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
 
 /// A connection to QEMU.
 pub(crate) struct Qmp {
@@ -29,13 +30,15 @@ impl Qmp {
     /// commands.
     ///
     /// # Errors
-    /// Nobody listens (yet), or it is not QEMU.
+    /// Nobody listens (yet), it is not QEMU, or it says nothing.
     pub(crate) async fn connect(socket: &Path) -> Result<Qmp> {
         let connecting = || format!("connecting to QEMU at {}", socket.display());
         let stream = UnixStream::connect(socket).await.with_context(connecting)?;
         let (read, write) = stream.into_split();
         let mut qmp = Qmp { read: BufReader::new(read), write, out_of_step: false };
-        let greeting = qmp.line().await.with_context(connecting)?;
+        let greeting = tokio::time::timeout(ANSWER_TIMEOUT, qmp.line()).await;
+        let greeting = greeting.unwrap_or_else(|_| Err(Error::new("it says nothing")));
+        let greeting = greeting.with_context(connecting)?;
         if greeting.get("QMP").is_none() {
             return Err(Error::new(format!("what listens at {} is not QEMU", socket.display())));
         }
@@ -48,6 +51,19 @@ impl Qmp {
     /// # Errors
     /// QEMU refused the command, did not answer, or has ended.
     pub(crate) async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        self.execute_within(ANSWER_TIMEOUT, command, arguments).await
+    }
+
+    /// [`Qmp::execute`] where QEMU may take as long as `limit` to answer.
+    ///
+    /// # Errors
+    /// As for [`Qmp::execute`].
+    pub(crate) async fn execute_within(
+        &mut self,
+        limit: Duration,
+        command: &str,
+        arguments: Value,
+    ) -> Result<Value> {
         if self.out_of_step {
             return Err(Error::new("QEMU does not answer any more"));
         }
@@ -57,7 +73,7 @@ impl Qmp {
         }
         // Cancellation may drop this future between the command and its answer.
         self.out_of_step = true;
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(&request)).await;
+        let answer = tokio::time::timeout(limit, self.exchange(&request)).await;
         let answer = answer
             .map_err(|_| Error::new(format!("QEMU did not answer the command {command}")))?
             .with_context(|| format!("telling QEMU {command}"))?;
@@ -90,14 +106,18 @@ impl Qmp {
     }
 }
 
+/// Something that answers like QEMU.
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use tokio::net::UnixListener;
 
     use super::*;
 
-    /// Answers like QEMU, from a list of what it sends after each line it reads.
-    async fn serve(listener: UnixListener, answers: &[&str]) -> Vec<String> {
+    /// What a command is answered with that takes longer than others may.
+    pub(crate) const SLOW: &str = "slow:";
+
+    /// Answers one connection, from a list of what is sent after each line that is read; what was read.
+    pub(crate) async fn serve(listener: UnixListener, answers: &[&str]) -> Vec<String> {
         let (stream, _) = listener.accept().await.unwrap();
         let (read, mut write) = stream.into_split();
         let mut read = BufReader::new(read).lines();
@@ -105,10 +125,22 @@ mod tests {
         let mut heard = Vec::new();
         for answer in answers {
             heard.push(read.next_line().await.unwrap().unwrap());
-            write.write_all(answer.as_bytes()).await.unwrap();
+            let after = answer.strip_prefix(SLOW);
+            if after.is_some() {
+                tokio::time::sleep(ANSWER_TIMEOUT * 3 / 2).await;
+            }
+            write.write_all(after.unwrap_or(answer).as_bytes()).await.unwrap();
         }
         heard
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::testing::serve;
+    use super::*;
 
     #[tokio::test]
     async fn answers_are_told_from_events_and_errors() {
@@ -131,5 +163,15 @@ mod tests {
         assert_eq!(heard[2], r#"{"execute":"screendump","arguments":{"filename":"/x"}}"#);
         let gone = qmp.execute("quit", Value::Null).await.unwrap_err();
         assert!(gone.to_string().starts_with("telling QEMU quit: "), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn one_that_says_nothing_is_not_waited_for_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("qmp");
+        // The system takes connections for it.
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let error = Qmp::connect(&socket).await.map(drop).unwrap_err().to_string();
+        assert!(error.ends_with(": it says nothing"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result, async_trait};
@@ -35,11 +35,11 @@ impl Reclaim for QemuReclaim {
         match resource.kind.as_str() {
             PROCESS => kill(&resource.id).await,
             _ => {
-                let path = PathBuf::from(&resource.id);
-                let identity = resource.attributes.get("identity").cloned();
-                tokio::task::spawn_blocking(move || remove_output(&path, identity.as_ref()))
+                let resource = resource.clone();
+                tokio::task::spawn_blocking(move || remove_output(&resource))
                     .await
                     .context("removing an output directory")?
+                    .map(drop)
             }
         }
     }
@@ -56,6 +56,12 @@ pub(crate) fn output_resource(path: &Path) -> Resource {
 /// It cannot be looked at.
 pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
     identified(output_resource(path), path)
+}
+
+/// Whether the directory that `created` is the record of is still there, and no other one in its place.
+pub(crate) fn is_same(created: &Resource) -> bool {
+    let expected = created.attributes.get("identity").and_then(Value::as_str);
+    identity(Path::new(&created.id)).is_ok_and(|found| Some(found.as_str()) == expected)
 }
 
 /// The journal's record of a directory for states, before it is created.
@@ -84,22 +90,29 @@ fn identity(path: &Path) -> std::io::Result<String> {
     Ok(format!("{}:{}:{born}", found.dev(), found.ino()))
 }
 
-fn remove_output(path: &Path, expected: Option<&Value>) -> Result<()> {
+/// Removes the directory that `resource` is the record of, with all that is in it. False where another one
+/// is in its place, which stays. Not finding any is success.
+///
+/// # Errors
+/// It may still be there.
+pub(crate) fn remove_output(resource: &Resource) -> Result<bool> {
+    let path = Path::new(&resource.id);
     let removing = || format!("removing {}", path.display());
-    let removed = match (identity(path), expected.and_then(Value::as_str)) {
+    let expected = resource.attributes.get("identity").and_then(Value::as_str);
+    let removed = match (identity(path), expected) {
         (Err(error), _) => Err(error),
         (Ok(found), Some(expected)) if found == expected => std::fs::remove_dir_all(path),
         // Another directory by now.
-        (Ok(_), Some(_)) => Ok(()),
+        (Ok(_), Some(_)) => return Ok(false),
         // Killed right after it was created: nothing is in it, unless it is another directory.
         (Ok(_), None) => match std::fs::remove_dir(path) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(false),
             removed => removed,
         },
     };
     match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(removing),
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }
 

@@ -50,6 +50,11 @@ pub(crate) fn warnings(settings: &Settings, ctx: &PrepareContext) -> Result<Vec<
         );
         warnings.push(ConfigWarning::on("qemuargs", message));
     }
+    if values(&users, "-k").is_some() && settings.raw.boot.is_set() {
+        let message = "qemuargs: -k has no effect on the boot command, whose keys are those of a US \
+                       keyboard; have the machine use that layout while it is typed";
+        warnings.push(ConfigWarning::on("qemuargs", message));
+    }
     for (switch, options) in overruled(settings) {
         if values(&users, switch).is_some() && !options.is_empty() {
             let have = if options.len() == 1 { "has" } else { "have" };
@@ -248,5 +253,13 @@ mod tests {
         }
         let rows = json!([["-device", "virtio-rng-pci"], ["-m", "2048M"]]);
         assert_eq!(warnings(json!({ "qemuargs": rows })), [""; 0]);
+    }
+
+    #[test]
+    fn a_keyboard_that_the_boot_command_does_not_use_is_named() {
+        let rows = json!([["-k", "de"]]);
+        assert_eq!(warnings(json!({ "qemuargs": rows })), [""; 0]);
+        let said = warnings(json!({ "qemuargs": rows, "boot_command": ["yes<enter>"] }));
+        assert!(said.len() == 1 && said[0].contains("-k has no effect on the boot"), "{said:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::interpolate;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, Error, OptionValue, Result, TestMachine, TestRun,
     TestSubject,
@@ -76,7 +77,7 @@ impl TestMachine for DiskTest {
         let size = virtual_size(&disk)?;
         let mut options = config.without(OF_THE_BUILD);
         let mut set = |name: &str, value: OptionValue| options.set(name, value);
-        let literal = |text: &str| OptionValue::String(text.replace("{{", "{{`{{`}}"));
+        let literal = |text: &str| OptionValue::String(interpolate::literal(text));
         let path = |path: &Path| literal(&path.to_string_lossy());
         set("iso_url", path(&disk));
         set("iso_checksum", literal("none"));

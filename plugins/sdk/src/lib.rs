@@ -29,6 +29,7 @@ pub mod home;
 pub mod http;
 pub mod interpolate;
 pub mod journal;
+pub mod netrc;
 pub mod output_file;
 pub mod plugin_set;
 pub mod post_processor;

@@ -13,6 +13,10 @@ pub const SCRATCH_DIRECTORY: &str = "scratch-folder";
 /// How the names of these directories begin; [`ReclaimScratch`] removes no others.
 const PREFIX: &str = "ingot-scratch-";
 
+/// How long the path of a socket may be, in bytes, on the system that allows the least: macOS. Linux
+/// takes 107.
+const LONGEST_SOCKET: usize = 103;
+
 /// A directory only this user can read, removed with all that is in it when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
@@ -34,9 +38,30 @@ impl Scratch {
     /// # Errors
     /// It cannot be created or written down.
     pub fn create(ctx: &RunContext) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
-        let path = std::path::absolute(&path)
-            .with_context(|| format!("finding out where {} is", path.display()))?;
+        Scratch::create_in(ctx, &temp_dir()?)
+    }
+
+    /// Makes a directory for a socket called `name`, which QEMU finds by its path. Where the system's
+    /// directory for temporary files makes that too long, or has a comma in it, this is in `/tmp`.
+    ///
+    /// # Errors
+    /// It cannot be created or written down.
+    pub fn create_for_socket(ctx: &RunContext, name: &str) -> Result<Self> {
+        let usual = temp_dir()?;
+        if can_hold_socket(&usual, name) {
+            return Scratch::create_in(ctx, &usual);
+        }
+        Scratch::create_in(ctx, Path::new("/tmp")).map_err(|error| {
+            error.hint(format!(
+                "set TMPDIR to a shorter path without commas: {} is no place for a socket",
+                usual.display()
+            ))
+        })
+    }
+
+    /// Makes a directory in `parent`, which is absolute.
+    fn create_in(ctx: &RunContext, parent: &Path) -> Result<Self> {
+        let path = parent.join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
         let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
         let entry = JournalEntry::open(&ctx.journal, &resource)?;
         let scratch = Scratch { path, entry: Some(Entry(entry)) };
@@ -81,6 +106,20 @@ impl Drop for Scratch {
             Err(error) => tracing::warn!(directory = %self.path.display(), %error, "cannot remove"),
         }
     }
+}
+
+/// The system's directory for temporary files, as an absolute path: the run that removes what a killed one
+/// left may have another current directory.
+fn temp_dir() -> Result<PathBuf> {
+    let path = std::env::temp_dir();
+    std::path::absolute(&path).with_context(|| format!("finding out where {} is", path.display()))
+}
+
+/// Whether a socket called `name` can be in a temporary directory in `parent`.
+fn can_hold_socket(parent: &Path, name: &str) -> bool {
+    let path = parent.join(format!("{PREFIX}{}", uuid::Uuid::nil())).join(name);
+    let path = path.as_os_str().as_encoded_bytes();
+    path.len() <= LONGEST_SOCKET && !path.contains(&b',')
 }
 
 /// A file in a temporary directory of its own; both are removed when this is dropped.
@@ -172,5 +211,12 @@ mod tests {
         ReclaimScratch.reclaim(&resource).await.unwrap();
         let home = Resource::new(SCRATCH_DIRECTORY, "/root");
         assert!(ReclaimScratch.reclaim(&home).await.is_err());
+    }
+
+    #[test]
+    fn sockets_are_only_where_their_path_is_short_and_plain() {
+        let holds = |parent: &str| can_hold_socket(Path::new(parent), "qmp");
+        assert!(holds("/tmp") && holds(&format!("/{}", "a".repeat(47))));
+        assert!(!holds(&format!("/{}", "a".repeat(60))) && !holds("/tmp/a,b"));
     }
 }

@@ -100,8 +100,12 @@ async fn answer(args: &CacheArgs, redactor: &Redactor) -> Result<bool> {
         CacheCommand::List { json: true } => json(&json!({
             "states": states.iter().map(State::json).collect::<Vec<_>>(),
             "bytes": total(&states),
+            "unfreed_bytes": unfreed(&directory, &stores).await?,
         }))?,
-        CacheCommand::List { .. } => list(&states),
+        CacheCommand::List { .. } => {
+            list(&states);
+            tell_unfreed(unfreed(&directory, &stores).await?);
+        }
         CacheCommand::Show { key, json: as_json } => {
             let state = find(&states, key)?;
             match as_json {
@@ -214,6 +218,26 @@ fn total<'a>(states: impl IntoIterator<Item = &'a State>) -> u64 {
     states.into_iter().fold(0, |sum, state| sum.saturating_add(state.bytes))
 }
 
+/// How many bytes on disks here are of states that were removed.
+async fn unfreed(directory: &CacheDirectory, stores: &[Box<dyn StateStore>]) -> Result<u64> {
+    let owner = directory.owner().await?;
+    // Where it cannot be asked, that was told before.
+    let all = stores.iter().map(|store| store.unfreed(&owner).unwrap_or_default());
+    Ok(all.fold(0, u64::saturating_add))
+}
+
+/// Tells of room that states take which were removed, if there is any.
+fn tell_unfreed(bytes: u64) {
+    if bytes > 0 {
+        line(format!(
+            "About {} more are on disk for states that were removed: states of a machine share its \
+             disks. A build that starts from these disks frees the room, and so does removing the last \
+             state in them.",
+            byte_size(bytes)
+        ));
+    }
+}
+
 fn list(states: &[State]) {
     let row = |state: &State| {
         let known = state.known.as_ref();
@@ -321,16 +345,19 @@ async fn prune(
         }
     }
     let bytes = total(removed.iter().copied());
+    let unfreed = unfreed(directory, stores).await?;
     if args.json {
         json(&json!({
             "removed": removed.iter().map(|state| state.json()).collect::<Vec<_>>(),
             "bytes": bytes,
+            "unfreed_bytes": unfreed,
             "failed": failed,
             "dry_run": args.dry_run,
         }))?;
     } else {
         let verb = if args.dry_run { "Would remove" } else { "Removed" };
         line(format!("{verb} {}, {}", counted(removed.len()), byte_size(bytes)));
+        tell_unfreed(unfreed);
     }
     Ok(failed == 0)
 }

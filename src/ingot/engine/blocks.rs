@@ -119,7 +119,7 @@ pub(super) fn prepare_config<R: ?Sized>(
     Ok(Prepared { warnings, ..prepared })
 }
 
-/// The options of a step of a node: what its block sets, and what `override` sets in their place.
+/// The options of a step of a node: what its block sets, with what `override` sets for the node.
 pub(super) fn step_options(
     step: &Step,
     node: &Node,

@@ -10,6 +10,8 @@ pub mod load;
 pub mod locals_and_data;
 pub mod option_place;
 pub mod options;
+#[cfg(test)]
+mod options_tests;
 pub mod packer_block;
 pub mod registry_block;
 pub mod siblings;

@@ -4,7 +4,7 @@ use ingot_sdk::ConfigErrors;
 
 use super::options::{Given, override_place};
 use super::steps::Overrides;
-use ingot_hcl::ast::{Block, Body, Expr, ExprKind};
+use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::Span;
 
@@ -24,13 +24,29 @@ pub fn option_place(option: &str, given: Given) -> Option<Span> {
     {
         return Some(override_place(given));
     }
-    let bodies = || given.parts.iter().map(|part| &part.body);
-    // What a build adds to a source comes last, and is what counts where both set it.
-    let attribute = bodies().rev().find_map(|body| body.attribute(first.name));
-    if let Some(attribute) = attribute {
-        return Some(inside(&attribute.expr, first.index, rest).span);
+    // Blocks that a build adds to a source are counted after the source's own.
+    let mut wanted = first.index.unwrap_or(0);
+    let mut nearest = None;
+    for body in given.parts.iter().map(|part| &part.body) {
+        let Some(Attribute { expr, name_span, .. }) = body.attribute(first.name) else {
+            match block(&body.blocks, first, rest, &mut wanted) {
+                Some(place) => return Some(place),
+                None => continue,
+            }
+        };
+        // In JSON an attribute may stand for blocks.
+        let blocks = match body.is_json() {
+            true => expr.json_blocks(first.name, *name_span),
+            false => None,
+        };
+        let count = blocks.map_or(usize::MAX, |blocks| blocks.len());
+        if wanted < count {
+            return Some(inside(expr, first.index.map(|_| wanted), rest).span);
+        }
+        wanted -= count;
+        nearest = Some(expr.span);
     }
-    block(bodies().flat_map(|body| &body.blocks), first, rest)
+    nearest
 }
 
 /// Reports what is wrong with the options of a block, each at its place.
@@ -59,9 +75,9 @@ fn steps(option: &str) -> Vec<Step<'_>> {
     parts.collect()
 }
 
-/// Where the block is that `step` names, or what `rest` names in it.
-fn block<'a>(blocks: impl Iterator<Item = &'a Block>, step: &Step, rest: &[Step]) -> Option<Span> {
-    let mut wanted = step.index.unwrap_or(0);
+/// Where the block is that `step` names, or what `rest` names in it. As many of its kind as `wanted`
+/// says come before it; those that are found are taken off.
+fn block(blocks: &[Block], step: &Step, rest: &[Step], wanted: &mut usize) -> Option<Span> {
     for block in blocks {
         if block.kind == "dynamic" && block.label(0) == step.name {
             // How many it stands for is not written down.
@@ -70,10 +86,10 @@ fn block<'a>(blocks: impl Iterator<Item = &'a Block>, step: &Step, rest: &[Step]
         if block.kind != step.name {
             continue;
         }
-        if wanted == 0 {
+        if *wanted == 0 {
             return Some(in_body(&block.body, rest).unwrap_or(block.header));
         }
-        wanted -= 1;
+        *wanted -= 1;
     }
     None
 }
@@ -82,7 +98,7 @@ fn in_body(body: &Body, path: &[Step]) -> Option<Span> {
     let (first, rest) = path.split_first()?;
     match body.attribute(first.name) {
         Some(attribute) => Some(inside(&attribute.expr, first.index, rest).span),
-        None => block(body.blocks.iter(), first, rest),
+        None => block(&body.blocks, first, rest, &mut first.index.unwrap_or(0)),
     }
 }
 
@@ -112,6 +128,7 @@ mod tests {
     use crate::template::builds::Part;
     use crate::template::dynamic::Names;
     use ingot_hcl::diagnostic::Diagnostics;
+    use ingot_hcl::json::{self, Texts};
     use ingot_hcl::source::SourceMap;
 
     const TEXT: &str = r#"size = 1
@@ -157,6 +174,38 @@ dynamic "disk" {
                 text.trim_end_matches([' ', '{'])
             });
             assert_eq!(found, expected, "{option}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_a_source_and_of_a_build_are_counted_as_one_list() {
+        const PARTS: [&str; 3] = [
+            "disk { size = 1 }",
+            r#"{ "disk": [{ "size": 2 }, { "size": 3 }] }"#,
+            r#"{ "disk": { "size": 4 } }"#,
+        ];
+        let mut sources = SourceMap::default();
+        let part = |text: &str| {
+            let mut diagnostics = Diagnostics::default();
+            let file = sources.add("a", text);
+            let body = match text.starts_with('{') {
+                true => json::parse_body(&sources, file, &json::ATTRIBUTES, Texts::Templates),
+                false => Ok(ingot_hcl::parse::parse_body(&sources, file, &mut diagnostics)),
+            };
+            Part { body: body.unwrap(), names: Names::new() }
+        };
+        let parts = PARTS.map(part);
+        let parts: Vec<&Part> = parts.iter().collect();
+        let given = Given { parts: &parts, overrides: None, header: parts[0].body.span };
+        for (option, expected) in [
+            ("disk[0].size", Some("1")),
+            ("disk[1].size", Some("2")),
+            ("disk[2].size", Some("3")),
+            ("disk[3].size", Some("4")),
+            ("disk[4].size", Some(r#"{ "size": 4 }"#)),
+        ] {
+            let found = option_place(option, given);
+            assert_eq!(found.map(|span| sources.text(span)), expected, "{option}");
         }
     }
 }

@@ -9,6 +9,7 @@ use super::blocks::labels;
 use super::builds::Part;
 use super::dynamic::{Expansion, Names, expand};
 use super::legacy::conversion;
+use super::legacy::variables::in_options;
 use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, Syntax};
 use ingot_hcl::convert::convert;
@@ -28,7 +29,7 @@ type Values = BTreeMap<String, OptionValue>;
 pub struct Given<'a> {
     /// The bodies that set options: a source's, and what a build adds to it.
     pub parts: &'a [&'a Part],
-    /// Values that take the place of those in the bodies: what `override` says.
+    /// Values that take the place of those in the bodies, or are added to them: what `override` says.
     pub overrides: Option<&'a Overrides>,
     /// Where the block starts.
     pub header: Span,
@@ -45,14 +46,13 @@ pub fn evaluate(
     diagnostics: &mut Diagnostics,
 ) -> Config {
     let legacy = given.parts.iter().any(|part| part.body.syntax == Syntax::LegacyJson);
-    let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, diagnostics };
+    let variables = if legacy { in_options(scope) } else { Names::new() };
+    let mut walk = Walk { failed: Vec::new(), unknowns, scope, legacy, variables, diagnostics };
     let mut values = Values::new();
     for (index, part) in given.parts.iter().enumerate() {
-        walk.twice(&given.parts[..index], &part.body);
+        walk.twice(&given.parts[..index], &part.body, schema);
         let scope = scope.with(part.names.clone());
-        for (name, value) in walk.body(&part.body, schema, reserved, &scope) {
-            values.entry(name).or_insert(value);
-        }
+        walk.body(&part.body, schema, reserved, &scope, &mut values);
     }
     match given.overrides {
         None => {}
@@ -89,13 +89,18 @@ struct Walk<'a> {
     scope: &'a Scope<'a>,
     /// Whether it is of a JSON template of before HCL2.
     legacy: bool,
+    /// What variables are there in options that are rendered before the plugin sees them.
+    variables: Names,
     diagnostics: &'a mut Diagnostics,
 }
 
 impl Walk<'_> {
-    /// Reports what two bodies both set.
-    fn twice(&mut self, before: &[&Part], body: &Body) {
+    /// Reports what two bodies both set. Blocks add up, also those that JSON writes as attributes.
+    fn twice(&mut self, before: &[&Part], body: &Body, schema: &Schema) {
         for Attribute { name, name_span, .. } in &body.attributes {
+            if schema.get(name).is_some_and(|spec| is_block(&spec.ty)) {
+                continue;
+            }
             let first = before.iter().find_map(|part| part.body.attribute(name));
             if let Some(first) = first {
                 self.diagnostics.push(
@@ -108,7 +113,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts a value from `override` into its place.
+    /// Puts a value from `override` into its place, or adds it to what is there.
     fn overriding(
         &mut self,
         name: &str,
@@ -126,14 +131,25 @@ impl Walk<'_> {
                     self.failed.push(place);
                     return;
                 }
-                let value = self.converted(value, place, spec);
-                values.extend(value.map(|value| (name.to_owned(), value)));
+                let Some(new) = self.converted(value, place, spec) else { return };
+                let value = match (spec, values.remove(name)) {
+                    (Some(spec), Some(old)) => overridden(old, new, &spec.ty),
+                    _ => new,
+                };
+                values.insert(name.to_owned(), value);
             }
         }
     }
 
-    fn body(&mut self, body: &Body, schema: &Schema, reserved: &[&str], scope: &Scope) -> Values {
-        let mut values = Values::new();
+    /// Adds what a body sets to `values`, which hold what the bodies before it set.
+    fn body(
+        &mut self,
+        body: &Body,
+        schema: &Schema,
+        reserved: &[&str],
+        scope: &Scope,
+        values: &mut Values,
+    ) {
         for attribute in &body.attributes {
             let name = attribute.name.as_str();
             if reserved.contains(&name) {
@@ -149,13 +165,13 @@ impl Walk<'_> {
                 }
                 continue;
             };
-            if let OptionType::Block(_) | OptionType::Blocks(_) = spec.ty {
+            if is_block(&spec.ty) {
                 let blocks = match body.is_json() {
                     true => attribute.expr.json_blocks(name, attribute.name_span),
                     false => None,
                 };
                 if let Some(blocks) = blocks {
-                    blocks.iter().for_each(|block| self.block(block, schema, scope, &mut values));
+                    blocks.iter().for_each(|block| self.block(block, schema, scope, values));
                     continue;
                 }
                 self.diagnostics.push(
@@ -177,11 +193,10 @@ impl Walk<'_> {
                 continue;
             }
             match block.kind.as_str() {
-                "dynamic" => self.dynamic(block, schema, scope, &mut values),
-                _ => self.block(block, schema, scope, &mut values),
+                "dynamic" => self.dynamic(block, schema, scope, values),
+                _ => self.block(block, schema, scope, values),
             }
         }
-        values
     }
 
     /// The option that `name` means: upper and lower case are the same in JSON of before HCL2.
@@ -239,11 +254,12 @@ impl Walk<'_> {
 
     fn nested(&mut self, block: &Block, schema: &Schema, scope: &Scope) -> Values {
         labels(block, &[], self.diagnostics);
-        let value = self.body(&block.body, schema, &[], scope);
+        let mut values = Values::new();
+        self.body(&block.body, schema, &[], scope, &mut values);
         let part = Part { body: block.body.clone(), names: Names::new() };
         let given = Given { parts: &[&part], overrides: None, header: block.header };
-        self.required(&value, schema, given);
-        value
+        self.required(&values, schema, given);
+        values
     }
 
     fn dynamic(&mut self, block: &Block, schema: &Schema, scope: &Scope, values: &mut Values) {
@@ -272,7 +288,10 @@ impl Walk<'_> {
         spec: Option<&OptionSpec>,
         scope: &Scope,
     ) -> Option<OptionValue> {
-        let value = self.diagnostics.keep(eval(expr, scope));
+        // What is rendered late is rendered until nothing is left, in Packer too.
+        let late = spec.is_some_and(|spec| spec.rendered_late);
+        let variables = if late { Names::new() } else { self.variables.clone() };
+        let value = self.diagnostics.keep(eval(expr, &scope.with(variables)));
         let value = value.filter(|value| self.unknowns.check(name, value, expr, self.diagnostics));
         let Some(value) = value else {
             self.failed.push(expr.span);
@@ -344,6 +363,23 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// What an option comes to that is `old` and that `override` sets to `new`. As in Packer, entries are
+/// added to those of a map, which keeps its others.
+fn overridden(old: OptionValue, new: OptionValue, ty: &OptionType) -> OptionValue {
+    match (ty, old, new) {
+        (OptionType::Map(_), OptionValue::Map(mut entries), OptionValue::Map(new)) => {
+            entries.extend(new);
+            OptionValue::Map(entries)
+        }
+        (OptionType::Map(_), OptionValue::Unknown, OptionValue::Map(_)) => OptionValue::Unknown,
+        (_, _, new) => new,
+    }
+}
+
+fn is_block(ty: &OptionType) -> bool {
+    matches!(ty, OptionType::Block(_) | OptionType::Blocks(_))
 }
 
 /// Where a list or map holds a null. Rows of a table may be null, as in `cond ? ["-m", "1G"] : null`:

@@ -7,7 +7,8 @@ use ingot_sdk::GoDuration;
 
 use super::builds::Part;
 use super::dynamic::Names;
-use ingot_hcl::ast::{Block, Expr};
+use super::legacy::variables::in_options;
+use ingot_hcl::ast::{Block, Expr, Syntax};
 use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, list};
 use ingot_hcl::eval::eval;
@@ -70,7 +71,11 @@ impl Step {
         diagnostics: &mut Diagnostics,
     ) -> Option<Overrides> {
         let expr = &self.block.body.attribute("override")?.expr;
-        let scope = scope.with(self.names.clone());
+        let mut names = self.names.clone();
+        if self.block.body.syntax == Syntax::LegacyJson {
+            names.extend(in_options(scope));
+        }
+        let scope = scope.with(names);
         let value = diagnostics.keep(eval(expr, &scope))?;
         overrides(&value, expr, source, diagnostics)
     }

@@ -76,6 +76,8 @@ pub fn evaluate(
     given.all(template);
     let Given { declared, diagnostics, unreadable, .. } = given;
 
+    // As in Packer, a condition looks for files where the options will: in the directory of the caller.
+    let here = FunctionContext { base_dir: ".".into(), ..functions.clone() };
     let mut values = BTreeMap::new();
     for variable in declared.into_values() {
         let Declared { name, block, ty, sensitive, value, place, rules, broken, .. } = variable;
@@ -84,7 +86,7 @@ pub fn evaluate(
                 let value = value.mark(sensitive);
                 if inputs.check {
                     let header = block.header;
-                    validation::check(&rules, name, &value, place, header, functions, diagnostics);
+                    validation::check(&rules, name, &value, place, header, &here, diagnostics);
                 }
                 value
             }

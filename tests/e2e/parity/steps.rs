@@ -93,7 +93,7 @@ fn shell_with_env() {
             EXPORT,
             r#"
   provisioner "shell" {
-    env            = { A = "it's", B = "$x", C = "{{ build_name }}" }
+    env            = { A = "it's", B = "$x", C = "{{ build_name }}", "{{ build_type }}" = "d" }
     env_var_format = "X_%s='%s' "
     inline         = ["env | grep '^X_' | sort > /env"]
   }
@@ -382,6 +382,28 @@ build {
     for args in flags {
         Case { template, args, ..Case::default() }.check();
     }
+}
+
+#[test]
+fn override_adds_to_a_map() {
+    Case {
+        template: &null_template(
+            r#"
+  provisioner "shell-local" {
+    env    = { A = "1", B = "1" }
+    inline = ["echo $A $B $C > env"]
+    override = {
+      n = {
+        env = { B = "2", C = "2" }
+      }
+    }
+  }
+"#,
+        ),
+        since: Some(((1, 8, 5), "has no `env`")),
+        ..Case::default()
+    }
+    .check();
 }
 
 #[test]

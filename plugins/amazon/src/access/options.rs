@@ -58,7 +58,7 @@ pub struct AccessOptions {
 }
 
 /// A role to work as.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct AssumeRoleOptions {
     /// The ARN of the role.
     pub role_arn: Option<String>,

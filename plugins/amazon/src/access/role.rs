@@ -6,9 +6,22 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
+use tokio::sync::Mutex;
 
 use super::options::{AssumeRoleOptions, set};
 use crate::failure::Failure;
+
+/// The sessions that were opened with codes of devices. STS takes a code once, so that all blocks of a
+/// run which name the same role, device and code share one.
+static SESSIONS: Mutex<Vec<Session>> = Mutex::const_new(Vec::new());
+
+/// A session that was opened with the code of a device.
+struct Session {
+    role: AssumeRoleOptions,
+    /// The device's serial number and the code.
+    mfa: (String, String),
+    credentials: Credentials,
+}
 
 /// Credentials of a role, from STS. The SDK has a source of its own for that, which knows neither
 /// transitive tags nor devices for multi-factor authentication.
@@ -27,6 +40,24 @@ impl AssumedRole {
         mfa: Option<(String, String)>,
     ) -> Self {
         AssumedRole { client, role, mfa }
+    }
+
+    /// A session of the role: one that was opened with the same code as long as it lasts, else a new
+    /// one.
+    async fn session(&self) -> provider::Result {
+        let Some(mfa) = &self.mfa else { return self.ask().await };
+        // Held while STS is asked: blocks that come at the same time wait for its answer.
+        let mut sessions = SESSIONS.lock().await;
+        let now = SystemTime::now();
+        sessions.retain(|one| one.credentials.expiry().is_none_or(|end| end > now));
+        let mut known = sessions.iter();
+        if let Some(one) = known.find(|one| one.mfa == *mfa && one.role == self.role) {
+            return Ok(one.credentials.clone());
+        }
+        let credentials = self.ask().await?;
+        let (role, mfa) = (self.role.clone(), mfa.clone());
+        sessions.push(Session { role, mfa, credentials: credentials.clone() });
+        Ok(credentials)
     }
 
     async fn ask(&self) -> provider::Result {
@@ -88,6 +119,6 @@ impl ProvideCredentials for AssumedRole {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.ask())
+        future::ProvideCredentials::new(self.session())
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Creation<T> {
     entry: JournalEntry,
     call: Option<JoinHandle<Result<T, Failure>>>,
     created: Option<T>,
+    /// See [`Creation::is_taken`].
+    taken: bool,
 }
 
 impl<T: Clone + Send + 'static> Creation<T> {
@@ -55,7 +57,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
         call: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<Creation<T>> {
         let entry = JournalEntry::open(&ctx.journal, resource)?;
-        Ok(Creation { entry, call: Some(tokio::spawn(call)), created: None })
+        Ok(Creation { entry, call: Some(tokio::spawn(call)), created: None, taken: false })
     }
 
     /// Something that an earlier run of the build has created.
@@ -64,7 +66,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
     /// The journal cannot be written.
     pub(crate) fn again(ctx: &RunContext, resource: &Resource, created: T) -> Result<Creation<T>> {
         let entry = JournalEntry::open(&ctx.journal, resource)?;
-        Ok(Creation { entry, call: None, created: Some(created) })
+        Ok(Creation { entry, call: None, created: Some(created), taken: false })
     }
 
     /// Creates it by another call, as the first one was refused. `resource` is what there is to be known
@@ -96,9 +98,11 @@ impl<T: Clone + Send + 'static> Creation<T> {
         };
         let answer = call.await;
         self.call = None;
-        let created = answer.unwrap_or_else(|error| {
+        let answer = answer.unwrap_or_else(|error| {
             Err(Failure::new(Kind::Broken, format!("the call ended early: {error}")))
-        })?;
+        });
+        self.taken = answer.as_ref().is_err_and(|failure| failure.kind == Kind::Taken);
+        let created = answer?;
         self.created = Some(created.clone());
         Ok(created)
     }
@@ -110,6 +114,12 @@ impl<T: Clone + Send + 'static> Creation<T> {
             call.abort();
         }
         created.ok()?.ok()
+    }
+
+    /// Whether nothing was created, as something of somebody else's has the name: that is not to be
+    /// looked for, and not to be removed.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken
     }
 
     /// Writes down more about it, such as the id that it has.
@@ -128,7 +138,8 @@ impl<T: Clone + Send + 'static> Creation<T> {
 /// are only for now. Once the build is cancelled it is not made again.
 ///
 /// # Errors
-/// The last failure.
+/// The last failure; of the kind [`Kind::Taken`] where the name is taken and no answer was lost, as
+/// nothing was created then.
 pub(crate) async fn create<T, A, F>(
     patience: &Patience,
     mut attempt: impl FnMut() -> A,
@@ -140,7 +151,7 @@ where
     F: Future<Output = Result<Option<T>, Failure>>,
 {
     let mut pause = FIRST_PAUSE;
-    let mut tried = 0;
+    let (mut tried, mut lost_before) = (0, false);
     loop {
         tried += 1;
         let failure = match attempt().await {
@@ -149,8 +160,12 @@ where
         };
         let lost = matches!(failure.kind, Kind::Unreachable | Kind::Broken);
         let duplicate = failure.code.as_deref().is_some_and(|code| code.ends_with(".Duplicate"));
+        if duplicate && !lost_before {
+            return Err(Failure { kind: Kind::Taken, ..failure });
+        }
+        lost_before |= lost;
         let may_pass = may_pass(&failure) || again(&failure);
-        if !(may_pass || duplicate && tried > 1) {
+        if !(may_pass || duplicate) {
             return Err(failure);
         }
         tracing::debug!(%failure, tried, "creating something failed");
@@ -219,6 +234,25 @@ mod tests {
             let never = Patience::new(&CancellationToken::new(), 0);
             let created = create(&never, attempt, || async { Ok(None) }, |_| false).await;
             assert_eq!(created.map_err(|_| calls.get()), result, "{failures:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_somebody_elses_unless_an_answer_was_lost() {
+        let duplicate = || Failure::answered("InvalidAMIName.Duplicate", "");
+        for (failures, kind) in [
+            (vec![duplicate()], Kind::Taken),
+            (vec![Failure::answered("Throttling", ""), duplicate()], Kind::Taken),
+            (vec![lost(), duplicate()], Kind::Refused),
+        ] {
+            let calls = Cell::new(0);
+            let attempt = || async {
+                calls.set(calls.get() + 1);
+                Err::<u32, _>(failures[calls.get() - 1].clone())
+            };
+            let never = Patience::new(&CancellationToken::new(), 0);
+            let created = create(&never, attempt, || async { Ok(None) }, |_| false).await;
+            assert_eq!(created.unwrap_err().kind, kind, "{failures:?}");
         }
     }
 }

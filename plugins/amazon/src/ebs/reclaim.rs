@@ -15,7 +15,7 @@ use super::removal::{
 };
 use super::resources::{
     IMAGE, INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, SNAPSHOT, SNAPSHOT_ID,
-    VOLUME, image_mark, instance_mark, list,
+    TOKEN, VOLUME, image_mark, instance_mark, list,
 };
 use super::state_removal::remove_state;
 use crate::access::{Access, Ec2};
@@ -174,7 +174,8 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
     let run = attribute(resource, "run").unwrap_or_default();
     match resource.kind.as_str() {
         KEY_PAIR => {
-            if look_for(|| find_key_pair(ec2, id, run)).await?.is_some() {
+            let token = attribute(resource, TOKEN);
+            if look_for(|| find_key_pair(ec2, id, run, token)).await?.is_some() {
                 remove_key_pair(ec2, id).await?;
             }
         }

@@ -39,6 +39,14 @@ pub(super) fn instance_mark(resource: &Resource) -> Mark {
     Mark { token: resource.id.clone(), kept: list(resource, "kept_devices") }
 }
 
+/// The attribute of a record of a key pair that holds what its tag `ingot-id` does.
+pub(super) const TOKEN: &str = "token";
+
+/// The journal's record of the key pair of the build with this token.
+pub(super) fn key_pair_resource(resource: Resource, token: &str) -> Resource {
+    resource.with(TOKEN, token)
+}
+
 /// A list that the journal wrote down.
 pub(crate) fn list(resource: &Resource, name: &str) -> BTreeSet<String> {
     let all = attribute(resource, name).unwrap_or_default().split(',');

@@ -38,6 +38,13 @@ pub(super) enum Product {
     Volumes(Vec<EbsVolume>),
 }
 
+impl Product {
+    /// Whether the AMI is registered of snapshots, and not made of the instance.
+    pub(super) fn is_registered(&self) -> bool {
+        matches!(self, Product::Surrogate(own) if !own.use_create_image)
+    }
+}
+
 /// The key that the instance lets in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum KeyChoice {
@@ -108,6 +115,7 @@ impl Settings {
         checks::devices(&raw, &product, &mut errors, &mut warnings);
         checks::source(&raw, &mut errors);
         checks::instance(&raw, &mut errors, &mut warnings);
+        checks::enhanced_networking(&raw, &product, &mut errors, &mut warnings);
         checks::placement(&raw, &mut errors);
         checks::network(&raw, &mut errors, &mut warnings);
         checks::login(&raw, &key, &mut errors, &mut warnings);
@@ -118,10 +126,7 @@ impl Settings {
         let settings = Settings { raw, communication, key, sources, product };
         let no_artifact = settings.raw.ami.skip_create_ami;
         let no_artifact = no_artifact.then(|| "skip_create_ami is set".to_owned());
-        let claims = match settings.product {
-            Product::Volumes(_) => Vec::new(),
-            Product::Image | Product::Surrogate(_) => settings.claims(),
-        };
+        let claims = settings.claims();
         Prepared { ready: settings, warnings, generated, claims, no_artifact }.or_errors(errors)
     }
 
@@ -140,6 +145,12 @@ impl Settings {
             Product::Volumes(volumes) => Some(volumes),
             Product::Image | Product::Surrogate(_) => None,
         }
+    }
+
+    /// The devices of `ebs_volumes` whose volumes are there after the build.
+    pub(super) fn staying_devices(&self) -> BTreeSet<String> {
+        let staying = self.volumes().unwrap_or_default().iter().filter(|volume| volume.stays());
+        staying.filter_map(|volume| volume.device.device_name.clone()).collect()
     }
 
     /// Whether the instance is reached through a session of Systems Manager.
@@ -194,10 +205,7 @@ impl Settings {
     /// The names that the build takes, of which an account has each once in a region.
     fn claims(&self) -> Vec<String> {
         let (ami, access) = (&self.raw.ami, &self.raw.access);
-        if ami.skip_create_ami {
-            return Vec::new();
-        }
-        let region = given(&access.region);
+        let region = given(&access.region).unwrap_or("the default region");
         // Other credentials may be those of another account.
         let role = access.assume_role.as_ref().and_then(|role| role.role_arn.as_ref());
         let ways = [
@@ -209,8 +217,15 @@ impl Settings {
         let ways = ways.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name?)));
         let ways: Vec<String> = ways.collect();
         let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join(", ")) };
-        let regions = self.regions(region.unwrap_or("the default region")).into_iter();
-        regions.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name)).collect()
+        let makes_image = self.volumes().is_none() && !ami.skip_create_ami;
+        let regions = if makes_image { self.regions(region) } else { Vec::new() };
+        let images = regions.into_iter();
+        let images = images.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name));
+        // The name of a key pair that the template does not name is a new one each time.
+        let named = given(&self.raw.communicator.ssh.temporary_key_pair_name);
+        let key = named.filter(|_| matches!(self.key, KeyChoice::Temporary(_)));
+        let key = key.map(|name| format!("the key pair {name} in {region}{ways}"));
+        images.chain(key).collect()
     }
 
     /// The KMS key for the copy in `region`; none for the account's default.

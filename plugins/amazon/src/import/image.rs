@@ -106,6 +106,8 @@ impl AmiCopy {
     async fn gone(&self, ec2: &Ec2, known: Option<String>) -> Result<(), Failure> {
         let ids = match known {
             Some(id) => vec![id],
+            // What is found by the name is somebody else's.
+            None if self.call.is_taken() => Vec::new(),
             None => {
                 let find = || async {
                     let found = find_images(ec2, &self.mark).await?;

@@ -188,7 +188,7 @@ async fn a_name_that_is_taken_in_any_region_is_reported_before_anything_is_creat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_cannot_be_shared_is_reported_before_anything_is_created() {
+async fn an_image_that_cannot_be_shared_or_kept_is_reported_before_anything_is_created() {
     let Some(cloud) = Cloud::start() else { return };
     cloud.record();
     // At `validate` nobody knew which region the profile has.
@@ -211,6 +211,13 @@ async fn an_image_that_cannot_be_shared_is_reported_before_anything_is_created()
          other key"
     );
     assert!(error.advice().unwrap().contains("region_kms_key_ids"));
+    // Nor did anybody know that the region which it is copied to is the build's own.
+    let more = json!({ "ami_regions": [REGION], "skip_save_build_region": true });
+    let mut options = cloud.options(more);
+    options["shared_credentials_file"] = json!(file);
+    options["region"] = json!("");
+    let error = builder(options, &ctx).build(&ctx).await.err().unwrap();
+    assert!(error.to_string().starts_with("no AMI would be left"), "{error}");
     assert_eq!(cloud.recorded().iter().filter(|body| body.contains("Action=")).count(), 0);
 }
 

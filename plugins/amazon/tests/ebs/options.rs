@@ -210,6 +210,16 @@ fn mistakes_are_named() {
             "ami_ou_arns",
             "no other key",
         ),
+        (
+            json!({ "skip_save_build_region": true }),
+            "skip_save_build_region",
+            "no AMI would be left",
+        ),
+        (
+            json!({ "skip_save_build_region": true, "ami_regions": ["us-east-1"] }),
+            "skip_save_build_region",
+            "no AMI would be left",
+        ),
         (json!({ "tags": { "a": "{{ .SourceAmi }}" } }), "tags", "SourceAmi"),
         (json!({ "enable_nitro_enclave": true }), "enable_nitro_enclave", "no enclaves"),
         (
@@ -257,6 +267,8 @@ fn what_packer_takes_is_taken() {
             "region": "", "encrypt_boot": true, "kms_key_id": "alias/a",
             "ami_regions": ["eu-west-1"], "ami_users": ["111111111111"],
         }),
+        json!({ "region": "", "skip_save_build_region": true, "ami_regions": ["us-east-1"] }),
+        json!({ "skip_save_build_region": true, "skip_create_ami": true }),
         // The image is not kept in the build's own region.
         json!({
             "encrypt_boot": true, "ami_regions": ["eu-west-1"], "skip_save_build_region": true,
@@ -317,6 +329,10 @@ fn what_has_no_effect_is_a_warning() {
         (
             json!({ "spot_price": "auto", "disable_stop_instance": true }),
             "`disable_stop_instance` has no effect with a spot_price",
+        ),
+        (
+            json!({ "spot_price": "auto", "ena_support": false }),
+            "`ena_support` has no effect with a spot_price",
         ),
         (
             json!({

@@ -116,6 +116,24 @@ async fn an_ami_of_the_instance_has_its_root_exchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_have_the_tags_of_the_ami_and_not_those_of_the_run() {
+    let Some(cloud) = Cloud::start() else { return };
+    cloud.record();
+    let options = with(json!({
+        "ami_regions": ["eu-west-1"],
+        "run_tags": { "Name": "Packer builder" },
+        "tags": { "Of": "the AMI" },
+    }));
+    cloud.build_with(&EbsSurrogateBuilder, options, &[]).await.unwrap();
+    let calls = cloud.calls("CopyImage");
+    let [call] = &calls[..] else { panic!("{calls:?}") };
+    let values = call.iter().filter(|(name, _)| name.ends_with(".Value"));
+    let values: Vec<&str> = values.map(|(_, value)| value.as_str()).collect();
+    // Those of the AMI and of its snapshots.
+    assert_eq!(values, ["the AMI", "the AMI"], "{call:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_fails_leaves_no_snapshots() {
     let Some(cloud) = Cloud::start() else { return };
     let before = snapshots(&cloud.moto, REGION).await;
@@ -169,6 +187,20 @@ fn mistakes_are_named() {
         testing::prepare(&EbsSurrogateBuilder, options, &PrepareContext::default())
     };
     assert!(check(json!({})).is_ok());
+    // An AMI that is registered has enhanced networking from there, whatever the instance.
+    for (own, expected) in [
+        (json!({ "spot_price": "auto", "ena_support": true, "sriov_support": true }), None),
+        (
+            json!({ "spot_price": "auto", "ena_support": true, "use_create_image": true }),
+            Some(
+                "`ena_support` has no effect with a spot_price: spot instances cannot be modified",
+            ),
+        ),
+    ] {
+        let spot = check(own).unwrap_or_else(|errors| panic!("{errors:?}")).warnings;
+        let spot: Vec<&str> = spot.iter().map(|warning| warning.message.as_str()).collect();
+        assert_eq!(spot, Vec::from_iter(expected));
+    }
     for (more, option, message) in [
         (json!({ "ami_virtualization_type": "" }), "", "`ami_virtualization_type` is missing"),
         (json!({ "ami_root_device": {} }), "ami_root_device", "`source_device_name` is missing"),

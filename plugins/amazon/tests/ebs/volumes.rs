@@ -80,6 +80,26 @@ async fn a_build_that_fails_leaves_no_volume() {
     assert!(cloud.written.open().is_empty(), "{:?}", cloud.written.open());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_that_fail_are_reported_before_anything_is_created() {
+    let Some(cloud) = Cloud::start() else { return };
+    cloud.record();
+    let text = "{{ .SourceAMITags.None }}";
+    for (option, value) in [
+        ("tags", json!({ "a": text })),
+        ("snapshot_tags", json!({ "a": text })),
+        ("snapshot_description", json!(text)),
+    ] {
+        let mut options = volumes();
+        options["ebs_volumes"][1][option] = value;
+        let result = cloud.build_with(&EbsVolumeBuilder, options, &["ami_name"]).await;
+        let error = result.err().unwrap_or_else(|| panic!("{option} is rendered"));
+        assert!(error.to_string().starts_with(&format!("{option}: ")), "{error}");
+    }
+    let created = cloud.recorded().into_iter().find(|body| body.contains("Action=Create"));
+    assert_eq!(created, None);
+}
+
 #[test]
 fn mistakes_are_named() {
     let check = |volume: Value| {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::base::Sources;
 use super::find::FoundState;
 use super::snapshot;
+use super::tags::tag;
 
 /// What is known of the states of one build's machine.
 #[derive(Debug, Default)]
@@ -25,7 +26,8 @@ pub(crate) struct States {
     pub found: Option<FoundState>,
     /// The states that are in the disks, those of the set that they come from included.
     pub saved: Arc<Mutex<Vec<StateKey>>>,
-    /// Whether some of them are new.
+    /// Whether some of them are new, or some that were in the disks are gone, so that there is a set to
+    /// keep.
     pub new: Arc<Mutex<bool>>,
 }
 
@@ -77,10 +79,4 @@ impl Snapshots for MachineStates {
         }
         Ok(())
     }
-}
-
-/// What the snapshot of a state is called in a disk.
-pub(crate) fn tag(key: &StateKey) -> String {
-    // A name of digits alone could be the number of another one.
-    format!("ingot-{key}")
 }

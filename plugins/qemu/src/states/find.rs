@@ -8,6 +8,7 @@ use super::set::Fault;
 use super::shared::{self, SharedMachine};
 use super::sizes::virtual_sizes;
 use super::store::{self, KeptSet};
+use super::tags::remove_others;
 use crate::disk_format::Qcow2;
 use crate::settings::Settings;
 
@@ -18,7 +19,7 @@ pub(crate) struct FoundState {
     pub key: StateKey,
     /// How many provisioners have run on it.
     pub done: usize,
-    /// The states in its disks.
+    /// The states in its disks, without those that were removed since.
     pub states: Vec<StateKey>,
     place: Place,
 }
@@ -70,6 +71,14 @@ impl FoundState {
         }
     }
 
+    /// Those of its states that are in the cache of this machine.
+    pub(crate) fn kept_here(&self) -> &[StateKey] {
+        match &self.place {
+            Place::Own(_) => &self.states,
+            Place::Shared(_) => &[],
+        }
+    }
+
     /// See [`super::Set::private_key`].
     pub(crate) fn private_key(&self) -> Option<&str> {
         match &self.place {
@@ -86,7 +95,8 @@ impl FoundState {
         }
     }
 
-    /// Copies the disks to where the build's are, and compares them with their checksums. `medium` is the
+    /// Copies the disks to where the build's are, and compares them with their checksums. States that
+    /// were removed from the cache are then removed from them; whether there were some. `medium` is the
     /// base image.
     ///
     /// # Errors
@@ -96,7 +106,7 @@ impl FoundState {
         ctx: &RunContext,
         settings: &Settings,
         medium: &Path,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let disks = settings.disks();
         match &self.place {
             Place::Own(kept) => kept.set.copy_disks(ctx, &disks).await?,
@@ -114,7 +124,11 @@ impl FoundState {
                 return Err(Fault::damaged("its disk has another size"));
             }
         }
-        Ok(())
+        let mut some = false;
+        for disk in &disks {
+            some |= remove_others(ctx, disk, &self.states).await.map_err(Fault::Failed)?;
+        }
+        Ok(some)
     }
 
     /// Copies the disc that was made for the machine, if it had one.

@@ -17,8 +17,18 @@ pub fn kept_states(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredSt
     Ok(merged(store::list(owner)?, shared.into_iter().flatten()))
 }
 
+/// How many bytes are on the disk of this machine for states that are not kept any more, in disks with
+/// states whose keys begin with `owner`. The next build that starts from such a disk leaves them out.
+///
+/// # Errors
+/// The cache cannot be read.
+pub fn unfreed_bytes(owner: &str) -> Result<u64> {
+    store::unfreed(owner)
+}
+
 /// Removes the state of `key` from the directory that machines share, and from the cache of this machine.
-/// One that is not there is fine.
+/// One that is not there is fine. Where it is in one disk with others, room is freed later: see
+/// [`unfreed_bytes`].
 ///
 /// # Errors
 /// It may still be there.

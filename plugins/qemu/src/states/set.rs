@@ -38,6 +38,8 @@ pub(crate) struct Set {
     pub http_port: u16,
     /// The states in the disks.
     pub states: Vec<StateKey>,
+    /// Those of them that were in the cache when the build began. Somebody may have removed them since.
+    pub found: Vec<StateKey>,
 }
 
 /// What `set.json` says.
@@ -187,6 +189,12 @@ impl FileFacts {
     fn of(bytes: &[u8]) -> FileFacts {
         FileFacts { bytes: bytes.len() as u64, sha256: sha256(bytes) }
     }
+}
+
+/// How many states a `set.json` names; none if it is no such file.
+pub(super) fn count(manifest: &[u8]) -> Option<usize> {
+    let manifest: Manifest = serde_json::from_slice(manifest).ok()?;
+    Some(manifest.states.len())
 }
 
 /// Creates the file `to`, which is not there.

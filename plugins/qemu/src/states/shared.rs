@@ -13,9 +13,10 @@ use ingot_shared_states::spool::Cancellable;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{Base, Description, KnownBlocks, Reader, Writer};
-use super::build::{States, tag};
+use super::build::States;
 use super::set::{Fault, Set};
 use super::sizes::virtual_sizes;
+use super::tags::{remove_others, tag};
 use crate::settings::Settings;
 use crate::{copy, qemu_img};
 
@@ -280,18 +281,11 @@ async fn only(
         let copy = settings.output.join(format!(".state-{number}"));
         copies.push(Removed(copy.clone()));
         copy::copy(ctx, None, disk, &copy).await?;
-        let shown = copy.display().to_string();
-        let snapshot = |what: &str, tag: &str| {
-            let arguments = ["snapshot", what, tag, &shown].map(str::to_owned).to_vec();
-            qemu_img::run(ctx, arguments)
-        };
         // What the machine did later is no part of it.
-        snapshot("-a", &wanted).await?;
-        for tag in qemu_img::snapshots(ctx, &copy).await? {
-            if tag.starts_with("ingot-") && tag != wanted {
-                snapshot("-d", &tag).await?;
-            }
-        }
+        let shown = copy.display().to_string();
+        let arguments = ["snapshot", "-a", &wanted, &shown].map(str::to_owned);
+        qemu_img::run(ctx, arguments.to_vec()).await?;
+        remove_others(ctx, &copy, std::slice::from_ref(key)).await?;
     }
     Ok(copies)
 }

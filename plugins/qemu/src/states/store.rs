@@ -5,6 +5,7 @@
 //! Processes that write there take turns. Those that read do not wait: they open all files of a set at
 //! once, and what is removed meanwhile stays for them.
 
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -131,7 +132,14 @@ fn look(root: &Path, key: &StateKey) -> Result<KeptSet, Fault> {
                 false => Err(Fault::Damaged(Error::new(format!("{MANIFEST} is not what it was")))),
             });
         return match opened {
-            Ok(set) if set.states.contains(key) => Ok(KeptSet { name, set }),
+            Ok(mut set) if set.states.contains(key) => {
+                // Others were removed, or are in another set by now.
+                let is_here = |other: &StateKey| {
+                    read_pointer(&pointer(root, other)).is_ok_and(|found| found.set == name)
+                };
+                set.states.retain(|other| other == key || is_here(other));
+                Ok(KeptSet { name, set })
+            }
             Ok(_) => Err(Fault::Damaged(Error::new("its description is not of it"))),
             // Others may have put a new set in its place since its name was read.
             Err(Fault::Absent) if looks < LOOKS => continue,
@@ -161,11 +169,12 @@ impl KeptSet {
     }
 }
 
-/// Keeps `set` in the cache: whole or not at all.
+/// Keeps `set` in the cache: whole or not at all. States that were removed since the build found them
+/// stay removed.
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) async fn store(ctx: &RunContext, set: Set) -> Result<()> {
+pub(crate) async fn store(ctx: &RunContext, mut set: Set) -> Result<()> {
     let root = root()?;
     let on_wait = || ctx.ui.say("Waiting for another build that keeps states in the cache...");
     let _lock = lock(&ctx.cancel, &root, on_wait).await?;
@@ -176,6 +185,7 @@ pub(crate) async fn store(ctx: &RunContext, set: Set) -> Result<()> {
     let entry = JournalEntry::open(&ctx.journal, &states_resource(&new))?;
     blocking(ctx, move |stop| {
         remove_unfinished(&root);
+        set.states.retain(|key| !set.found.contains(key) || pointer(&root, key).exists());
         let written = write(stop, &new, &set, &entry).and_then(|sha256| {
             std::fs::rename(&new, root.join(&name))
                 .with_context(|| format!("writing to {}", root.display()))?;
@@ -250,6 +260,43 @@ fn remove_unreferenced(root: &Path) {
     }
 }
 
+/// What a set takes of a disk.
+struct Room {
+    /// How many bytes.
+    bytes: u64,
+    /// How many states are in it.
+    states: u64,
+    /// How many of them lead to it; the others were removed, or are in another set by now.
+    kept: u64,
+}
+
+impl Room {
+    /// That of `set`, where `all` are the states below `root`.
+    fn of(root: &Path, set: &str, all: &[(StateKey, Pointer, PathBuf)]) -> Room {
+        let directory = root.join(set);
+        let blocks = |path: PathBuf| {
+            let found = std::fs::metadata(path).ok()?;
+            Some(std::os::unix::fs::MetadataExt::blocks(&found))
+        };
+        let blocks: u64 = entries(&directory).filter_map(blocks).sum();
+        let manifest = read_small(&directory.join(MANIFEST), "description of states", LARGEST);
+        let states = manifest.ok().and_then(|manifest| set::count(&manifest)).unwrap_or(0);
+        let kept = all.iter().filter(|(_, other, _)| other.set == set).count();
+        let states = states.max(kept).max(1);
+        Room { bytes: blocks * 512, states: states as u64, kept: kept as u64 }
+    }
+
+    /// What a state takes of it.
+    fn share(&self) -> u64 {
+        self.bytes / self.states
+    }
+
+    /// What states take that do not lead to it.
+    fn unfreed(&self) -> u64 {
+        self.share() * (self.states - self.kept)
+    }
+}
+
 /// The states in the cache of this machine whose keys begin with `owner`. A state takes its part of what
 /// is kept together.
 ///
@@ -259,14 +306,6 @@ pub(super) fn list(owner: &str) -> Result<Vec<StoredState>> {
     let root = root()?;
     tidy(&root);
     let all = pointers(&root);
-    let count = |set: &str| all.iter().filter(|(_, other, _)| other.set == set).count().max(1);
-    let size = |set: &str| -> u64 {
-        let files = entries(&root.join(set));
-        let blocks = |path: PathBuf| {
-            std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(path).ok()?).into()
-        };
-        files.filter_map(blocks).map(|blocks: u64| blocks * 512).sum()
-    };
     let state = |(key, pointer, path): &(StateKey, Pointer, PathBuf)| {
         let created = std::fs::metadata(path).and_then(|found| found.modified()).ok();
         let created = created.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
@@ -274,13 +313,28 @@ pub(super) fn list(owner: &str) -> Result<Vec<StoredState>> {
         StoredState {
             key: key.clone(),
             created: created.unwrap_or_default(),
-            bytes: size(&pointer.set) / count(&pointer.set) as u64,
+            bytes: Room::of(&root, &pointer.set, &all).share(),
         }
     };
     Ok(all.iter().filter(|(key, ..)| key.as_str().starts_with(owner)).map(state).collect())
 }
 
-/// Removes a state from the cache of this machine. Not finding it is success.
+/// How many bytes sets with states whose keys begin with `owner` take for those that do not lead to them
+/// any more.
+///
+/// # Errors
+/// The cache cannot be read.
+pub(super) fn unfreed(owner: &str) -> Result<u64> {
+    let root = root()?;
+    let all = pointers(&root);
+    let owned = all.iter().filter(|(key, ..)| key.as_str().starts_with(owner));
+    let sets: BTreeSet<&str> = owned.map(|(_, pointer, _)| pointer.set.as_str()).collect();
+    Ok(sets.into_iter().map(|set| Room::of(&root, set, &all).unfreed()).sum())
+}
+
+/// Removes a state from the cache of this machine. Not finding it is success. What it takes is freed with
+/// the last state of its set, or by a build that starts from the set: a new one would need the room of the
+/// old one first, which who removes states may not have.
 ///
 /// # Errors
 /// It may still be there.
@@ -384,5 +438,28 @@ mod tests {
         let _ = std::fs::remove_file(&again);
         found.copy_disks(&ctx, std::slice::from_ref(&again)).await.unwrap();
         assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&disk).unwrap());
+    }
+
+    #[test]
+    fn states_that_were_removed_are_not_found_with_others_and_their_room_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("cache");
+        std::fs::create_dir(&root).unwrap();
+        let disk = dir.path().join("disk");
+        std::fs::write(&disk, vec![1; 1 << 20]).unwrap();
+        let keys = ["a", "b", "c", "d"].map(|name| StateKey::of("test", [name]));
+        let set = Set { disks: vec![disk], states: keys.to_vec(), ..Set::default() };
+        keep(&root, "one", &set);
+        std::fs::remove_file(super::pointer(&root, &keys[1])).unwrap();
+        // What another build has kept since.
+        keep(&root, "two", &Set { states: vec![keys[2].clone()], ..set });
+        let found = look(&root, &keys[0]).unwrap().set.states;
+        assert_eq!(found, [keys[0].clone(), keys[3].clone()]);
+        let all = pointers(&root);
+        let room = Room::of(&root, "one", &all);
+        assert_eq!((room.states, room.kept), (4, 2));
+        assert!(room.share() > 0);
+        assert_eq!(room.unfreed(), 2 * room.share());
+        assert_eq!(Room::of(&root, "two", &all).unfreed(), 0);
     }
 }

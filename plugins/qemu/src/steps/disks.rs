@@ -1,6 +1,6 @@
 //! The machine's disks, before and after it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Context, Result, RunContext, Step, async_trait};
 
@@ -23,7 +23,9 @@ impl Step<State> for CreateDisks {
         if let Some(found) = state.states.found.clone() {
             ctx.ui.say("Copying the disks of the cached state");
             match found.copy_disks(ctx, &state.settings, &state.medium).await {
-                Ok(()) => {
+                Ok(has_changed) => {
+                    // What was removed takes room until the set is written without it.
+                    *state.states.new.lock() |= has_changed;
                     state.situation.disks = disks;
                     return Ok(());
                 }
@@ -31,10 +33,7 @@ impl Step<State> for CreateDisks {
             }
             // Those that there are came from the state.
             make_discs(ctx, state).await?;
-            for disk in &disks {
-                // What was copied of them, if anything.
-                let _ = std::fs::remove_file(disk);
-            }
+            remove_disks(&disks);
         }
         let settings = &state.settings;
         let raw = &settings.raw;
@@ -71,6 +70,18 @@ impl Step<State> for CreateDisks {
         state.situation.disks = disks;
         Ok(())
     }
+
+    async fn undo_for_retry(&self, _: &RunContext, state: &mut State) {
+        remove_disks(&state.settings.disks());
+    }
+}
+
+/// Removes what there is of disks that are to be made again.
+fn remove_disks(disks: &[PathBuf]) {
+    for disk in disks {
+        // Perhaps it was not come to.
+        let _ = std::fs::remove_file(disk);
+    }
 }
 
 async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> {
@@ -86,8 +97,7 @@ async fn copy_image(ctx: &RunContext, state: &State, disk: &Path) -> Result<()> 
     }
     ctx.ui.say("Copying hard drive...");
     let medium = state.medium.display().to_string();
-    let mut arguments = raw.image_arguments().convert;
-    arguments.extend(words(&["-O", raw.format(), &medium, &disk.display().to_string()]));
+    let arguments = words(&["-O", raw.format(), &medium, &disk.display().to_string()]);
     let label = "Copying the disk image";
     qemu_img::convert(ctx, label, &state.medium, arguments).await.context("copying the disk image")
 }
@@ -104,6 +114,7 @@ impl Step<State> for ConvertDisk {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         ctx.ui.say("Converting hard drive...");
+        state.check_output()?;
         let settings = &state.settings;
         let disk = settings.output.join(&settings.vm_name);
         let converted = settings.output.join(format!("{}.convert", settings.vm_name));
@@ -117,10 +128,52 @@ impl Step<State> for ConvertDisk {
         let label =
             if settings.compresses { "Compressing the disk" } else { "Compacting the disk" };
         qemu_img::convert(ctx, label, &disk, arguments).await.context("converting the disk")?;
+        // Else it would be put in the place of another build's disk.
+        state.check_output()?;
         tokio::fs::rename(&converted, &disk).await.with_context(|| format!("moving {to} to {from}"))
     }
 }
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ingot_sdk::{Config, Decoded, PrepareContext};
+    use serde_json::json;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn disks_that_are_there_in_part_are_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let image = path("image.qcow2");
+        let mut command = std::process::Command::new("qemu-img");
+        command.args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("1M");
+        // Without QEMU there are no disks of QEMU's to test either.
+        if !command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+        let options = json!({
+            "iso_url": image, "iso_checksum": "none", "disk_image": true, "skip_resize_disk": true,
+            "communicator": "none", "headless": true, "output_directory": path("out"),
+            "vm_name": "disk.qcow2",
+        });
+        let config = Config::new(options.as_object().unwrap().clone());
+        let given = Decoded { options: config.decode().unwrap(), config: &config };
+        let settings = Settings::prepare(given, &PrepareContext::default()).unwrap().ready;
+        let mut state = State::new(settings);
+        state.medium = image;
+        // As where there was no room for the rest.
+        std::fs::create_dir(path("out")).unwrap();
+        std::fs::write(path("out/disk.qcow2"), "a part").unwrap();
+        let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
+        assert!(CreateDisks.run(&ctx, &mut state).await.is_err());
+        CreateDisks.undo_for_retry(&ctx, &mut state).await;
+        CreateDisks.run(&ctx, &mut state).await.unwrap();
+        assert!(std::fs::read(path("out/disk.qcow2")).unwrap().starts_with(b"QFI"));
+    }
 }

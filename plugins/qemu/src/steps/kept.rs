@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use ingot_communicator::{KeyPair, Way};
-use ingot_sdk::{Context, Error, JournalEntry, OnError, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, Error, OnError, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::State;
+use super::output::take_output;
 use super::tpm::Tpm;
 use crate::machine::Machine;
-use crate::reclaim::created_output_resource;
 
 /// What a later run needs to go on with the machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,8 +97,7 @@ impl Step<State> for ResumeMachine {
         let output = std::path::absolute(&state.settings.output)
             .and_then(std::fs::canonicalize)
             .context("finding the output directory")?;
-        let output = created_output_resource(&output)?;
-        state.output = Some(JournalEntry::open(&ctx.journal, &output)?);
+        take_output(ctx, state, &output)?;
         state.tpm = kept.tpm.as_deref().map(|tpm| Tpm::resume(ctx, tpm)).transpose()?;
         let file = |file: &Option<PathBuf>| {
             file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()

@@ -1,13 +1,15 @@
 //! What the machine boots from and reads at first: key pair, medium, HTTP server, CD, floppy.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ingot_communicator::{KeyPair, Way};
-use ingot_sdk::http;
 use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::netrc::{self, Login};
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait, http};
 use ingot_vm::http_server::HttpServer;
+use ingot_vm::iso::Source;
 use ingot_vm::scratch::ScratchFile;
 use serde_json::Value;
 
@@ -15,6 +17,9 @@ use super::State;
 use super::states::give_up_if_damaged;
 use crate::network::host_address;
 use crate::options::given;
+
+/// How long a server may take to tell of a file.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes the key pair that the build logs in with, or reads the user's.
 pub(super) struct MakeKey;
@@ -70,7 +75,12 @@ impl Step<State> for FindMedium {
         let secrets = raw.iso.urls().into_iter().flat_map(http::password);
         secrets.for_each(|secret| ctx.ui.mask(&secret));
         if raw.iso_skip_cache {
-            state.situation.iso = Some(remote_medium(ctx, &raw.iso.urls()).await?);
+            let (url, login) = remote_medium(ctx, &raw.iso.urls()).await?;
+            state.situation.iso = Some(url);
+            if let Some(login) = login {
+                state.situation.iso_user = Some(login.user);
+                state.iso_password = Some(login.password);
+            }
             return Ok(());
         }
         let found = raw.iso.retrieve(ctx, "ISO").await?;
@@ -82,14 +92,28 @@ impl Step<State> for FindMedium {
     }
 }
 
-/// The first URL whose server hands out parts of files, which QEMU needs.
-async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<String> {
-    let client = ingot_sdk::http::client()?;
+/// The first URL whose server hands out parts of files, which QEMU needs, and the login for it, if one is
+/// known that is not in the URL.
+async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<(String, Option<Login>)> {
+    let client = http::client()?;
     let mut reasons = Vec::new();
     for &url in urls {
+        let mut request = client.head(url);
+        let login = match Source::parse(url) {
+            Ok(Source::Http(url)) => netrc::login(&ctx.ui, &url)?,
+            _ => None,
+        };
+        if let Some(Login { user, password }) = &login {
+            request = request.basic_auth(user, Some(password));
+        }
         let answer = tokio::select! {
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            answer = client.head(url).send() => answer,
+            answer = tokio::time::timeout(HEAD_TIMEOUT, request.send()) => answer,
+        };
+        let Ok(answer) = answer else {
+            let seconds = HEAD_TIMEOUT.as_secs();
+            reasons.push(format!("the server has not answered for {seconds} seconds"));
+            continue;
         };
         match answer {
             Ok(answer) if !answer.status().is_success() => {
@@ -98,7 +122,7 @@ async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<String> {
             Ok(answer) if answer.headers().get("accept-ranges").is_none_or(|v| v != "bytes") => {
                 reasons.push("the server does not hand out parts of the file".to_owned());
             }
-            Ok(_) => return Ok(url.to_owned()),
+            Ok(_) => return Ok((url.to_owned(), login)),
             Err(error) => reasons.push(error.without_url().to_string()),
         }
     }

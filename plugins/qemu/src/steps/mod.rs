@@ -12,6 +12,6 @@ mod state;
 mod states;
 mod tpm;
 
-pub(crate) use output::{EFI_VARIABLES, remove};
+pub(crate) use output::EFI_VARIABLES;
 pub(crate) use sequence::steps;
 pub(crate) use state::State;

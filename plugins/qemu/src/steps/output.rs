@@ -8,10 +8,37 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
 
 use super::State;
-use crate::reclaim::{created_output_resource, output_resource};
+use crate::output_directory::OutputDirectory;
+use crate::reclaim::output_resource;
 
 /// The name Packer gives the machine's copy of the UEFI variables.
 pub(crate) const EFI_VARIABLES: &str = "efivars.fd";
+
+/// Takes over the directory `path`, which is absolute, as the output directory.
+///
+/// # Errors
+/// It cannot be looked at or written down.
+pub(super) fn take_output(ctx: &RunContext, state: &mut State, path: &Path) -> Result<()> {
+    let directory = OutputDirectory::take(path)?;
+    state.output = Some(JournalEntry::open(&ctx.journal, directory.resource())?);
+    state.directory = Some(directory);
+    Ok(())
+}
+
+impl State {
+    /// Looks whether the output directory is still the build's own.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn check_output(&self) -> Result<()> {
+        if self.directory.as_ref().is_none_or(OutputDirectory::is_there) {
+            return Ok(());
+        }
+        let directory = self.settings.output.display();
+        Err(Error::new(format!("the output directory {directory} was removed or replaced"))
+            .hint("give each build that runs at the same time an output_directory of its own"))
+    }
+}
 
 /// Creates the output directory; with `-force` in place of what was there.
 pub(super) struct PrepareOutput;
@@ -26,6 +53,11 @@ impl Step<State> for PrepareOutput {
         let directory = &state.settings.output;
         let creating = || format!("creating the output directory {}", directory.display());
         if ctx.prepare.force && directory.exists() {
+            if OutputDirectory::is_in_use(directory) {
+                let shown = directory.display();
+                let error = Error::new(format!("a build that runs writes to {shown}"));
+                return Err(error.hint("wait for it or stop it, or name another output_directory"));
+            }
             ctx.ui.say("Deleting previous output directory...");
             tokio::fs::remove_dir_all(directory)
                 .await
@@ -47,8 +79,7 @@ impl Step<State> for PrepareOutput {
                 _ => Error::from(error).context(creating()),
             });
         }
-        let created = created_output_resource(&absolute)?;
-        state.output = Some(JournalEntry::open(&ctx.journal, &created)?);
+        take_output(ctx, state, &absolute)?;
         announced.done();
         Ok(())
     }
@@ -60,25 +91,20 @@ impl Step<State> for PrepareOutput {
             entry.done();
             return;
         }
+        let Some(directory) = state.directory.take() else { return };
         ctx.ui.say("Deleting output directory...");
-        let directory = &state.settings.output;
-        match remove(directory).await {
-            Ok(()) => {
+        match directory.remove().await {
+            Ok(true) => {
                 state.created.remove();
+                entry.done();
+            }
+            Ok(false) => {
+                let directory = state.settings.output.display();
+                ctx.ui.error(format!("Another build has replaced {directory}, which stays."));
                 entry.done();
             }
             Err(error) => ctx.ui.error(error.to_string()),
         }
-    }
-}
-
-/// Removes a directory with all that is in it. Not finding it is success.
-pub(crate) async fn remove(directory: &Path) -> Result<()> {
-    match tokio::fs::remove_dir_all(directory).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", directory.display()))
-        }
-        _ => Ok(()),
     }
 }
 

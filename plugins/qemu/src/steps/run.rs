@@ -14,10 +14,11 @@ use ingot_vm::boot_command::BootData;
 use ingot_vm::shutdown::PowerState;
 
 use super::State;
-use crate::machine::{Keyboard, Machine};
+use crate::arguments::{self, ISO_PASSWORD};
+use crate::machine::{Keyboard, Machine, NotStarted, START_TIMEOUT};
 use crate::options::given;
-use crate::states::tag;
-use crate::{accelerator, arguments, network};
+use crate::states::{FoundState, MEMORY_TIMEOUT, tag};
+use crate::{accelerator, network};
 
 impl State {
     fn machine(&self) -> Result<&Machine> {
@@ -129,19 +130,19 @@ impl Step<State> for StartMachine {
         if let Some(found) = &state.states.found {
             arguments.extend(["-loadvm".to_owned(), tag(&found.key)]);
         }
-        let machine = Machine::start(ctx, raw.qemu_binary(), arguments)?;
+        let password = state.iso_password.as_deref();
+        let secrets: Vec<_> = password.iter().map(|&password| (ISO_PASSWORD, password)).collect();
+        let machine = Machine::start(ctx, raw.qemu_binary(), arguments, &secrets)?;
         let machine = state.machine.insert(machine);
-        if let Err(error) = machine.started().await {
-            return Err(match &state.states.found {
-                Some(found) if !error.is_cancelled() => {
-                    found.forget().await;
+        let limit = if state.states.found.is_some() { MEMORY_TIMEOUT } else { START_TIMEOUT };
+        if let Err(failed) = machine.started(limit).await {
+            return Err(match (&state.states.found, failed) {
+                (None, NotStarted::Ended(error) | NotStarted::Interrupted(error)) => error,
+                (Some(found), failed) => {
                     // What was copied of it must not be kept again.
                     state.states.saved.lock().clear();
-                    error
-                        .context("going on from a cached state, which is forgotten")
-                        .hint("build again: all is done from the beginning then")
+                    not_loaded(found, failed).await
                 }
-                _ => error,
             });
         }
         if let Some(socket) = &state.settings.qmp_socket {
@@ -164,6 +165,21 @@ impl Step<State> for StartMachine {
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
         super::kept::keep(ctx, state);
+    }
+}
+
+/// Why a machine does not go on from a state. One that QEMU refuses is forgotten.
+async fn not_loaded(found: &FoundState, failed: NotStarted) -> Error {
+    match failed {
+        NotStarted::Ended(error) => {
+            found.forget().await;
+            error
+                .context("going on from a cached state, which is forgotten")
+                .hint("build again: all is done from the beginning then")
+        }
+        NotStarted::Interrupted(error) => error
+            .context("going on from a cached state, which stays in the cache")
+            .further_hint("build again, or with -no-cache from the beginning"),
     }
 }
 
@@ -363,6 +379,6 @@ impl Step<State> for ShutDown {
             machine.stop().await?;
         }
         remove_socket(state);
-        Ok(())
+        state.check_output()
     }
 }

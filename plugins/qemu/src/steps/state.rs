@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::tpm::Tpm;
 use crate::arguments::Situation;
 use crate::machine::Machine;
+use crate::output_directory::OutputDirectory;
 use crate::settings::Settings;
 use crate::states::{MachineStates, States};
 
@@ -38,10 +39,14 @@ pub(crate) struct State {
     pub(super) cd: Option<ScratchFile>,
     pub(super) ports: Vec<ReservedPort>,
     pub(super) output: Option<JournalEntry>,
+    /// The output directory, once it is there.
+    pub directory: Option<OutputDirectory>,
     /// The directories created for the output directory.
     pub created: CreatedDirectories,
     pub(super) tpm: Option<Tpm>,
     pub(super) vnc_password: Option<String>,
+    /// The password of the server that QEMU reads the installation disc from.
+    pub(super) iso_password: Option<String>,
     pub(super) machine: Option<Machine>,
     pub(super) target: Option<Target>,
     /// The states of the machine that are kept, or started from.
@@ -65,9 +70,11 @@ impl State {
             cd: None,
             ports: Vec::new(),
             output: None,
+            directory: None,
             created: CreatedDirectories::default(),
             tpm: None,
             vnc_password: None,
+            iso_password: None,
             machine: None,
             target: None,
             states: States::default(),

@@ -12,7 +12,9 @@ use ingot_sdk::{
 use super::State;
 use super::media::make_key;
 use crate::qemu_img;
-use crate::states::{Fault, Set, base_key, cannot_be_held, export, find, missing, store};
+use crate::states::{
+    Fault, FoundState, Set, base_key, cannot_be_held, export, find, missing, remove_others, store,
+};
 
 /// How long setting the machine's clock may take.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -184,13 +186,7 @@ impl Step<State> for StoreStates {
         // What is converted leaves them behind.
         let converted = usize::from(state.settings.converts);
         for disk in state.settings.disks().iter().skip(converted) {
-            for tag in qemu_img::snapshots(ctx, disk).await? {
-                if tag.starts_with("ingot-") {
-                    let disk = disk.display().to_string();
-                    let arguments = ["snapshot", "-d", &tag, &disk].map(str::to_owned);
-                    qemu_img::run(ctx, arguments.to_vec()).await?;
-                }
-            }
+            remove_others(ctx, disk, &[]).await?;
         }
         Ok(())
     }
@@ -222,18 +218,22 @@ impl Step<State> for StoreStatesOfFailure {
 /// fails a build here.
 async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
     let is_new = std::mem::take(&mut *state.states.new.lock());
+    let states = state.states.saved.lock().clone();
     let missing = missing(ctx, &state.states);
-    if !is_new && missing.is_empty() {
+    if states.is_empty() || (!is_new && missing.is_empty()) {
         return Ok(());
     }
+    state.check_output()?;
     let disks = state.settings.disks();
     let key = state.key.as_ref().filter(|_| !has_own_key(state));
+    let found = state.states.found.as_ref().map(FoundState::kept_here).unwrap_or_default();
     let set = Set {
         disks: disks.clone(),
         cd: state.situation.cd.clone(),
         private_key: key.map(|key| key.private.clone()),
         http_port: state.http_port(),
-        states: state.states.saved.lock().clone(),
+        states,
+        found: found.to_vec(),
     };
     let kept = async {
         for disk in &disks {

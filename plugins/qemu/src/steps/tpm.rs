@@ -49,7 +49,7 @@ impl Step<State> for StartTpm {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let directory = Scratch::create(ctx)?;
+        let directory = Scratch::create_for_socket(ctx, SOCKET)?;
         let (path, socket) = (directory.path().display(), directory.path().join(SOCKET));
         let mut argv = vec![
             "swtpm".to_owned(),

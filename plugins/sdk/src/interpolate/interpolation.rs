@@ -27,6 +27,11 @@ impl crate::error::NotSdkError for Error {}
 /// says in its error what is wrong with them.
 pub type PluginFunction<'a> = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'a>;
 
+/// A template that, rendered once, is `text` as it is: what looks like an action in it is none.
+pub fn literal(text: &str) -> String {
+    text.replace("{{", "{{`{{`}}")
+}
+
 /// Renders `{{ }}` templates for one build.
 pub struct Interpolation<'a> {
     context: &'a PrepareContext,
@@ -84,9 +89,9 @@ impl<'a> Interpolation<'a> {
         Template::parse(template, self).map(drop)
     }
 
-    /// Renders every string of a plugin's options once, before the plugin reads them, as Packer
-    /// does with all options of all plugins. Those that `schema` marks as rendered late are only
-    /// checked. Returns warnings too. What is not known stays so.
+    /// Renders every string of a plugin's options once, and every key of their maps, before the
+    /// plugin reads them, as Packer does with all options of all plugins. Those that `schema` marks
+    /// as rendered late are only checked. Returns warnings too. What is not known stays so.
     ///
     /// # Errors
     /// Everything that is wrong, each naming its option.
@@ -217,7 +222,7 @@ impl Environment for Leniently<'_> {
 /// none to leave it as it is.
 type Visit<'a> = dyn FnMut(&str, bool) -> Result<Option<String>, Error> + 'a;
 
-/// Calls `visit` for all strings in `value`.
+/// Calls `visit` for all strings in `value`, and for the keys of its maps.
 fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), Error> {
     match value {
         OptionValue::String(text) => {
@@ -236,7 +241,12 @@ fn visit_strings(value: &mut OptionValue, visit: &mut Visit<'_>) -> Result<(), E
             items.iter_mut().try_for_each(|item| visit_strings(item, visit))
         }
         OptionValue::Map(fields) => {
-            fields.values_mut().try_for_each(|item| visit_strings(item, visit))
+            for (key, mut item) in std::mem::take(fields) {
+                let new = visit(&key, false)?;
+                visit_strings(&mut item, visit)?;
+                fields.insert(new.unwrap_or(key), item);
+            }
+            Ok(())
         }
         _ => Ok(()),
     }

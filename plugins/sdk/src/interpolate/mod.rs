@@ -8,4 +8,4 @@ mod tests;
 
 pub use functions::ADDED_BY_PLUGINS;
 pub use ingot_go_template::Error;
-pub use interpolation::{COMPATIBLE_PACKER_VERSION, Interpolation, PluginFunction};
+pub use interpolation::{COMPATIBLE_PACKER_VERSION, Interpolation, PluginFunction, literal};

@@ -107,6 +107,15 @@ fn renders_what_values_contain() {
 }
 
 #[test]
+fn a_literal_renders_to_itself() {
+    let context = context();
+    let engine = Interpolation::new(&context);
+    for text in ["plain", "a{{b", "{{ .Path }}", "{{{{`{{`}}}}", "}} {{", "{{{"] {
+        assert_eq!(engine.render_once(&literal(text), &data()).as_deref(), Ok(text), "{text}");
+    }
+}
+
+#[test]
 fn what_is_created_of_a_secret_is_a_secret() {
     for (template, secrets) in [
         ("{{ user `region` | upper }}", &[][..]),
@@ -151,14 +160,15 @@ fn renders_a_configuration() {
         Interpolation::new(&context).render_config(&Config::new(object(value)), schema)
     };
     let options = json!({
-        "name": "img-{{ timestamp }}", "tags": {"a": ["{{ build_name }} {{ shout }}"]},
+        "name": "img-{{ timestamp }}",
+        "tags": {"a": ["{{ build_name }} {{ shout }}"], "{{ build_name }}": {"{{ build_type }}": "x"}},
         "count": 3, "execute_command": "{{ .Path }}", "format": "{{.Names}} {{ `{{.Id}}` }}",
     });
     let (rendered, warnings) = render(options.clone(), &schema).unwrap();
     assert_eq!(
         *rendered.values(),
         *Config::new(object(json!({
-            "name": "img-1709658489", "tags": {"a": ["web HEY"]}, "count": 3,
+            "name": "img-1709658489", "tags": {"a": ["web HEY"], "web": {"docker": "x"}}, "count": 3,
             "execute_command": "{{ .Path }}", "format": "<no value> {{.Id}}",
         })))
         .values()
@@ -168,12 +178,15 @@ fn renders_a_configuration() {
     assert!(warnings[0].message.contains("and {{`{{.Names}}`}} to keep"), "{warnings:?}");
 
     let errors = render(
-        json!({"a": "{{ user 1 }}", "b": "{{ fine", "execute_command": "{{ nope }}"}),
+        json!({
+            "a": "{{ user 1 }}", "b": "{{ fine", "c": {"{{ fine": 1},
+            "execute_command": {"{{ nope }}": ""},
+        }),
         &schema,
     );
     let errors = errors.unwrap_err();
     let named: Vec<_> = errors.0.iter().map(|error| error.option.clone().unwrap()).collect();
-    assert_eq!(named, ["a", "b", "execute_command"]);
+    assert_eq!(named, ["a", "b", "c", "execute_command"]);
 
     let itself = Schema { renders_itself: true, ..schema };
     let (untouched, _) = render(options.clone(), &itself).unwrap();

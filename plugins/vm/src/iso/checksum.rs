@@ -1,17 +1,21 @@
 //! What `iso_checksum` can say, and lists of checksums.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ingot_sdk::file_work::read_small;
-use ingot_sdk::{Context, Error, Result, RunContext, http};
+use ingot_sdk::{Context, Error, Result, RunContext, Ui, http, netrc};
 
 use super::source::Source;
+use super::stall::unless_stalled;
 
 /// The algorithms, and how many hexadecimal digits their checksums have.
 const ALGORITHMS: &[(&str, usize)] = &[("md5", 32), ("sha1", 40), ("sha256", 64), ("sha512", 128)];
 
 /// A list of checksums is not longer than this; anything longer is something else.
 const MAX_LIST: usize = 16 << 20;
+/// How long its download may take.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// What a file should hash to. Displayed as Packer does, `sha256:0123…`, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +111,12 @@ impl ChecksumOption {
                 let name = http::shown(url.as_str());
                 let text = tokio::select! {
                     () = ctx.cancel.cancelled() => Err(Error::Cancelled),
-                    text = download(url) => text,
+                    text = tokio::time::timeout(LIST_TIMEOUT, download(&ctx.ui, url)) => {
+                        let minutes = LIST_TIMEOUT.as_secs() / 60;
+                        text.unwrap_or_else(|_| {
+                            Err(Error::new(format!("it takes more than {minutes} minutes")))
+                        })
+                    }
                 };
                 let text = text.with_context(|| format!("reading the checksums at {name}"))?;
                 find(&text, &name, urls).map(Some)
@@ -116,8 +125,9 @@ impl ChecksumOption {
     }
 }
 
-async fn download(url: &reqwest::Url) -> Result<String> {
-    let answer = http::client()?.get(url.clone()).send().await.context("asking")?;
+async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
+    let request = netrc::authorized(ui, url, http::client()?.get(url.clone()))?;
+    let answer = unless_stalled(request.send()).await.context("asking")?;
     if !answer.status().is_success() {
         return Err(Error::new(format!("the server answered {}", answer.status())));
     }
@@ -192,7 +202,7 @@ fn parse_line(line: &str) -> Option<(Checksum, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use ingot_sdk::hash;
+    use ingot_sdk::{hash, testing};
 
     use super::*;
 
@@ -252,6 +262,18 @@ mod tests {
         let error = find(&format!("{MD5}  other.iso"), "the list", &url).unwrap_err();
         assert_eq!(error.to_string(), "the list has no checksum for mini.iso");
         assert_eq!(error.advice(), Some("it has checksums for other.iso"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_nothing_is_not_waited_for_without_end() {
+        // The system takes connections for it, which it never answers.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/sums", listener.local_addr().unwrap());
+        let ctx = testing::context(Default::default(), &Default::default());
+        let option = ChecksumOption::parse(&format!("file:{url}")).unwrap();
+        let error = option.resolve(&ctx, &["a.iso"]).await.unwrap_err().to_string();
+        let expected = format!("reading the checksums at {url}: asking: the server sent nothing");
+        assert!(error.starts_with(&expected), "{error}");
     }
 
     #[test]

@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ingot_sdk::error::IntoSdkError;
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Context, Error, Result, RunContext, http};
+use ingot_sdk::{Context, Error, Result, RunContext, http, netrc};
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     LAST_MODIFIED, RANGE,
@@ -22,10 +21,9 @@ use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
+use super::stall::unless_stalled;
 use super::{Checksum, with_suffix};
 
-/// A server that sends nothing for this long has died.
-const STALL: Duration = Duration::from_secs(60);
 /// How often a download that breaks off is taken up again before the next URL is tried.
 const TRIES: u32 = 8;
 /// How much arrives between two moves of the progress bar.
@@ -89,13 +87,27 @@ enum Fetched {
     Resumed,
 }
 
-/// Whether an attempt that failed is worth another.
-struct Again(AtomicBool);
+/// What is known of attempts that failed.
+#[derive(Default)]
+struct Again {
+    /// Whether the last one is worth another.
+    worth: AtomicBool,
+    /// Whether the server has begun to send the file.
+    has_begun: AtomicBool,
+}
 
 impl Again {
     fn worth<T>(&self, error: Error) -> Result<T> {
-        self.0.store(true, Ordering::Relaxed);
+        self.worth.store(true, Ordering::Relaxed);
         Err(error)
+    }
+
+    /// Of a server that cannot be asked. Once it has begun to send, it is away for the moment.
+    fn worth_if_begun<T>(&self, error: Error) -> Result<T> {
+        match self.has_begun.load(Ordering::Relaxed) && !http::is_bad_certificate(&error) {
+            true => self.worth(error),
+            false => Err(error),
+        }
     }
 }
 
@@ -162,7 +174,7 @@ impl Download<'_> {
     /// Gets `X.part` complete. With `keep`, first asks whether `X` is still what the server has.
     async fn fetch(&self, ctx: &RunContext, keep: bool) -> Result<Fetched> {
         let client = http::client()?;
-        let again = Again(AtomicBool::new(false));
+        let again = Again::default();
         let retry = Retry {
             initial: Duration::from_millis(500),
             max: Duration::from_secs(10),
@@ -173,7 +185,7 @@ impl Download<'_> {
             .run(
                 &ctx.cancel,
                 |error| {
-                    let worth = again.0.swap(false, Ordering::Relaxed);
+                    let worth = again.worth.swap(false, Ordering::Relaxed);
                     if worth {
                         ctx.ui.error(format!("{error}; trying again"));
                     }
@@ -205,7 +217,7 @@ impl Download<'_> {
         if resume && self.checksum.is_some() && state.length == Some(have) {
             return Ok(Fetched::Resumed);
         }
-        let mut request = client.get(self.asked());
+        let mut request = netrc::authorized(&ctx.ui, &self.url, client.get(self.asked()))?;
         if let Some(kept) = &kept {
             if let Some(etag) = &kept.etag {
                 request = request.header(IF_NONE_MATCH, etag);
@@ -219,10 +231,10 @@ impl Download<'_> {
                 request = request.header(IF_RANGE, validator);
             }
         }
-        let answer = tokio::time::timeout(STALL, request.send())
-            .await
-            .map_err(|_| stalled())?
-            .context("asking the server")?;
+        let answer = match unless_stalled(request.send()).await.context("asking the server") {
+            Ok(answer) => answer,
+            Err(error) => return again.worth_if_begun(error),
+        };
         let status = answer.status();
         if let Some(kept) = kept
             && (status == StatusCode::NOT_MODIFIED || self.looks_like(&kept, &answer))
@@ -241,8 +253,15 @@ impl Download<'_> {
                 return again.worth(Error::new("what has arrived is not of the server's file"));
             }
             (StatusCode::OK, _) => (0, answer.content_length()),
-            _ => return Err(Error::new(format!("the server answered {status}"))),
+            _ => {
+                let error = Error::new(format!("the server answered {status}"));
+                return match status.is_server_error() {
+                    true => again.worth_if_begun(error),
+                    false => Err(error),
+                };
+            }
         };
+        again.has_begun.store(true, Ordering::Relaxed);
         if from == 0 {
             // The old part must not be taken for one of the new file.
             self.start_over()?;
@@ -286,15 +305,12 @@ impl Download<'_> {
             let chunk = tokio::select! {
                 biased;
                 () = ctx.cancel.cancelled() => break Err(Error::Cancelled),
-                chunk = tokio::time::timeout(STALL, answer.chunk()) => chunk,
+                chunk = unless_stalled(answer.chunk()) => chunk,
             };
             match chunk {
-                Err(_) => break Err(stalled()),
-                Ok(Err(error)) => {
-                    break Err(error.into_sdk_error().context("the download broke off"));
-                }
-                Ok(Ok(None)) => break Ok(()),
-                Ok(Ok(Some(bytes))) => {
+                Err(error) => break Err(error.context("the download broke off")),
+                Ok(None) => break Ok(()),
+                Ok(Some(bytes)) => {
                     file.write_all(&bytes).await.map_err(writing)?;
                     position += bytes.len() as u64;
                     if position - shown >= STEP {
@@ -347,10 +363,6 @@ enum Broken {
     Sending(Error),
     /// This machine's disk.
     Writing(Error),
-}
-
-fn stalled() -> Error {
-    Error::new(format!("the server sent nothing for {} seconds", STALL.as_secs()))
 }
 
 /// The first byte of an answer and the length of the whole: `bytes 5-9/10`.

@@ -9,6 +9,7 @@ mod checksum;
 mod download;
 mod options;
 mod source;
+mod stall;
 mod unpack;
 
 pub use checksum::{Checksum, ChecksumOption};

@@ -45,7 +45,10 @@ impl Source {
         if text.is_empty() {
             return Err("it must not be empty".to_owned());
         }
-        if let Some((getter, _)) = text.split_once("::") {
+        // Other colons may be those of an IPv6 address.
+        let is_getter =
+            |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if let Some((getter, _)) = text.split_once("::").filter(|(name, _)| is_getter(name)) {
             return Err(format!("`{getter}::` is not supported; use http, https or a file"));
         }
         let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -131,7 +134,14 @@ mod tests {
         assert_eq!(file("file://./a.iso"), "./a.iso");
         assert_eq!(file("file:a.iso"), "a.iso");
         assert_eq!(file("file://localhost/a.iso"), "/a.iso");
-        assert!(matches!(Source::parse("HTTPS://example.com/a.iso"), Ok(Source::Http(_))));
+        assert_eq!(file("isos/a::b.iso"), "isos/a::b.iso");
+        for url in [
+            "HTTPS://example.com/a.iso",
+            "http://[fd00::5]:8000/a.iso",
+            "https://example.com/a.iso?signature=a::b",
+        ] {
+            assert!(matches!(Source::parse(url), Ok(Source::Http(_))), "{url}");
+        }
     }
 
     #[test]

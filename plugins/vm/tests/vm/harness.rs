@@ -137,7 +137,8 @@ pub(crate) fn first_answer(child: &mut Child) -> String {
     answer.expect("an answer")
 }
 
-/// A web server with a directory; ends when dropped.
+/// A web server with a directory; ends when dropped. What is in `private` is for the user `me`, whose
+/// password is `letmein`.
 pub(crate) struct Nginx {
     child: Child,
     directory: tempfile::TempDir,
@@ -150,6 +151,7 @@ impl Nginx {
     pub(crate) fn start(rate: &str) -> Option<Nginx> {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("www")).unwrap();
+        std::fs::write(directory.path().join("users"), "me:{PLAIN}letmein\n").unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Nginx::run(directory.path(), port, rate)?;
         Some(Nginx { child, directory, port })
@@ -165,7 +167,10 @@ impl Nginx {
                access_log {root}/access.log short;\n\
                client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;\n\
                uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;\n\
-               server {{ listen 127.0.0.1:{port}; root {root}/www; limit_rate {rate}; }}\n\
+               server {{\n\
+                 listen 127.0.0.1:{port}; root {root}/www; limit_rate {rate};\n\
+                 location /private/ {{ auth_basic private; auth_basic_user_file {root}/users; }}\n\
+               }}\n\
              }}\n"
         );
         let path = directory.join("nginx.conf");

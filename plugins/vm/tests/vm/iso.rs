@@ -193,6 +193,9 @@ async fn a_server_that_dies_midway_is_asked_again() {
     tokio::task::block_in_place(|| {
         wait_for("a part", || std::fs::metadata(&part).ok().filter(|found| found.len() > 500_000));
         server.kill();
+        // While nobody listens there, it is asked again as well.
+        let refused = |line: &String| line.contains("asking the server: ");
+        wait_for("a try in vain", || build.said.lines().into_iter().find(refused));
         server.restart("0");
     });
     running.await.unwrap().unwrap();
@@ -265,6 +268,28 @@ async fn cancelling_stops_a_download_at_once() {
     assert!(running.await.unwrap().unwrap_err().is_cancelled());
     assert!(start.elapsed() < std::time::Duration::from_secs(5));
     assert!(!build.path("a.iso").exists());
+}
+
+#[test]
+fn logins_come_from_netrc() {
+    let Some(server) = Nginx::start("0") else { return };
+    let build = Build::new();
+    let bytes = noise(SIZE, 17);
+    server.put("private/a.iso", &bytes);
+    server.put("private/SHA256SUMS", format!("{}  a.iso\n", sha256(&bytes)).as_bytes());
+    let target = build.path("a.iso");
+    let list = format!("file:{}", server.url("private/SHA256SUMS"));
+    let job = job(&server.url("private/a.iso"), &list, &target);
+    let retrieve_with = |netrc: &str| {
+        let netrc = build.file("netrc", netrc).display().to_string();
+        output(spawn(&job, &[("NETRC", netrc.as_str())]))
+    };
+    let said = retrieve_with("machine example.com login me password letmein");
+    assert!(said.contains("failed: ") && said.contains("401"), "{said}");
+    assert!(!target.exists());
+    let said = retrieve_with("machine 127.0.0.1\n  login me\n  password letmein\n");
+    assert!(said.contains("job: ") && !said.contains("letmein"), "{said}");
+    assert_eq!(std::fs::read(&target).unwrap(), bytes);
 }
 
 #[tokio::test]

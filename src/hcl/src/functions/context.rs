@@ -35,7 +35,7 @@ impl std::fmt::Debug for SecretSink {
 /// What functions know about the run.
 #[derive(Debug, Clone)]
 pub struct FunctionContext {
-    /// The directory that relative paths start from: the template's.
+    /// The directory that relative paths start from: the template's, but for conditions of variables.
     pub base_dir: PathBuf,
     /// When the run started, so that all timestamps of a run agree.
     pub start: time::OffsetDateTime,

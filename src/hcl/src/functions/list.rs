@@ -28,18 +28,28 @@ pub(super) static FUNCTIONS: &[Function] = &[
         },
     ),
     function("coalescelist", &[], Returns::Any, |args, _| {
-        for (index, arg) in args.iter().enumerate() {
-            if arg.is_unknown() {
-                return Ok(Value::unknown(Type::Dynamic));
+        let known = args.iter().take_while(|arg| !arg.is_unknown()).count();
+        for (index, arg) in args[..known].iter().enumerate() {
+            match &arg.kind {
+                // A list that is null is passed over.
+                Kind::Null(Type::List(_) | Type::Tuple(_)) => {}
+                Kind::Null(Type::Dynamic) => {
+                    return Err(Failure::argument(index, "`vals` must not be null"));
+                }
+                _ => {
+                    sequence(args, index)?;
+                }
             }
-            sequence(args, index)?;
         }
-        if let Some(full) = args.iter().find(|arg| !items(arg).is_empty()) {
+        if let Some(full) = args[..known].iter().find(|arg| !items(arg).is_empty()) {
             return Ok(full.clone());
         }
-        Err(Failure::new("a list that is not empty is needed"))
+        match known < args.len() {
+            true => Ok(Value::unknown(Type::Dynamic)),
+            false => Err(Failure::new("a list that is not empty is needed")),
+        }
     })
-    .rest(param("vals", ANY).or_unknown()),
+    .rest(param("vals", ANY).or_null().or_unknown()),
     function("compact", &[param("list", STRINGS)], Returns::Strings, |args, _| {
         let full = items(&args[0]).iter().filter(|item| !text(item).is_empty());
         Ok(Value::list(Type::String, full.cloned().collect()))

@@ -91,6 +91,16 @@ fn every_function_stands_aside_for_unknown_values() {
 }
 
 #[test]
+fn the_first_full_list_is_found_before_one_that_is_not_known() {
+    let (null, unknown) = (Value::null(Type::list(Type::String)), Value::unknown(Type::Dynamic));
+    let (full, empty) = (Value::strings(["a"]), Value::list(Type::String, Vec::new()));
+    let coalesced = |args: &[Value]| call(get("coalescelist").unwrap(), args, &context());
+    assert_eq!(coalesced(&[null.clone(), full.clone(), unknown.clone()]), Ok(full));
+    assert_eq!(coalesced(&[null.clone(), empty.clone(), unknown.clone()]), Ok(unknown));
+    assert!(coalesced(&[null, empty]).is_err());
+}
+
+#[test]
 fn every_function_keeps_secrets_secret() {
     for function in TABLE.values().filter(|function| !OUTSIDE.contains(&function.name)) {
         let args = arguments(function);

@@ -371,13 +371,16 @@ fn has_secret(value: &OptionValue) -> bool {
 
 /// Whether `{{ }}` in a value come to something else in each run.
 fn renders_volatile(value: &OptionValue) -> bool {
+    let of_text = |text: &str| {
+        let pattern = || Regex::new(r"\{\{[^}]*\b(timestamp|isotime|strftime|uuid)\b");
+        text.contains("{{") && pattern().is_ok_and(|pattern| pattern.is_match(text))
+    };
     match value {
-        OptionValue::String(text) => {
-            let pattern = Regex::new(r"\{\{[^}]*\b(timestamp|isotime|strftime|uuid)\b");
-            text.contains("{{") && pattern.is_ok_and(|pattern| pattern.is_match(text))
-        }
+        OptionValue::String(text) => of_text(text),
         OptionValue::List(items) => items.iter().any(renders_volatile),
-        OptionValue::Map(entries) => entries.values().any(renders_volatile),
+        OptionValue::Map(entries) => {
+            entries.iter().any(|(key, value)| of_text(key) || renders_volatile(value))
+        }
         _ => false,
     }
 }

@@ -37,6 +37,15 @@ pub trait StateStore: Send + Sync {
         true
     }
 
+    /// How many bytes on disks here are of states that are not kept any more, as they are in one file
+    /// with states that are, whose keys begin with `owner`.
+    ///
+    /// # Errors
+    /// What keeps them cannot be asked.
+    fn unfreed(&self, _owner: &str) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Removes the state of `key`. One that is not there is fine.
     ///
     /// # Errors

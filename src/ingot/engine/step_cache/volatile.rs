@@ -188,7 +188,10 @@ fn texts(value: &OptionValue) -> Vec<&str> {
     match value {
         OptionValue::String(text) | OptionValue::Secret(text) => vec![text],
         OptionValue::List(items) => items.iter().flat_map(texts).collect(),
-        OptionValue::Map(entries) => entries.values().flat_map(texts).collect(),
+        OptionValue::Map(entries) => {
+            let entries = entries.iter();
+            entries.flat_map(|(key, value)| [vec![key.as_str()], texts(value)].concat()).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -74,8 +74,8 @@ impl Metadata {
     /// Looks around; `template_dir` is where the template is.
     pub(crate) fn gather(options: &CommandOptions, template_dir: &Path) -> Self {
         let (vcs, sha) = (vcs::about(Path::new(".")), vcs::sha(template_dir));
-        let mut unknown = [vcs.as_ref().err(), sha.as_ref().err()].into_iter().flatten();
-        let unreadable = unknown.find_map(|unknown| unknown.reason()).map(str::to_owned);
+        let reason = |unknown: Option<&vcs::Unknown>| unknown?.reason().map(str::to_owned);
+        let unreadable = reason(vcs.as_ref().err()).or_else(|| reason(sha.as_ref().err()));
         Metadata {
             options: json!({
                 "debug": options.debug,

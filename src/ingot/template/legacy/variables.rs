@@ -15,10 +15,11 @@ use ingot_hcl::types::Type;
 use ingot_hcl::value::Value;
 use ingot_json_template::{Template, Text, actions};
 use ingot_sdk::PrepareContext;
-use ingot_sdk::interpolate::Interpolation;
+use ingot_sdk::interpolate::{self, Interpolation};
 use regex::Regex;
 use serde_json::Value as Json;
 
+use crate::template::dynamic::Names;
 use crate::template::load::read_json_variables;
 use crate::template::variables::{VariableFlag, VariableInputs};
 
@@ -96,6 +97,24 @@ pub fn evaluate(
         resolved.insert(name, Value::from(""));
     }
     resolved
+}
+
+/// The variables for options that are rendered when they are evaluated. Packer puts the value of a
+/// variable in when it renders an option, so what looks like an action in the value stays as it is.
+pub fn in_options(scope: &Scope) -> Names {
+    let variables = scope.get("var");
+    let entries = variables.and_then(Value::as_entries);
+    let has_actions = |value: &Value| value.as_str().is_some_and(|text| text.contains("{{"));
+    let (Some(variables), Some(entries)) = (variables, entries) else { return Names::new() };
+    if !entries.values().any(has_actions) {
+        return Names::new();
+    }
+    let literal = |value: &Value| match value.as_str() {
+        Some(text) => Value::from(interpolate::literal(text)).mark(value.sensitive),
+        None => value.clone(),
+    };
+    let entries = entries.iter().map(|(name, value)| (name.clone(), literal(value))).collect();
+    Names::from([("var".to_owned(), Value::object(entries).mark(variables.sensitive))])
 }
 
 /// Values from the command line.

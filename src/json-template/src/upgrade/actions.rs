@@ -9,7 +9,7 @@ use ingot_go_template::has_actions;
 use ingot_go_template::syntax::{self, Base, Command, Node, Operand, Pipeline};
 use serde_json::Value;
 
-use super::names::{Names, Variable};
+use super::names::{Names, TIMESTAMP, Variable};
 use super::writer::Kind;
 
 /// Functions that only HCL2's locals may call, as they read what stands outside of the template.
@@ -192,11 +192,11 @@ impl<'n> Translator<'n> {
             ("env", [_], [_]) if self.env_allowed => call("env", arguments),
             ("env", [_], [variable]) if self.kind.is_none() => {
                 self.environment.push((*variable).to_owned());
-                path(&["var", &environment_variable(variable)])
+                path(&["var", &self.names.environment_variable(variable)])
             }
             ("timestamp", [], _) => {
                 self.uses_timestamp = true;
-                path(&["local", "timestamp"])
+                path(&["local", TIMESTAMP])
             }
             ("isotime", [], _) => call("timestamp", arguments),
             ("isotime", [_], _) => call("legacy_isotime", arguments),
@@ -234,11 +234,6 @@ impl<'n> Translator<'n> {
             _ => return None,
         })
     }
-}
-
-/// The input variable that reads an environment variable.
-pub(super) fn environment_variable(name: &str) -> String {
-    format!("env_{name}")
 }
 
 /// `a.b.c`

@@ -17,6 +17,9 @@ pub(super) enum Variable {
     Local(String),
 }
 
+/// The local that `{{ timestamp }}` becomes.
+pub(super) const TIMESTAMP: &str = "timestamp";
+
 /// The new names of variables and builders.
 pub(super) struct Names {
     variables: BTreeMap<String, Variable>,
@@ -28,11 +31,14 @@ impl Names {
         let mut taken = BTreeSet::new();
         let mut variables = BTreeMap::new();
         for variable in &template.variables {
-            let name = unique(identifier(&variable.name.text), &mut taken);
+            let name = identifier(&variable.name.text);
             let default = variable.default.as_ref().map_or("", |text| text.text.as_str());
             let new = match is_computed(default) {
-                true => Variable::Local(name),
-                false => Variable::Input(name),
+                true if name == TIMESTAMP => {
+                    Variable::Local(unique(format!("{name}_2"), &mut taken))
+                }
+                true => Variable::Local(unique(name, &mut taken)),
+                false => Variable::Input(unique(name, &mut taken)),
             };
             variables.insert(variable.name.text.clone(), new);
         }
@@ -60,6 +66,15 @@ impl Names {
     /// All variables by their old names.
     pub(super) fn variables(&self) -> impl Iterator<Item = (&String, &Variable)> {
         self.variables.iter()
+    }
+
+    /// The input variable that reads an environment variable.
+    pub(super) fn environment_variable(&self, name: &str) -> String {
+        let inputs = self.variables.values().filter_map(|variable| match variable {
+            Variable::Input(name) => Some(name.clone()),
+            Variable::Local(_) => None,
+        });
+        unique(identifier(&format!("env_{name}")), &mut inputs.collect())
     }
 
     /// The name of the source that a builder of this name became; the same if there is none.

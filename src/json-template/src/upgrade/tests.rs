@@ -261,6 +261,29 @@ fn names_become_identifiers() {
 }
 
 #[test]
+fn names_that_are_needed_besides_are_left_free() {
+    let text = upgraded(
+        r#"{ "variables": { "timestamp": "{{timestamp}}", "env_A": "x", "both": "{{env `A`}}{{isotime}}" },
+  "builders": [{ "type": "null", "x": "{{user `timestamp`}} {{timestamp}}" }] }"#,
+    );
+    for part in [
+        "  timestamp = regex_replace(",
+        "  timestamp_2 = local.timestamp\n",
+        "\"${local.timestamp_2} ${local.timestamp}\"",
+        "variable \"env_A\" {\n  type    = string\n  default = \"x\"",
+        "variable \"env_A_2\" {\n  type    = string\n  default = env(\"A\")",
+        "= \"${var.env_A_2}${timestamp()}\"",
+    ] {
+        assert_eq!(text.matches(part).count(), 1, "{part}\nin\n{text}");
+    }
+    // One that is given a value keeps its name: it is no local.
+    let text = upgraded(
+        r#"{ "variables": { "timestamp": null }, "builders": [{ "type": "null", "x": "{{timestamp}}" }] }"#,
+    );
+    assert!(text.contains("variable \"timestamp\" {"), "{text}");
+}
+
+#[test]
 fn plugins_say_how_options_are_written() {
     let plugins = TestPlugins(BTreeMap::from([
         ("docker.login_options", Form::Block),

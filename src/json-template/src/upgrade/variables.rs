@@ -7,10 +7,10 @@ use hcl_edit::Ident;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Attribute, Block, Structure};
 
-use super::actions::{call, environment_variable};
+use super::actions::call;
 use super::annotations::comment;
 use super::layout;
-use super::names::Variable;
+use super::names::{TIMESTAMP, Variable};
 use super::writer::Writer;
 use crate::template;
 
@@ -70,7 +70,8 @@ impl Writer<'_> {
         }
         for name in environment {
             let value = call("env", vec![Expression::from(name.as_str())]);
-            let block = typed(&environment_variable(&name)).attribute(attribute("default", value));
+            let variable = self.names.environment_variable(&name);
+            let block = typed(&variable).attribute(attribute("default", value));
             variables.push(block.build().into());
         }
         if !shared.body.is_empty() {
@@ -123,7 +124,7 @@ pub(super) fn timestamp() -> Block {
     let time = call("timestamp", Vec::new());
     let digits = call("regex_replace", vec![time, "[- TZ:]".into(), "".into()]);
     let mut block = Block::new(Ident::new("locals"));
-    block.body.push(attribute("timestamp", digits));
+    block.body.push(attribute(TIMESTAMP, digits));
     block.decor_mut().set_prefix(comment(
         "In place of {{ timestamp }}: the time of the run in digits, as there is no function for \
          the seconds since 1970.",

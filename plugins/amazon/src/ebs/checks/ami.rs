@@ -26,6 +26,7 @@ pub(crate) fn ami(raw: &Options, errors: &mut ConfigErrors, warnings: &mut Vec<C
     name(&raw.ami.ami_name, errors);
     keys(raw, errors);
     sharing(raw, errors);
+    remaining(raw, errors);
     shared_disks(raw, warnings);
     fast_launch(raw, errors, warnings);
     let ami = &raw.ami;
@@ -113,6 +114,40 @@ pub(crate) fn kms_key(option: &str, key: &str, errors: &mut ConfigErrors) {
         let message = format!("{key:?} names no KMS key");
         wrong(errors, option, message, "write a key's id, alias/NAME, or an ARN");
     }
+}
+
+/// Checks that an image is left.
+fn remaining(raw: &Options, errors: &mut ConfigErrors) {
+    if is_left_nowhere(raw, given(&raw.access.region)) {
+        wrong_with(
+            errors,
+            // Which region is the build's own may be known later only; it is asked again then.
+            ("skip_save_build_region", &["ami_regions", "region", "skip_create_ami"]),
+            LEFT_NOWHERE,
+            LEFT_NOWHERE_HINT,
+        );
+    }
+}
+
+/// Whether the image would be removed in the build's region and copied to no other one. Not as long as
+/// that depends on which region is the build's `own`.
+pub(crate) fn is_left_nowhere(raw: &Options, own: Option<&str>) -> bool {
+    let ami = &raw.ami;
+    ami.skip_save_build_region && !ami.skip_create_ami && !goes_elsewhere(raw, own)
+}
+
+/// What is wrong where [`is_left_nowhere`].
+pub(crate) const LEFT_NOWHERE: &str = "no AMI would be left: it is removed in the build's region, \
+                                       and ami_regions has no other region";
+
+/// What to do about [`LEFT_NOWHERE`].
+pub(crate) const LEFT_NOWHERE_HINT: &str =
+    "name another region in ami_regions, or remove skip_save_build_region";
+
+/// Whether the image is copied to a region other than the build's `own`, or may be where that is not
+/// known.
+fn goes_elsewhere(raw: &Options, own: Option<&str>) -> bool {
+    raw.ami.ami_regions.iter().any(|region| own.is_none_or(|own| region != own))
 }
 
 /// Who the image and its snapshots are shared with: the options that are set.
@@ -216,8 +251,7 @@ fn shared_disks(raw: &Options, warnings: &mut Vec<ConfigWarning>) {
     }
     let shared: Vec<&str> = shares(raw).into_iter().chain(publications(raw)).collect();
     let Some(option) = shared.first() else { return };
-    let own = given(&raw.access.region);
-    let elsewhere = ami.ami_regions.iter().any(|region| own.is_none_or(|own| region != own));
+    let elsewhere = goes_elsewhere(raw, given(&raw.access.region));
     for (place, devices) in [
         ("ami_block_device_mappings", &ami.ami_block_device_mappings),
         ("launch_block_device_mappings", &raw.instance.launch_block_device_mappings),

@@ -6,6 +6,7 @@ use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
 use super::{is_spot, one_of, wrong, wrong_with};
 use crate::ebs::options::{Options, given};
+use crate::ebs::settings::Product;
 
 /// Checks what the instance starts from.
 pub(crate) fn source(raw: &Options, errors: &mut ConfigErrors) {
@@ -105,13 +106,40 @@ pub(crate) fn instance(
         let message = format!("instances of the type {kind} have no enclaves");
         wrong(errors, "enable_nitro_enclave", message, "use a type that is not burstable");
     }
-    if is_spot(raw) && (raw.ami.ena_support == Some(true) || raw.ami.sriov_support) {
+}
+
+/// Checks enhanced networking. An AMI that is registered has it by that call; what is made of an
+/// instance has it from there, and EC2 modifies an instance only while it is stopped.
+pub(crate) fn enhanced_networking(
+    raw: &Options,
+    product: &Product,
+    errors: &mut ConfigErrors,
+    warnings: &mut Vec<ConfigWarning>,
+) {
+    if !is_spot(raw) || product.is_registered() {
+        return;
+    }
+    let ami = &raw.ami;
+    // As in Packer, which refuses it for the other two builders only.
+    let is_surrogate = matches!(product, Product::Surrogate(_));
+    if !is_surrogate && (ami.ena_support == Some(true) || ami.sriov_support) {
         wrong(
             errors,
-            if raw.ami.sriov_support { "sriov_support" } else { "ena_support" },
+            if ami.sriov_support { "sriov_support" } else { "ena_support" },
             "spot instances cannot be modified, which this needs",
             "start from an AMI that has it already",
         );
+        return;
+    }
+    for (option, is_set) in
+        [("ena_support", ami.ena_support.is_some()), ("sriov_support", ami.sriov_support)]
+    {
+        if is_set {
+            let message = format!(
+                "`{option}` has no effect with a spot_price: spot instances cannot be modified"
+            );
+            warnings.push(ConfigWarning::on(option, message));
+        }
     }
 }
 

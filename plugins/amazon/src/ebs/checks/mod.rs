@@ -12,10 +12,13 @@ mod surrogate;
 mod templates;
 mod volumes;
 
-pub(super) use ami::{DEFAULT_KEY_HINT, ami, default_key_message, unshareable};
+pub(super) use ami::{
+    DEFAULT_KEY_HINT, LEFT_NOWHERE, LEFT_NOWHERE_HINT, ami, default_key_message, is_left_nowhere,
+    unshareable,
+};
 pub(crate) use ami::{kms_key, name};
 pub(super) use devices::devices;
-pub(super) use instance::{instance, is_burstable, placement, source};
+pub(super) use instance::{enhanced_networking, instance, is_burstable, placement, source};
 pub(super) use login::login;
 pub(super) use network::network;
 pub(super) use spot::{is_spot, spot};

@@ -27,8 +27,8 @@ pub struct TagOptions {
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub snapshot_tag: Vec<KeyValue>,
-    /// Tags of the instance and what else is made for the build only, and of the AMI unless
-    /// `skip_ami_run_tags` is set.
+    /// Tags of the instance and what else is made for the build only, and of an AMI that is made of
+    /// the instance, unless `skip_ami_run_tags` is set.
     #[serde(default)]
     #[schemars(extend("rendered_late" = true))]
     pub run_tags: Tags,

@@ -14,8 +14,9 @@ use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure};
 use crate::filter::filter;
 
-/// The tag that tells the instance of one build from those of others of the run.
+/// The tag that tells the instance and the key pair of one build from those of others of the run.
 pub(crate) const TOKEN_TAG: &str = "ingot-id";
+
 /// What an instance is known by.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mark {

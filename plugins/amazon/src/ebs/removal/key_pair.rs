@@ -1,18 +1,24 @@
 //! Key pairs.
 
-use super::{of_run, persist};
+use super::{TOKEN_TAG, of_run, persist};
 use crate::access::Ec2;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
 
-/// The name of the key pair of this name if the run has made one.
+/// The name of the key pair of this name if the build with this token has made one: a template can
+/// name the key pairs of several builds of a run alike. Without a token, one of any build of the run.
 pub(crate) async fn find_key_pair(
     ec2: &Ec2,
     name: &str,
     run: &str,
+    token: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let request = ec2.describe_key_pairs().filters(filter("key-name", &format!("{name:?}")));
-    let answer = request.filters(of_run(run)).send().await.during("looking for the key pair")?;
+    let mut request = request.filters(of_run(run));
+    if let Some(token) = token {
+        request = request.filters(filter(&format!("tag:{TOKEN_TAG}"), token));
+    }
+    let answer = request.send().await.during("looking for the key pair")?;
     Ok(answer.key_pairs().first().map(|_| name.to_owned()))
 }
 

@@ -79,10 +79,10 @@ fn begin(
 ) -> Result<ImageCreation> {
     let ami = &state.settings.raw.ami;
     let ec2 = state.access.client(region);
-    // In the call, so that there is never a copy without them, whatever becomes of the build. What
-    // the first AMI has, copies have too.
+    // In the call, so that there is never a copy without them, whatever becomes of the build. Copies
+    // have the run's tags where the first AMI has them: one that is registered has none.
     let mut tags = AmiTags::new(ctx, state)?;
-    if !ami.skip_ami_run_tags {
+    if !ami.skip_ami_run_tags && !state.settings.product.is_registered() {
         tags.image = merged(state.run_tags(ctx)?, tags.image);
     }
     let specifications = [

@@ -205,6 +205,10 @@ pub(super) async fn remove_or_keep(
             image.call.done();
             continue;
         }
+        if image.call.is_taken() {
+            image.call.done();
+            continue;
+        }
         ctx.ui.say(match outcome {
             Outcome::Succeeded => {
                 "Deregistering the AMI and deleting unencrypted temporary AMIs and snapshots"
@@ -238,6 +242,8 @@ pub(super) async fn remove(
 ) -> Result<(), Failure> {
     let ids = match known {
         Some(id) => vec![id],
+        // What is found by the name is somebody else's.
+        None if image.call.is_taken() => Vec::new(),
         None => {
             let find = || async {
                 let found = find_images(ec2, &image.mark).await?;

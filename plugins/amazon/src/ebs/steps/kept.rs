@@ -15,6 +15,7 @@ use crate::ebs::creation::Creation;
 use crate::ebs::removal::Mark;
 use crate::ebs::resources::{
     INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, instance_resource,
+    key_pair_resource,
 };
 use crate::ebs::settings::KeyChoice;
 
@@ -134,6 +135,7 @@ impl Step<State> for ResumeInstance {
         let template = created(LAUNCH_TEMPLATE, &kept.template)?;
         let profile: Option<Resource> = kept.profile.as_deref().map(|name| again(PROFILE, name));
         let key = kept.key_name.as_deref().map(|name| again(KEY_PAIR, name));
+        let key = key.map(|key| key_pair_resource(key, &kept.token));
         state.launch = Some(launch);
         (state.created_group, state.created_template) = (group, template);
         if let (Some(name), Some(resource)) = (&kept.profile, profile) {

@@ -12,7 +12,7 @@ use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
 use crate::ebs::removal::{find_key_pair, look_for, remove_key_pair};
-use crate::ebs::resources::KEY_PAIR;
+use crate::ebs::resources::{KEY_PAIR, key_pair_resource};
 use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, specification};
 use crate::failure::{During, Failure, Kind};
@@ -55,11 +55,16 @@ impl Step<State> for MakeKeyPair {
             ctx.ui.error(format!("removing the debug key {}: {error}", path.display()));
         }
         let Some(mut creation) = state.created_key.take() else { return };
+        if creation.is_taken() {
+            creation.done();
+            return;
+        }
         let KeyChoice::Temporary(name) = &state.settings.key else { return };
         ctx.ui.say("Deleting temporary keypair...");
         let known = creation.settle().await.is_some();
         let removed = async {
-            let find = || find_key_pair(&state.ec2, name, &ctx.prepare.run_uuid);
+            let (run, token) = (&ctx.prepare.run_uuid, state.mark.token.as_str());
+            let find = || find_key_pair(&state.ec2, name, run, Some(token));
             if known || look_for(find).await?.is_some() {
                 remove_key_pair(&state.ec2, name).await?;
             }
@@ -75,8 +80,11 @@ impl Step<State> for MakeKeyPair {
 async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
     ctx.ui.say(format!("Creating temporary keypair: {name}"));
     let kind = given(&state.settings.raw.communicator.ssh.temporary_key_pair_type).unwrap_or("rsa");
-    let tags = specification(ResourceType::KeyPair, marked(ctx, &state.run_tags(ctx)?));
+    let mut tags = marked(ctx, &state.run_tags(ctx)?);
+    tags.push(state.mark.tag());
+    let tags = specification(ResourceType::KeyPair, tags);
     let (ec2, run) = (state.ec2.clone(), ctx.prepare.run_uuid.clone());
+    let token = state.mark.token.clone();
     let (single, key, cancel) = (once(&ec2), name.to_owned(), state.patience(ctx));
     let request = single.create_key_pair().key_name(name).key_type(KeyType::from(kind));
     let request = request.set_tag_specifications(tags.map(|tags| vec![tags]));
@@ -89,15 +97,26 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
         };
         // One whose private key was lost with the answer is of no use.
         let find = || async {
-            if look_for(|| find_key_pair(&ec2, &key, &run)).await?.is_some() {
+            if look_for(|| find_key_pair(&ec2, &key, &run, Some(token.as_str()))).await?.is_some() {
                 remove_key_pair(&ec2, &key).await?;
             }
             Ok(None)
         };
         create(&cancel, attempt, find, |_| false).await
     };
-    let creation = Creation::begin(ctx, &state.resource(KEY_PAIR, name), call)?;
-    let private = state.created_key.insert(creation).created().await?;
+    let resource = key_pair_resource(state.resource(KEY_PAIR, name), &state.mark.token);
+    let creation = Creation::begin(ctx, &resource, call)?;
+    let private = state.created_key.insert(creation).created().await.map_err(|failure| {
+        let is_taken = failure.is("InvalidKeyPair.Duplicate");
+        let error = Error::from(failure);
+        match is_taken {
+            true => error.hint(
+                "remove temporary_key_pair_name: each build has a key pair of its own then; or give \
+                 each another name",
+            ),
+            false => error,
+        }
+    })?;
     let pair = KeyPair::from_private(private, "the key pair that AWS created")?;
     pair.mask(&ctx.ui);
     if ctx.prepare.debug {

@@ -132,6 +132,9 @@ impl Step<State> for Launch {
 
 /// Writes down the volumes that would outlive the instance, such as those that the source AMI
 /// says are to stay; and marks them, for when the journal is lost.
+///
+/// Those of `ebs_volumes` that are to stay get no mark: taking it off them at the end would need a
+/// permission that nothing else needs, and with it they would look like what a killed build left.
 pub(super) async fn note_volumes(
     ctx: &RunContext,
     state: &mut State,
@@ -142,8 +145,11 @@ pub(super) async fn note_volumes(
         let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, volume))?;
         state.volumes.push((volume.clone(), entry));
     }
-    if !volumes.is_empty() {
-        let request = state.ec2.create_tags().set_resources(Some(volumes));
+    let mut mark = state.mark.clone();
+    mark.kept.extend(state.settings.staying_devices());
+    let temporary = mark.lasting_volumes(instance);
+    if !temporary.is_empty() {
+        let request = state.ec2.create_tags().set_resources(Some(temporary));
         let call = request.set_tags(Some(marked(ctx, &[]))).send().await;
         if let Err(failure) = call.during("marking the volumes") {
             tracing::warn!(%failure, "the volumes are in the journal only");
@@ -408,6 +414,11 @@ pub(super) async fn running(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Re
             return Ok(Look::NotYet("not seen yet".to_owned()));
         };
         Ok(match instance.state().and_then(|state| state.name()) {
+            // A spot instance may run before EC2 tells of its disks. What is not known of them would
+            // neither be tagged, nor kept, nor removed.
+            Some(InstanceStateName::Running) if instance.block_device_mappings().is_empty() => {
+                Look::NotYet("its disks are not seen yet".to_owned())
+            }
             Some(InstanceStateName::Running) => Look::Done(instance),
             Some(InstanceStateName::Pending) | None => Look::NotYet("pending".to_owned()),
             Some(other) => {

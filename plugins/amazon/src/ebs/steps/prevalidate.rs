@@ -6,7 +6,10 @@ use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
 use super::{State, fast_launch};
 use crate::access::Ec2;
-use crate::ebs::checks::{DEFAULT_KEY_HINT, default_key_message, unshareable};
+use crate::ebs::checks::{
+    DEFAULT_KEY_HINT, LEFT_NOWHERE, LEFT_NOWHERE_HINT, default_key_message, is_left_nowhere,
+    unshareable,
+};
 use crate::ebs::options::given;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
@@ -30,6 +33,9 @@ impl Step<State> for Prevalidate {
         // At `validate` the region may not have been known.
         if let Some(region) = unshareable(&state.settings.raw, Some(&state.region)) {
             return Err(Error::new(default_key_message(&region)).hint(DEFAULT_KEY_HINT));
+        }
+        if is_left_nowhere(&state.settings.raw, Some(&state.region)) {
+            return Err(Error::new(LEFT_NOWHERE).hint(LEFT_NOWHERE_HINT));
         }
         if !ami.skip_region_validation && !ami.ami_regions.is_empty() {
             regions(state).await?;

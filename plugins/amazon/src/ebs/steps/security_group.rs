@@ -19,9 +19,10 @@ use crate::filter::filter;
 
 /// Tells which address a machine has on the internet.
 const WHAT_IS_MY_ADDRESS: &str = "https://checkip.amazonaws.com";
-/// How long that may take, and how many bytes of what it says are read: it is one address.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(60);
-const LARGEST_ADDRESS: usize = 1 << 10;
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// The longest answer, in bytes; an address has fewer.
+const LONGEST_ANSWER: usize = 1024;
 
 /// Finds the security groups of the instance, or makes one for the build.
 pub(super) struct MakeSecurityGroup;
@@ -174,23 +175,78 @@ async fn sources(ctx: &RunContext, state: &State) -> Result<Vec<Cidr>> {
         return Ok(given.clone());
     }
     ctx.ui.say("Checking current host's public IP...");
-    let answer = async {
-        let request = http::client()?.get(WHAT_IS_MY_ADDRESS).timeout(ADDRESS_TIMEOUT);
-        let answer = request.send().await.and_then(|answer| answer.error_for_status());
-        let answer = answer.context("asking")?;
-        http::body(answer, LARGEST_ADDRESS).await.context("reading the answer")
-    };
-    let text =
-        answer.await.context(format_args!("asking {WHAT_IS_MY_ADDRESS} for this address"))?;
-    let text = String::from_utf8_lossy(&text);
-    let text = text.trim();
-    let bits = if text.contains(':') { 128 } else { 32 };
-    let source = Cidr::parse(&format!("{text}/{bits}"));
-    let unspecified = text.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified());
-    let source = source.filter(|_| !unspecified).ok_or_else(|| {
-        Error::new(format!("{WHAT_IS_MY_ADDRESS} does not answer with an address"))
+    let source = own_address(WHAT_IS_MY_ADDRESS, ANSWER).await;
+    let source = source.map_err(|error| {
+        error
+            .context(format_args!("asking {WHAT_IS_MY_ADDRESS} for this address"))
             .hint("name it in temporary_security_group_source_cidrs")
     })?;
-    ctx.ui.say(format!("Current host's public IP: {text}"));
+    let address = source.text.split('/').next().unwrap_or_default();
+    ctx.ui.say(format!("Current host's public IP: {address}"));
     Ok(vec![source])
+}
+
+/// The address that the server at `url` sees this machine under.
+async fn own_address(url: &str, limit: Duration) -> Result<Cidr> {
+    let answer = http::client()?.get(url).timeout(limit).send().await;
+    let answer = answer.and_then(|answer| answer.error_for_status()).context("asking")?;
+    let answer = http::body(answer, LONGEST_ANSWER).await.context("reading the answer")?;
+    let text = String::from_utf8_lossy(&answer);
+    let text = text.trim();
+    let bits = if text.contains(':') { 128 } else { 32 };
+    let unspecified = text.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified());
+    let source = Cidr::parse(&format!("{text}/{bits}")).filter(|_| !unspecified);
+    source.ok_or_else(|| Error::new("the answer is no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What comes of asking a server that answers with `answer`, or, without one, never.
+    async fn ask(answer: Option<&'static str>) -> Result<Cidr> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 4096]);
+            match answer {
+                Some(answer) => {
+                    let length = answer.len();
+                    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:";
+                    write!(client, "{head} {length}\r\n\r\n{answer}").unwrap();
+                }
+                // Until whoever asks has given up.
+                None => {
+                    let _ = wait.recv();
+                }
+            }
+        });
+        let limit = if answer.is_some() { ANSWER } else { Duration::from_millis(200) };
+        let asked = own_address(&url, limit).await;
+        drop(done);
+        server.join().unwrap();
+        asked
+    }
+
+    #[tokio::test]
+    async fn this_machines_address_is_asked_for() {
+        let address = Cidr { text: "192.0.2.7/32".to_owned(), v6: false };
+        assert_eq!(ask(Some("192.0.2.7\n")).await.unwrap(), address);
+        assert!(ask(Some("2001:db8::7")).await.unwrap().v6);
+        for wrong in ["0.0.0.0", "<html>log in</html>", ""] {
+            let error = ask(Some(wrong)).await.unwrap_err();
+            assert_eq!(error.to_string(), "the answer is no address", "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_not_waited_for() {
+        let error = ask(None).await.unwrap_err().to_string();
+        assert!(error.starts_with("asking: "), "{error}");
+    }
 }

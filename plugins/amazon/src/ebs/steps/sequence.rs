@@ -67,19 +67,16 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptInstance>) -> Vec<Box<
     steps.push(Box::new(ProvisionStep));
     steps.push(Box::new(stop::Stop));
     steps.push(Box::new(stop::Modify));
-    let registers = match &settings.product {
-        Product::Image => false,
-        Product::Surrogate(own) => !own.use_create_image,
+    let registers = settings.product.is_registered();
+    match &settings.product {
         Product::Volumes(_) => {
             steps.push(Box::new(snapshot::SnapshotVolumes));
             steps.push(Box::new(volumes::KeepVolumes));
             return steps;
         }
-    };
-    match &settings.product {
         Product::Surrogate(_) if registers => steps.push(Box::new(snapshot::SnapshotVolumes)),
         Product::Surrogate(_) => steps.push(Box::new(swap::SwapVolumes)),
-        Product::Image | Product::Volumes(_) => {}
+        Product::Image => {}
     }
     if settings.raw.ami.force_deregister {
         steps.push(Box::new(deregister::Deregister));

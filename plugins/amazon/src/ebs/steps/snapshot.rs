@@ -97,6 +97,9 @@ impl Step<State> for SnapshotVolumes {
         if !created.is_empty() {
             ctx.ui.say("Removing snapshots since we cancelled or halted...");
         }
+        // Where the step is tried again, it makes others.
+        state.finished_snapshots.clear();
+        state.snapshots_by_device.clear();
         for mut snapshot in created {
             let removed = match snapshot.call.settle().await {
                 Some(id) => remove_snapshot(&state.ec2, &id).await,
@@ -146,9 +149,7 @@ fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
     let settings = &state.settings;
     let volumes = volumes(state)?;
     let of = |device: &str, description: Option<String>, tags, shares| -> Result<Wanted> {
-        let volume = volumes.get(device).cloned().ok_or_else(|| {
-            Error::new(format!("the instance has no volume {device}, of which a snapshot is due"))
-        })?;
+        let volume = volumes.get(device).cloned().ok_or_else(|| lacks(device))?;
         let description = description.unwrap_or_else(default_description);
         Ok(Wanted { device: device.to_owned(), volume, description, tags, shares })
     };
@@ -206,6 +207,11 @@ pub(super) fn volumes(state: &State) -> Result<BTreeMap<String, String>> {
         Some((device.device_name()?.to_owned(), device.ebs()?.volume_id()?.to_owned()))
     };
     Ok(devices.filter_map(volume).collect())
+}
+
+/// The error that the instance lacks a volume which it was launched with.
+pub(super) fn lacks(device: &str) -> Error {
+    Error::new(format!("EC2 does not tell of a volume {device} of the instance"))
 }
 
 fn default_description() -> String {

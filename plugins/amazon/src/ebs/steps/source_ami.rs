@@ -53,10 +53,17 @@ fn check(state: &State, image: &Image, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Renders all tags, so that what is wrong with them is told before anything is made.
+/// Renders all tags and descriptions, so that what is wrong with them is told before anything is made.
 fn try_tags(ctx: &RunContext, state: &State) -> Result<()> {
     for (option, tags) in state.settings.raw.all_tags() {
         state.info.tags(ctx, option, tags)?;
+    }
+    for volume in state.settings.volumes().unwrap_or_default() {
+        state.info.tags(ctx, "tags", &volume.tags)?;
+        state.info.tags(ctx, "snapshot_tags", &volume.snapshot_tags)?;
+        if let Some(text) = given(&volume.snapshot_description) {
+            state.info.render(ctx, "snapshot_description", text)?;
+        }
     }
     if let Some(text) = given(&state.settings.raw.ami.ami_description) {
         state.info.render(ctx, "ami_description", text)?;

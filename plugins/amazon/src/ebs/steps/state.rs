@@ -18,7 +18,9 @@ use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience};
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, Mark};
-use crate::ebs::resources::{IMAGE, SNAPSHOT, SNAPSHOT_ID, VOLUME, image_resource, known_image};
+use crate::ebs::resources::{
+    IMAGE, INSTANCE, SNAPSHOT, SNAPSHOT_ID, VOLUME, image_resource, instance_resource, known_image,
+};
 use crate::ebs::session_manager::Plugin;
 use crate::ebs::settings::{Product, Settings};
 use crate::ebs::tags::BuildInfo;
@@ -178,6 +180,13 @@ impl State {
     /// The journal's record of something in the build's region.
     pub(super) fn resource(&self, kind: &str, id: &str) -> Resource {
         self.place.resource(kind, id)
+    }
+
+    /// Writes down which volumes of the instance are the user's by now.
+    pub(super) fn amend_launch(&self) {
+        let Some(launch) = &self.launch else { return };
+        let resource = self.resource(INSTANCE, &self.mark.token);
+        launch.amend(&instance_resource(resource, &self.mark));
     }
 
     /// What a later process has to remove to remove the AMIs.

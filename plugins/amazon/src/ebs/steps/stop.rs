@@ -49,7 +49,8 @@ impl Step<State> for Modify {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let ami = &state.settings.raw.ami;
-        if ami.skip_create_ami {
+        if ami.skip_create_ami || state.settings.is_spot() {
+            // A spot instance runs on, and EC2 modifies none that runs.
             return Ok(());
         }
         let id = state.instance_id()?;

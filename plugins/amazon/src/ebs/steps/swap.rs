@@ -6,14 +6,16 @@ use aws_sdk_ec2::types::{
 };
 use ingot_sdk::{Error, JournalEntry, Result, RunContext, Step, async_trait};
 
-use super::State;
 use super::snapshot::volumes;
+use super::{State, once};
+use crate::access::Ec2;
+use crate::ebs::creation::create;
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::resources::VOLUME;
 use crate::ebs::settings::Product;
 use crate::ebs::wait::{Look, until};
-use crate::failure::During;
+use crate::failure::{During, Failure};
 
 /// Detaches the root device and what is left out of the AMI, and attaches the new root device.
 pub(super) struct SwapVolumes;
@@ -50,23 +52,34 @@ impl Step<State> for SwapVolumes {
             let device = devices.find(|device| device.device_name() == Some(name));
             device.and_then(|device| device.ebs()?.delete_on_termination())
         };
-        let keeps = deleted(&source);
+        let goes_along = deleted(&source);
+        // What is detached does not go with the instance any more. Nor does the new root, until that
+        // is said anew at the end.
         let with_instance: Vec<String> = detached
             .iter()
-            .filter(|(name, volume)| *volume != new && deleted(name) == Some(true))
+            .filter(|(name, _)| deleted(name) == Some(true))
             .map(|(_, volume)| volume.clone())
             .collect();
-        // What is detached does not go with the instance any more.
         for volume in with_instance {
             let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, &volume))?;
             state.volumes.push((volume, entry));
         }
+        if goes_along != Some(true) {
+            // It is the user's under its new name, too.
+            state.mark.kept.insert(target.clone());
+            state.amend_launch();
+        }
         let pace = pace::quick(state.access.polling(), pace::MACHINE);
         for (name, volume) in &detached {
             ctx.ui.say(format!("Detaching EBS Device Name: {name}, Volume ID: {volume}"));
-            let request = state.ec2.detach_volume().volume_id(volume).device(name);
-            let call = request.instance_id(state.instance_id()?).send().await;
-            call.during(format!("detaching the volume {volume}"))?;
+            let request = once(&state.ec2).detach_volume().volume_id(volume).device(name);
+            let request = request.instance_id(state.instance_id()?);
+            let attempt = || async {
+                let call = request.clone().send().await;
+                call.during(format!("detaching the volume {volume}")).map(drop)
+            };
+            let find = || async { Ok((!is_attached(&state.ec2, volume).await?).then_some(())) };
+            create(&state.patience(ctx), attempt, find, |_| false).await?;
             let look = || async {
                 let answer = state.ec2.describe_volumes().volume_ids(volume).send().await;
                 let answer = answer.during("describing a volume")?;
@@ -80,8 +93,14 @@ impl Step<State> for SwapVolumes {
         }
         ctx.ui.say(format!("Attaching Root EBS Device Name {target}, Volume ID: {new}"));
         let instance = state.instance_id()?.to_owned();
-        let request = state.ec2.attach_volume().instance_id(&instance).volume_id(&new);
-        request.device(&target).send().await.during(format!("attaching the volume {new}"))?;
+        let request = once(&state.ec2).attach_volume().instance_id(&instance).volume_id(&new);
+        let request = request.device(&target);
+        let attempt = || async {
+            let call = request.clone().send().await;
+            call.during(format!("attaching the volume {new}")).map(drop)
+        };
+        let find = || async { Ok(is_attached(&state.ec2, &new).await?.then_some(())) };
+        create(&state.patience(ctx), attempt, find, |_| false).await?;
         let look = || async {
             let answer = state.ec2.describe_volumes().volume_ids(&new).send().await;
             let answer = answer.during("describing a volume")?;
@@ -93,7 +112,8 @@ impl Step<State> for SwapVolumes {
         };
         until(&ctx.ui, &format!("the volume {new} to be attached"), pace, look).await?;
         // A volume that is attached does not go with its instance unless that is said anew.
-        let ebs = EbsInstanceBlockDeviceSpecification::builder().set_delete_on_termination(keeps);
+        let ebs =
+            EbsInstanceBlockDeviceSpecification::builder().set_delete_on_termination(goes_along);
         let device = InstanceBlockDeviceMappingSpecification::builder()
             .device_name(&target)
             .ebs(ebs.build())
@@ -103,4 +123,16 @@ impl Step<State> for SwapVolumes {
         call.during("setting delete_on_termination of the root device")?;
         Ok(())
     }
+}
+
+/// Whether a volume is attached, or about to be. After a call to attach or detach it whose answer was
+/// lost this tells whether that took effect.
+async fn is_attached(ec2: &Ec2, volume: &str) -> Result<bool, Failure> {
+    let answer = ec2.describe_volumes().volume_ids(volume).send().await;
+    let answer = answer.during("describing a volume")?;
+    let attachment = answer.volumes().first().and_then(|one| one.attachments().first());
+    Ok(matches!(
+        attachment.and_then(|attachment| attachment.state()),
+        Some(VolumeAttachmentState::Attached | VolumeAttachmentState::Attaching)
+    ))
 }

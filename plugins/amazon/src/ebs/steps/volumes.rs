@@ -1,14 +1,11 @@
 //! The volumes of `amazon-ebsvolume`.
 
-use std::collections::BTreeSet;
-
 use ingot_sdk::{Result, RunContext, Step, async_trait};
 
 use super::State;
-use super::snapshot::volumes;
+use super::snapshot::{lacks, volumes};
 use crate::ebs::options::{EbsVolume, given};
-use crate::ebs::resources::{INSTANCE, instance_resource};
-use crate::ebs::tags::{RUN_TAG, STARTED_TAG, report};
+use crate::ebs::tags::report;
 use crate::failure::During;
 
 /// Gives the volumes their own tags instead of those of the build's.
@@ -23,6 +20,12 @@ impl Step<State> for TagVolumes {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let Some(wanted) = state.settings.volumes() else { return Ok(()) };
         let found = volumes(state)?;
+        let due = wanted.iter().filter(|volume| volume.device.is_volume());
+        let mut names = due.filter_map(|volume| given(&volume.device.device_name));
+        if let Some(name) = names.find(|name| !found.contains_key(*name)) {
+            // Now, rather than once all provisioners have run.
+            return Err(lacks(name));
+        }
         let id_of = |volume: &EbsVolume| found.get(given(&volume.device.device_name)?).cloned();
         let ids: Vec<String> = wanted.iter().filter_map(id_of).collect();
         let run =
@@ -55,25 +58,15 @@ impl Step<State> for KeepVolumes {
     }
 
     async fn run(&self, _: &RunContext, state: &mut State) -> Result<()> {
-        let Some(wanted) = state.settings.volumes() else { return Ok(()) };
+        if state.settings.volumes().is_none() {
+            return Ok(());
+        }
         let found = volumes(state)?;
-        let names = wanted.iter().filter(|volume| volume.stays());
-        let devices: BTreeSet<String> =
-            names.filter_map(|volume| volume.device.device_name.clone()).collect();
-        let ids: Vec<String> =
-            devices.iter().filter_map(|device| found.get(device).cloned()).collect();
-        if !ids.is_empty() {
-            // The tags that mark what a killed build left behind.
-            let request = state.ec2.delete_tags().set_resources(Some(ids.clone()));
-            let marks = [tag_key(RUN_TAG), tag_key(STARTED_TAG)];
-            let call = request.set_tags(Some(marks.to_vec())).send().await;
-            call.during("removing the marks of the volumes")?;
-        }
+        let devices = state.settings.staying_devices();
+        let ids = devices.iter().map(|name| found.get(name).cloned().ok_or_else(|| lacks(name)));
+        let ids = ids.collect::<Result<Vec<String>>>()?;
         state.mark.kept = devices;
-        if let Some(launch) = &state.launch {
-            let resource = state.resource(INSTANCE, &state.mark.token);
-            launch.amend(&instance_resource(resource, &state.mark));
-        }
+        state.amend_launch();
         let all = std::mem::take(&mut state.volumes);
         let (kept, rest) = all.into_iter().partition(|(id, _)| ids.contains(id));
         state.volumes = rest;
@@ -82,9 +75,4 @@ impl Step<State> for KeepVolumes {
         state.created_volumes = ids;
         Ok(())
     }
-}
-
-/// A tag by its key, whatever its value.
-fn tag_key(key: &str) -> aws_sdk_ec2::types::Tag {
-    aws_sdk_ec2::types::Tag::builder().key(key).build()
 }
