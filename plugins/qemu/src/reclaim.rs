@@ -183,12 +183,14 @@ mod tests {
     #[tokio::test]
     async fn kills_by_marker_only() {
         let marker = format!("/tmp/{}/qmp", uuid::Uuid::new_v4());
-        let sleep = |argument: &str| {
-            let script = "sleep 60; :";
-            std::process::Command::new("sh").args(["-c", script, argument]).spawn().unwrap()
+        // It waits for input that does not come, and starts nothing that would outlive it.
+        let waiting = |argument: &str| {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", "read -r line", argument]).stdin(std::process::Stdio::piped());
+            shell.spawn().unwrap()
         };
-        let mut marked = sleep(&format!("unix:{marker},server=on"));
-        let mut other = sleep("unix:/tmp/other,server=on");
+        let mut marked = waiting(&format!("unix:{marker},server=on"));
+        let mut other = waiting("unix:/tmp/other,server=on");
         // A program that has just started has no command line for a moment.
         let line = format!("/proc/{}/cmdline", marked.id());
         while !std::fs::read_to_string(&line).unwrap().contains(&marker) {
