@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::{try_lock, unlock};
 use ingot_sdk::{Context, Resource, Result};
 
 use crate::reclaim::{created_output_resource, is_same, remove_output};
@@ -15,7 +15,7 @@ pub(crate) struct OutputDirectory {
     created: Resource,
     /// As long as it is open, the file system gives its number to no other directory. The lock on it
     /// tells other builds that it is in use, where the file system has locks.
-    _open: Option<Arc<File>>,
+    open: Option<Arc<File>>,
 }
 
 impl OutputDirectory {
@@ -30,12 +30,20 @@ impl OutputDirectory {
             let locked = try_lock(directory);
             tracing::debug!(?locked, "locking the output directory");
         }
-        Ok(OutputDirectory { created, _open: open.map(Arc::new) })
+        Ok(OutputDirectory { created, open: open.map(Arc::new) })
     }
 
     /// Whether a build that runs has the directory at `path` for its output.
     pub(crate) fn is_in_use(path: &Path) -> bool {
         File::open(path).is_ok_and(|directory| matches!(try_lock(&directory), Ok(false)))
+    }
+
+    /// Has it in use no more: the build is done, and another one may replace what it has made.
+    pub(crate) fn release(&self) {
+        if let Some(directory) = &self.open {
+            let unlocked = unlock(directory);
+            tracing::debug!(?unlocked, "unlocking the output directory");
+        }
     }
 
     /// The journal's record of it.
@@ -70,9 +78,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("output");
         std::fs::create_dir(&path).unwrap();
-        assert!(!OutputDirectory::is_in_use(&path));
         let output = OutputDirectory::take(&path).unwrap();
         assert!(output.is_there() && OutputDirectory::is_in_use(&path));
+        output.release();
+        assert!(output.is_there() && !OutputDirectory::is_in_use(&path));
         std::fs::remove_dir(&path).unwrap();
         assert!(!output.is_there());
         std::fs::create_dir(&path).unwrap();
