@@ -103,6 +103,24 @@ fn a_machine_that_is_gone_is_told_and_what_is_left_of_it_can_be_removed() {
     let pids = bench.pids();
     assert_eq!(pids.len(), 2, "{:?}", bench.processes());
 
+    // What is in the place of the output directory is not the machine's, and stays.
+    std::fs::rename(bench.path("output-m"), bench.path("aside")).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            std::fs::create_dir(bench.path("output-m")).unwrap();
+            std::fs::write(bench.path("output-m/precious"), "x").unwrap();
+        }
+        let refused = bench.ingot(RESUME);
+        let said = refused.stdout + &refused.stderr;
+        assert_eq!(refused.code, Some(1), "{said}");
+        assert!(said.contains("the output directory output-m was removed or replaced"), "{said}");
+        assert!(said.contains("`ingot cleanup -kept` removes what is left of it"), "{said}");
+        assert_eq!(bench.pids(), pids);
+    }
+    assert_eq!(names(&bench.path("output-m")), ["precious"]);
+    std::fs::remove_dir_all(bench.path("output-m")).unwrap();
+    std::fs::rename(bench.path("aside"), bench.path("output-m")).unwrap();
+
     pids.iter().for_each(|pid| signal("KILL", pid));
     wait_for("end of QEMU", || bench.pids().is_empty(), || format!("{:?}", bench.processes()));
     let gone = bench.ingot(RESUME);

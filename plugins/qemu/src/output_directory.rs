@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ingot_sdk::file_lock::{try_lock, unlock};
 use ingot_sdk::{Context, Resource, Result};
 
-use crate::reclaim::{created_output_resource, is_same, remove_output};
+use crate::reclaim::{created_output_resource, identity_of, is_same, remove_output};
 
 /// An output directory, from when it was created on. Clones share it.
 #[derive(Debug, Clone)]
@@ -49,6 +49,11 @@ impl OutputDirectory {
     /// The journal's record of it.
     pub(crate) fn resource(&self) -> &Resource {
         &self.created
+    }
+
+    /// What it is known by, also to a later run.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        identity_of(&self.created)
     }
 
     /// Whether it is still there, and no other one in its place.
