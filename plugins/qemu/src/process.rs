@@ -148,11 +148,6 @@ impl Process {
         hint.into_iter().fold(error, Error::hint)
     }
 
-    /// Whether it was killed, as by the kernel where memory runs out.
-    pub(crate) fn was_killed(&self) -> bool {
-        matches!(&*self.ended.borrow(), Some(Ok(ExitStatus::Code(KILLED))))
-    }
-
     /// Whether it runs.
     pub(crate) fn runs(&self) -> bool {
         self.ended.borrow().is_none()
