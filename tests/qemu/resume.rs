@@ -84,6 +84,31 @@ fn a_machine_goes_on_at_the_failed_provisioner() {
 }
 
 #[test]
+fn a_qemu_that_is_killed_after_its_machine_was_kept_is_an_error() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    let source = source.replace("ssh_username = \"root\"", "communicator = \"none\"");
+    let local = |script: &str| {
+        format!("  provisioner \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n")
+    };
+    bench.template(&source, &local("exit 3"));
+    let failed = bench.ingot(KEEP);
+    assert_eq!(failed.code, Some(1), "{}{}", failed.stdout, failed.stderr);
+    let pids = bench.pids();
+    let [pid] = &pids[..] else { panic!("{:?}", bench.processes()) };
+    // It could be taken for a machine that has turned itself off.
+    bench.template(&source, &local(&format!("kill -s KILL {pid}; sleep 60")));
+    let resumed = bench.ingot(RESUME);
+    let said = resumed.stdout + &resumed.stderr;
+    assert_eq!(resumed.code, Some(1), "{said}");
+    assert!(said.contains("provisioning: QEMU does not run any more"), "{said}");
+    let cleaned = bench.ingot(&["cleanup", "-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.stdout);
+    bench.assert_clean();
+}
+
+#[test]
 fn a_machine_that_is_gone_is_told_and_what_is_left_of_it_can_be_removed() {
     require!(qemu());
     let bench = Bench::new("", "");

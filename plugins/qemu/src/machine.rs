@@ -28,6 +28,8 @@ pub(crate) struct Machine {
     process: Process,
     socket: PathBuf,
     scratch: Scratch,
+    /// Whether QEMU stays when the machine turns itself off: if it is gone, it was killed or has crashed.
+    stays: bool,
 }
 
 /// Why the machine does not run, when QEMU does.
@@ -96,7 +98,7 @@ impl Machine {
             argv.extend(["-object".to_owned(), secret]);
         }
         let process = Process::start(ctx, "QEMU", argv, &path)?;
-        Ok(Machine { process, socket, scratch })
+        Ok(Machine { process, socket, scratch, stays: false })
     }
 
     /// The machine that an earlier run left running, whose temporary files are in `scratch`. One that
@@ -107,6 +109,10 @@ impl Machine {
     pub(crate) async fn resume(ctx: &RunContext, scratch: &Path) -> Result<Machine> {
         let socket = scratch.join(SOCKET);
         let mut qmp = Qmp::connect(&socket).await?;
+        // How QEMU ends is known to the run only that has started it, so it is to stay when the machine is
+        // off. Before 6.0 it cannot.
+        let set = qmp.execute("set-action", json!({ "shutdown": "pause" })).await;
+        tracing::debug!(?set, "asking QEMU to stay when the machine is off");
         let status = qmp.execute("query-status", Value::Null).await?;
         match status["status"].as_str().unwrap_or_default() {
             "running" => {}
@@ -116,7 +122,8 @@ impl Machine {
         }
         drop(qmp);
         let process = Process::resume(ctx, "QEMU", &socket.display().to_string())?;
-        Ok(Machine { process, scratch: Scratch::resume(ctx, scratch)?, socket })
+        let scratch = Scratch::resume(ctx, scratch)?;
+        Ok(Machine { process, socket, scratch, stays: set.is_ok() })
     }
 
     /// Where QEMU is asked.
@@ -177,7 +184,7 @@ impl Machine {
     /// It stopped because something is wrong, or QEMU was killed.
     pub(crate) async fn off(&self) -> Result<()> {
         tokio::select! {
-            ended = self.process.end() => ended,
+            ended = self.end() => ended,
             halt = self.halted() => match halt {
                 Halt::Off => Ok(()),
                 Halt::Fault(state) => Err(fault(&state, &self.process.last_lines())),
@@ -185,8 +192,25 @@ impl Machine {
         }
     }
 
+    /// Waits until QEMU has ended because the machine is off.
+    ///
+    /// # Errors
+    /// It ended otherwise.
+    async fn end(&self) -> Result<()> {
+        match self.stays {
+            true => Err(self.process.unexpected_end().await),
+            false => self.process.end().await,
+        }
+    }
+
     /// Waits until something is wrong with the machine. That it turns itself off is not.
     pub(crate) async fn fault(&self) -> Error {
+        let crashed = async {
+            match self.end().await {
+                Err(error) => error,
+                Ok(()) => std::future::pending().await,
+            }
+        };
         let faulty = async {
             loop {
                 if let Halt::Fault(state) = self.halted().await {
@@ -197,7 +221,7 @@ impl Machine {
         };
         tokio::select! {
             error = faulty => error,
-            error = self.process.crash() => error,
+            error = crashed => error,
         }
     }
 
