@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::world::{World, finish, interrupt};
 
 /// How an answer is lost: the connection is closed without it, or another status comes in its place.
@@ -251,6 +253,7 @@ fn what_something_before_the_registry_refuses_is_kept() {
     for (status, advice) in [
         ("413 Request Entity Too Large", "limits the size of requests"),
         ("400 Bad Request", "`ingot registry push` publishes it"),
+        ("501 Not Implemented", "`ingot registry push` publishes it"),
     ] {
         // That the build runs, and what it made.
         let lose = [("PATCH", "", Loss::Before(status, PAGE)); 2];
@@ -263,6 +266,43 @@ fn what_something_before_the_registry_refuses_is_kept() {
         let said = world.ok(&["registry", "push"]);
         assert!(said.contains("file.a: Published metadata to"), "{said}");
     }
+}
+
+#[test]
+fn an_import_leaves_sboms_behind_that_something_before_the_registry_refuses() {
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "lossy"]);
+    old.ok(&["registry", "versions", "create", "lossy", "one"]);
+    let record =
+        ["registry", "artifacts", "create", "lossy", "one", "file.a", "-platform=p", "-id=i"];
+    old.ok(&record);
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    let statuses = ["413 Payload Too Large", "400 Bad Request", "501 Not Implemented"];
+    let sboms = statuses.map(|status| {
+        // `{}`, compressed.
+        let document = "KLUv/SACEQAAe30=";
+        let name = &status[..3];
+        json!({
+            "component_type": "file.a", "name": name, "format": "CYCLONEDX", "document": document,
+        })
+    });
+    export["buckets"][0]["versions"][0]["sboms"] = json!(sboms);
+    std::fs::write(&file, export.to_string()).expect("it is written");
+
+    let lose = statuses.map(|status| ("PUT", "/sboms", Loss::Before(status, "<html></html>")));
+    let new = World::served_through(|server| lossy(server, &lose).0);
+    let said = new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    assert!(said.contains("3 SBOMs were left behind, as this registry refuses them:"), "{said}");
+    for status in statuses {
+        let name = &status[..3];
+        let left = format!("file.a, the SBOM {name}: {} answered {status}", new.name);
+        assert!(said.contains(&left), "{said}");
+    }
+    assert!(said.contains("limits the size of requests"), "{said}");
+    assert_eq!(new.json(&["versions", "show", "lossy", "one"])["name"], "v1");
 }
 
 #[test]
