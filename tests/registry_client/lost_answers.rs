@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ingot_test_support::Run;
 use serde_json::{Value, json};
 
 use crate::world::{World, finish, interrupt};
@@ -16,6 +17,8 @@ enum Loss {
     Status(&'static str),
     /// What is asked does not even arrive: this status and this body come in its place.
     Before(&'static str, &'static str),
+    /// What is asked is done, and this one request is never answered.
+    NoAnswer,
     /// Nothing is answered from then on, and no connection is closed.
     Silence,
 }
@@ -65,21 +68,21 @@ fn pass_on(
         }
         wanted
     };
-    if let Some(Loss::Silence) = wanted {
-        lost.lock().expect("nobody panics").push(line);
-        // Until whoever asks gives up.
-        let _ = client.read_to_end(&mut Vec::new());
-        return;
-    }
     let mut answer = Vec::new();
-    if !matches!(wanted, Some(Loss::Before(..))) {
+    if !matches!(wanted, Some(Loss::Before(..) | Loss::Silence)) {
         let mut server = TcpStream::connect(upstream).expect("the server is there");
         server.write_all(&request).expect("the server reads");
         server.read_to_end(&mut answer).expect("the server answers");
     }
     let (status, body) = match wanted {
         None => return client.write_all(&answer).unwrap_or_default(),
-        Some(Loss::HangUp | Loss::Silence) => ("", ""),
+        Some(Loss::NoAnswer | Loss::Silence) => {
+            lost.lock().expect("nobody panics").push(line);
+            // Until whoever asks gives up.
+            let _ = client.read_to_end(&mut Vec::new());
+            return;
+        }
+        Some(Loss::HangUp) => ("", ""),
         Some(Loss::Status(status)) => (status, ""),
         Some(Loss::Before(status, body)) => (status, body),
     };
@@ -305,12 +308,11 @@ fn an_import_leaves_sboms_behind_that_something_before_the_registry_refuses() {
     assert_eq!(new.json(&["versions", "show", "lossy", "one"])["name"], "v1");
 }
 
-#[test]
-fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
+/// What a build says that is interrupted once this answer is lost.
+fn interrupted_at(lose: (&'static str, &'static str, Loss)) -> (World, Run) {
     let lost = Mutex::new(Arc::default());
     let world = World::served_through(|server| {
-        // When it is told that the build begins.
-        let (address, lossy) = lossy(server, &[("PATCH", "", Loss::Silence)]);
+        let (address, lossy) = lossy(server, &[lose]);
         *lost.lock().expect("nobody panics") = lossy;
         address
     });
@@ -320,7 +322,7 @@ fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
     let lost = lost.into_inner().expect("nobody panicked");
     let begun = Instant::now();
     while lost.lock().expect("nobody panics").is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the build does not begin");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{lose:?} does not come");
         std::thread::sleep(Duration::from_millis(20));
     }
     interrupt(&build);
@@ -329,4 +331,19 @@ fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
     assert!(interrupted.elapsed() < Duration::from_secs(30), "{:?}", interrupted.elapsed());
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("Version \"lossy-1\" is incomplete"), "{}", run.stdout);
+    (world, run)
+}
+
+#[test]
+fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
+    // When it is told that the build begins.
+    interrupted_at(("PATCH", "", Loss::Silence));
+}
+
+#[test]
+fn a_build_that_is_interrupted_while_its_start_is_told_does_not_stay_running() {
+    let (world, run) = interrupted_at(("PATCH", "", Loss::NoAnswer));
+    assert!(run.stdout.contains("* \"file.a\": BUILD_CANCELLED"), "{}", run.stdout);
+    let version = world.json(&["versions", "show", "lossy", "lossy-1"]);
+    assert_eq!(version["builds"][0]["status"], "BUILD_CANCELLED", "{version:#}");
 }
