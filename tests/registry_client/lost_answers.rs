@@ -347,3 +347,24 @@ fn a_build_that_is_interrupted_while_its_start_is_told_does_not_stay_running() {
     let version = world.json(&["versions", "show", "lossy", "lossy-1"]);
     assert_eq!(version["builds"][0]["status"], "BUILD_CANCELLED", "{version:#}");
 }
+
+#[test]
+fn a_build_that_ends_while_its_version_is_opened_says_what_that_lacks() {
+    // The builds are made known, and then what is enforced is asked for.
+    for (method, end) in [("POST", "/builds"), ("GET", "/bucket/lossy")] {
+        let (_, run) = interrupted_at((method, end, Loss::Silence));
+        assert!(
+            run.stdout.contains("Cancelling build after receiving interrupt"),
+            "{}",
+            run.stdout
+        );
+        assert!(run.stdout.contains("* \"file.a\": BUILD_UNSET"), "{}", run.stdout);
+    }
+    let refuse = [("POST", "/builds", Loss::Before("400 Bad Request", ""))];
+    let world = World::served_through(|server| lossy(server, &refuse).0);
+    world.write("t.pkr.hcl", TEMPLATE);
+    let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
+    let run = world.ingot_with(&["build", "t.pkr.hcl"], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("Version \"lossy-1\" is incomplete"), "{}", run.stdout);
+}
