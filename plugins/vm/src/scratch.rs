@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait};
 
 /// The kind of [`Resource`] under which temporary directories are in the journal.
-pub const SCRATCH_DIRECTORY: &str = "scratch-folder";
+pub const SCRATCH_DIRECTORY: &str = "scratch-directory";
 
 /// How the names of these directories begin; [`ReclaimScratch`] removes no others.
 const PREFIX: &str = "ingot-scratch-";
