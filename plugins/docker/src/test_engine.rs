@@ -129,7 +129,7 @@ impl Drop for TestContainer {
 pub(crate) struct Records(Mutex<Vec<Option<Resource>>>);
 
 impl Records {
-    /// Those that are not struck out.
+    /// Those that are not resolved.
     pub(crate) fn open(&self) -> Vec<Resource> {
         self.0.lock().iter().flatten().cloned().collect()
     }

@@ -127,7 +127,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
         self.entry.amend(resource);
     }
 
-    /// Strikes it from the journal: it is gone, or the user's.
+    /// Resolves its record in the journal: it is gone, or the user's.
     pub(crate) fn done(self) {
         self.entry.done();
     }
