@@ -19,25 +19,25 @@ const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "P
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Options {
-    /// Where to ask.
+    /// The URL to request.
     url: String,
     /// How to ask: GET unless said otherwise.
     method: Option<String>,
     /// Headers of the request.
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
-    /// What to send.
+    /// The body of the request.
     #[serde(default)]
     request_body: String,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Output {
-    /// Where was asked.
+    /// The URL that was requested.
     url: String,
-    /// What was answered.
+    /// The body of the response.
     body: String,
-    /// The headers of the answer. Packer's name for it.
+    /// The headers of the response. Packer's name for them.
     request_headers: BTreeMap<String, String>,
 }
 

@@ -24,7 +24,7 @@ const SHOWN_DIGITS: usize = 16;
 
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
-    /// The cache that machines share by this directory
+    /// The directory of a cache that machines share
     #[arg(long, global = true, value_name = "DIRECTORY")]
     cache_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -39,9 +39,9 @@ enum CacheCommand {
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
         json: bool,
     },
-    /// Show what is known of a state
+    /// Show the details of a state
     Show {
-        /// Its key, or how that begins
+        /// Its key, or the beginning of it
         key: String,
         /// Print one JSON document
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
@@ -56,13 +56,13 @@ struct PruneArgs {
     /// Remove what was not used for longer than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     older_than: Option<Duration>,
-    /// Remove until what is left takes no more than this, such as 10GB
+    /// Remove states until the rest takes no more than this, such as 10GB
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     keep_bytes: Option<u64>,
     /// Remove all
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     all: bool,
-    /// Only say what would be removed
+    /// Only list what would be removed
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     dry_run: bool,
     /// Print one JSON document

@@ -29,16 +29,16 @@ pub(super) struct CleanupArgs {
     /// Print one JSON document
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub json: bool,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
-    /// Only what this run left
+    /// Only resources of this run
     #[arg(long, value_name = "ID")]
     pub run: Vec<String>,
-    /// Only what runs left that started longer ago than this
+    /// Only resources of runs that started longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub older_than: Option<Duration>,
-    /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
+    /// Also find resources in this AWS region by the tag of their run, for when the journal is lost
     #[arg(long, value_name = "REGION")]
     pub aws_region: Vec<String>,
 }

@@ -20,7 +20,7 @@ use subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// An image of Docker, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
+    /// A Docker image, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
     pub before: String,
     /// What to compare it with
     pub after: String,

@@ -14,10 +14,10 @@ use ingot_registry::Connected;
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// Only list what waits
+    /// Only list what is to be published
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     list: bool,
-    /// Give up what waits: its id in the list, or the beginning of it; can be given again
+    /// Do not publish this build: its id in the list, or the beginning of it; can be given again
     #[arg(long, value_name = "ID", conflicts_with = "list")]
     drop: Vec<String>,
     #[command(flatten)]
