@@ -223,7 +223,7 @@ fn functions_read_secrets_that_are_never_shown() {
         assert_eq!(written.as_deref(), Some(value), "{call}: {said}");
         assert!(said.contains("found <sensitive>"), "{call}: {said}");
     }
-    // JSON templates of before HCL2 may leave the key out.
+    // Legacy JSON templates may leave the key out.
     for (action, value) in [
         ("{{ aws_secretsmanager `plain` }}", "pa55-w0rd-long"),
         ("{{ aws_secretsmanager `one` }}", "pa55-w0rd-long"),

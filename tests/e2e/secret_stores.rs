@@ -159,7 +159,7 @@ fn a_consul_that_does_not_answer_is_reported() {
     says(&run(dir.path(), &["build", "."], &env), 1, &wanted);
 }
 
-/// A JSON template of before HCL2 that writes the value of an action to a file, and says it.
+/// A legacy JSON template that writes the value of an action to a file, and says it.
 fn writes_json(action: &str) -> tempfile::TempDir {
     let dir = template("");
     let text = format!(

@@ -55,7 +55,7 @@ fn options_are_checked_by_the_plugin_s_own_specification() {
     for message in [
         "there is no option called `txet` here",
         "did you mean `text`?",
-        "this is no value for `number`",
+        "invalid value for `number`",
         "there is no option called `sise` here",
         "there can be only one `boot` block here",
         "the option `directory` is missing",
@@ -286,7 +286,7 @@ fn how_long_a_plugin_may_take_is_a_duration() {
         assert_eq!(validate(ingot_test_support::NULL, limit).code, Some(0));
     }
     let run = validate(&hangs, "300ms");
-    let message = "did not answer within 0.3 seconds while checking its options \
+    let message = "did not respond within 0.3 seconds while checking its options \
                    (INGOT_PLUGIN_TIMEOUT sets how long it may take)";
     assert!(run.stdout.contains(message), "{}", run.stdout);
 }

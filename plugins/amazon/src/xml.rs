@@ -24,7 +24,7 @@ pub(crate) fn failure(document: &Document<'_>, status: u16) -> Failure {
     let error = error(document);
     let part = |name| error.and_then(|error| child(error, name)).unwrap_or_default();
     match part("Code") {
-        "" => Failure::new(Kind::Broken, format!("AWS answered {status}")),
+        "" => Failure::new(Kind::Broken, format!("AWS returned {status}")),
         code => Failure::answered(code, part("Message")).with_status(status),
     }
 }

@@ -99,12 +99,12 @@ impl Fetch for Request {
         let answer = request.send().await.with_context(asking)?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(Error::new(format!("{} answered {status}", asking())));
+            return Err(Error::new(format!("{} returned {status}", asking())));
         }
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(is_text) {
             ui.error(format!(
-                "Warning: {} did not say that its answer is text; other content may not survive.",
+                "Warning: {} did not declare its response as text; other content may be damaged.",
                 asking()
             ));
         }

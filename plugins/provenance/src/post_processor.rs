@@ -143,7 +143,7 @@ impl Attest {
             let verifier = verifier_from_file(&options.verifier)?;
             if verifier.id()? != public.id()? {
                 return Err(Error::new("the verifier is not the public key of the signer")
-                    .hint("leave `verifier` away, or name the file of the signer's public key"));
+                    .hint("remove `verifier`, or name the file of the signer's public key"));
             }
         }
         Ok(Some(signer))

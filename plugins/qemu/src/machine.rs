@@ -125,7 +125,7 @@ impl Machine {
             }
             ready = tokio::time::timeout(limit, self.ready()) => ready.map_err(|_| {
                 NotStarted::Interrupted(Error::new(format!(
-                    "QEMU has not answered for {} seconds: {}",
+                    "QEMU has not responded for {} seconds: {}",
                     limit.as_secs(),
                     self.process.last_lines()
                 )))

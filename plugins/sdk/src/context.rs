@@ -53,7 +53,7 @@ pub struct PrepareContext {
     pub build_type: String,
     /// The directory of the template.
     pub template_dir: PathBuf,
-    /// Whether the template is a JSON template of before HCL2.
+    /// Whether the template is a legacy JSON template.
     pub json_template: bool,
     /// `-force`.
     pub force: bool,

@@ -85,7 +85,7 @@ pub async fn consul_key(key: &str, env: &Environment) -> Result<String> {
         other => {
             let said = String::from_utf8_lossy(&body);
             let said: String = said.trim().chars().take(200).collect();
-            return Err(Error::new(format!("Consul answered {other}: {said}")));
+            return Err(Error::new(format!("Consul returned {other}: {said}")));
         }
     }
     let invalid = || Error::new("invalid response from Consul: it is not a list of one entry");

@@ -117,8 +117,8 @@ impl Asked<'_> {
         }
         let said: String = response.errors.join("; ").chars().take(400).collect();
         let error = Error::new(match said.is_empty() {
-            true => format!("reading {path:?} from Vault: it answered {status}"),
-            false => format!("reading {path:?} from Vault: it answered {status}: {said}"),
+            true => format!("reading {path:?} from Vault: it returned {status}"),
+            false => format!("reading {path:?} from Vault: it returned {status}: {said}"),
         });
         Err(match status.as_u16() {
             403 => error.hint(

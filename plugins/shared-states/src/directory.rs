@@ -67,7 +67,9 @@ impl SharedStates {
                 Opened::File(file) => match file::read(file, &base, stop)? {
                     Found::Whole(contents) => return Ok(Some(contents)),
                     Found::Damaged => Err("it is damaged"),
-                    Found::Other => return Err(Error::new("it is of another version of Ingot")),
+                    Found::Other => {
+                        return Err(Error::new("it was written by another version of Ingot"));
+                    }
                 },
             };
             // It is written again, unless somebody may not.
@@ -293,7 +295,7 @@ mod tests {
         assert!(!bench.states.has(&other));
         // Another version's is left to it.
         std::fs::write(bench.path(), b"{\"format\": 99, \"new\": true}\n").unwrap();
-        assert!(bench.refused().await.ends_with("it is of another version of Ingot"));
+        assert!(bench.refused().await.ends_with("it was written by another version of Ingot"));
         assert!(bench.states.has(&bench.key));
         bench.states.remove(&bench.key).unwrap();
         bench.states.remove(&bench.key).unwrap();

@@ -11,7 +11,7 @@
 //! | `rekor` | entries of the log |
 //! | `trust` | the certificates and keys that all that is checked with |
 //! | [`verify`] | checking signatures |
-//! | `sct` | checking that a log of certificates knows one |
+//! | `sct` | checking that a certificate transparency log has a certificate |
 //! | `crypto` | the cryptography that Sigstore's crates call |
 //! | `client` | the requests to Sigstore's services |
 //!

@@ -187,7 +187,7 @@ impl Connector {
             Ok(Err(error)) => error,
             Err(_) => {
                 let message =
-                    last.message.unwrap_or_else(|| format!("no answer from {}", self.endpoint));
+                    last.message.unwrap_or_else(|| format!("no response from {}", self.endpoint));
                 last.hint.into_iter().fold(Error::new(message), Error::hint)
             }
         };

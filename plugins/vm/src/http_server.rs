@@ -187,7 +187,7 @@ impl HttpServer {
     /// Starts to serve on a free port; none when the options do not ask for a server.
     ///
     /// # Errors
-    /// The directory is not there, or there is no port to listen on.
+    /// The directory does not exist, or no port is free.
     pub async fn start(ctx: &RunContext, options: &HttpOptions) -> Result<Option<HttpServer>> {
         let content = match options.directory() {
             Some(directory) => {

@@ -53,7 +53,7 @@ impl Scratch {
         }
         Scratch::create_in(ctx, Path::new("/tmp")).map_err(|error| {
             error.hint(format!(
-                "set TMPDIR to a shorter path without commas: {} is no place for a socket",
+                "set TMPDIR to a shorter path without commas: {} cannot hold a socket",
                 usual.display()
             ))
         })

@@ -313,7 +313,7 @@ async fn prune(
     redactor: &Redactor,
 ) -> Result<bool> {
     if args.older_than.is_none() && args.keep_bytes.is_none() && !args.all {
-        return Err(Error::new("it is not said which states to remove")
+        return Err(Error::new("no states to remove are selected")
             .hint("write -older-than=168h, -keep-bytes=10GB or -all"));
     }
     let mut chosen = chosen(args, &states, OffsetDateTime::now_utc());

@@ -300,7 +300,7 @@ impl Report<'_> {
             }
         }
         if things.is_empty() && artifact.is_none() {
-            self.say("  how far it came");
+            self.say("  its progress");
         }
         if removes
             && failed == self.failed

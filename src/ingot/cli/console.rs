@@ -109,7 +109,7 @@ enter to see what becomes of it.
   help       shows this
   exit       leaves, as do Ctrl-C and Ctrl-D";
 
-/// What the console says to a line about a JSON template of before HCL2.
+/// What the console says to a line about a legacy JSON template.
 fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
     match line {
         "" | "exit" => return Ok(String::new()),

@@ -181,7 +181,7 @@ fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]
         })
     });
     if let Some((written, right)) = forgotten {
-        return Diagnostic::error(format!("`{written}` is no template: its dash is missing"))
+        return Diagnostic::error(format!("`{written}` is not a template: its dash is missing"))
             .help(format!("write {right}"));
     }
     // It may be a value that lost its flag.

@@ -47,7 +47,7 @@ pub(super) struct InstalledPlugins {
     host: Arc<Host>,
     /// What is wrong with a setting; told when plugins are looked for.
     setting_error: Option<Diagnostic>,
-    /// Whether pre-releases are passed over.
+    /// Whether pre-releases are skipped.
     releases_only: bool,
     /// Looked for when the first is needed.
     found: Option<Vec<Installation>>,

@@ -93,7 +93,7 @@ pub struct Project {
     secrets: Secrets,
     /// An id of this run.
     pub run_uuid: String,
-    /// Whether pre-releases of plugins are passed over.
+    /// Whether pre-releases of plugins are skipped.
     #[cfg(feature = "plugin-host")]
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.

@@ -33,8 +33,8 @@ pub struct Plan {
     pub fingerprint_of_commit: bool,
     /// The syntax of the template.
     pub template_type: TemplateType,
-    /// All builds of the template, selected or not, as `TYPE.NAME`; as they are called in a JSON
-    /// template of before HCL2.
+    /// All builds of the template, selected or not, as `TYPE.NAME`; in a legacy JSON template by the
+    /// names that it gives them.
     pub components: Vec<String>,
     /// The versions that images come from which data sources looked up, by the images' ids.
     pub parents: BTreeMap<String, Parent>,

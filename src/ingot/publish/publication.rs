@@ -405,7 +405,7 @@ impl Publisher for Publication {
         let message = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
             Ok(()) => deliver(registry, bucket, fingerprint, &before.id, &body).await,
             Err(error) if error.code == api::Code::Unimplemented => {
-                warn("this registry keeps no SBOMs: the build is published without");
+                warn("this registry keeps no SBOMs: the build is published without them");
                 deliver(registry, bucket, fingerprint, &before.id, &body).await
             }
             Err(error) => Err(error),

@@ -197,10 +197,10 @@ pub(super) async fn deliver(
         let without_channel = UpdateBuildBody { parent_channel_id: String::new(), ..body.clone() };
         let without_parent =
             UpdateBuildBody { parent_version_id: String::new(), ..without_channel.clone() };
-        let lost = "the channel by which what it was built from was found is not in the registry \
-                    any more: it is published without that";
-        let orphan = "what it was built from is not in the registry any more: it is published \
-                      without its parent";
+        let lost = "the channel that its parent was found by does not exist in the registry any \
+                    more: the build is published without it";
+        let orphan = "the version that it was built from does not exist in the registry any more: \
+                      the build is published without a parent";
         for (less, warning) in [(without_channel, lost), (without_parent, orphan)] {
             if less == *body {
                 continue;

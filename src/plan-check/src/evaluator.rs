@@ -30,8 +30,8 @@ pub async fn check(plan: Inventory, registry: &dyn Registry, rules: &Rules) -> R
     if count > MOST {
         uses.retain(|it| it.origin != Origin::Any);
         notes.push(format!(
-            "the plan has {count} different texts, too many to ask the registry for each; only those \
-             that are known to be images were looked up"
+            "the plan has {count} different strings, too many to ask the registry for each; only \
+             those that are known to be images were looked up"
         ));
     }
     let mut evaluator = Evaluator {
@@ -135,7 +135,7 @@ impl Evaluator<'_> {
                 }
                 (None, _) if found.brings => {}
                 (None, Origin::DataSource) => {
-                    finding.message.push_str("; the plan brings it to nothing");
+                    finding.message.push_str("; nothing in the plan starts to use it");
                     // What has it and keeps it is told for itself.
                     finding.level = finding.level.min(Level::Warn);
                 }
@@ -147,7 +147,7 @@ impl Evaluator<'_> {
         {
             finding.level = finding.level.min(Level::Warn);
             if finding.level > Level::Pass {
-                finding.message.push_str("; that it is this image only its name says");
+                finding.message.push_str("; only its name suggests that it is this image");
             }
         }
         finding.platform = Some(place.platform.clone()).filter(|it| !it.is_empty());
@@ -269,18 +269,19 @@ impl Evaluator<'_> {
             )),
             (None, _, _) if found.cut => Some((
                 Status::Unknown,
-                "what image it is is known only when the plan is applied; it refers to more than \
-                 could be followed"
+                "which image this is will be known only when the plan is applied; it refers to \
+                 more than could be followed"
                     .into(),
             )),
             (None, _, _) if found.references.is_empty() => Some((
                 Status::Unknown,
-                "what image it is is known only when the plan is applied".into(),
+                "which image this is will be known only when the plan is applied".into(),
             )),
             (None, _, _) => Some((
                 Status::Unknown,
                 format!(
-                    "what image it is is known only when the plan is applied; it comes from {}",
+                    "which image this is will be known only when the plan is applied; it comes \
+                     from {}",
                     found.references.join(", ")
                 ),
             )),

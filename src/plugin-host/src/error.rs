@@ -41,7 +41,7 @@ pub enum Failure {
         during: String,
     },
     /// It did not answer in time.
-    #[error("it did not answer within {} while {during}", seconds(*.limit))]
+    #[error("it did not respond within {} while {during}", seconds(*.limit))]
     Timeout {
         /// How long it had.
         limit: Duration,
@@ -50,7 +50,7 @@ pub enum Failure {
     },
     /// It did not answer what it was asked in the time that the environment gives it.
     #[error(
-        "it did not answer within {} while {during} ({} sets how long it may take)",
+        "it did not respond within {} while {during} ({} sets how long it may take)",
         seconds(*.limit), crate::host::TIMEOUT
     )]
     Unanswered {

@@ -85,7 +85,7 @@ impl Answers {
             let Some(number) = field(&header, "Seq").as_u64() else {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "an answer without the number of its request",
+                    "a response without the number of its request",
                 ));
             };
             let waiting = self.pending().as_mut().and_then(|pending| pending.remove(&number));

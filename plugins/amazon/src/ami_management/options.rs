@@ -88,7 +88,7 @@ impl Options {
                 ));
         }
         if self.regions.iter().any(|region| region.trim().is_empty()) {
-            errors.push(ConfigError::on("regions", "this is no region"));
+            errors.push(ConfigError::on("regions", "this is not a region"));
         }
     }
 }

@@ -138,7 +138,7 @@ impl Records {
         let path = self.path(key);
         match read_small(&path, "record of an AMI", LARGEST) {
             Ok(bytes) => {
-                let record = serde_json::from_slice::<Record>(&bytes).context("it is no record");
+                let record = serde_json::from_slice::<Record>(&bytes).context("it is not a record");
                 let record = record.and_then(|record| record.checked(self.own));
                 let reading = || format!("reading {}", path.display());
                 record.map(Some).with_context(reading).map_err(|error| {

@@ -116,7 +116,7 @@ impl FoundState {
         let sizes = virtual_sizes(ctx, settings, medium).await.map_err(Fault::Failed)?;
         for (disk, size) in disks.iter().zip(sizes) {
             let header = Qcow2::read(disk).map_err(Fault::Failed)?;
-            let header = header.ok_or_else(|| Fault::damaged("its disk is no qcow2 image"))?;
+            let header = header.ok_or_else(|| Fault::damaged("its disk is not a qcow2 image"))?;
             if let Some(why) = header.unfit() {
                 return Err(Fault::damaged(why));
             }

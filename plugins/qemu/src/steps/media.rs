@@ -112,12 +112,12 @@ async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<(String, Optio
         };
         let Ok(answer) = answer else {
             let seconds = HEAD_TIMEOUT.as_secs();
-            reasons.push(format!("the server has not answered for {seconds} seconds"));
+            reasons.push(format!("the server has not responded for {seconds} seconds"));
             continue;
         };
         match answer {
             Ok(answer) if !answer.status().is_success() => {
-                reasons.push(format!("the server answers {}", answer.status()));
+                reasons.push(format!("the server returns {}", answer.status()));
             }
             Ok(answer) if answer.headers().get("accept-ranges").is_none_or(|v| v != "bytes") => {
                 reasons.push("the server does not hand out parts of the file".to_owned());

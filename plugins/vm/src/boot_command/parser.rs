@@ -177,7 +177,7 @@ fn slip(text: &str) -> Option<String> {
     if !(3..=24).contains(&name.len()) || !name.chars().all(plain) {
         return None;
     }
-    let typed = format!("<{name}> is no key and is typed as it stands");
+    let typed = format!("<{name}> is not a key and is typed as it stands");
     let lower = name.to_ascii_lowercase();
     if let Some(time) = lower.strip_prefix("wait") {
         return Some(if wait(time).is_ok_and(|time| time.is_some()) {

@@ -129,9 +129,9 @@ async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
     let request = netrc::authorized(ui, url, http::client()?.get(url.clone()))?;
     let answer = unless_stalled(request.send()).await.context("asking")?;
     if !answer.status().is_success() {
-        return Err(Error::new(format!("the server answered {}", answer.status())));
+        return Err(Error::new(format!("the server returned {}", answer.status())));
     }
-    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the answer")?;
+    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the response")?;
     let bytes = bytes.ok_or_else(|| Error::new("this is too long to be a list of checksums"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

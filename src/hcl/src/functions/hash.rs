@@ -40,7 +40,7 @@ const LONGEST_PASSWORD: usize = 72;
 
 fn bcrypt(args: &[Value], reproducible: bool) -> Outcome {
     if args.len() > 2 {
-        return Err(Failure::argument(2, "there is one cost at most"));
+        return Err(Failure::argument(2, "at most one cost is allowed"));
     }
     let cost = match args.get(1) {
         None => USUAL_COST,

@@ -48,7 +48,7 @@ pub(super) fn make_ready(
             Ok(true) => {}
             Ok(false) => return Err(Ending::NOTHING_TO_DO),
             Err(error) => {
-                ui.error(format!("It cannot be told what changed: {error}"));
+                ui.error(format!("Cannot determine what changed: {error}"));
                 if let Some(advice) = error.advice() {
                     ui.error(format!("help: {advice}"));
                 }

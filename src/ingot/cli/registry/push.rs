@@ -45,7 +45,7 @@ pub(super) async fn run(
         return Ok(());
     }
     if waiting.is_empty() {
-        return Err(Error::new("what waits to be published cannot be read")
+        return Err(Error::new("the queue of unpublished builds cannot be read")
             .hint("`ingot registry push -drop=ID` gives it up; its file's name is the id"));
     }
     let connected = connected.await?;
@@ -98,11 +98,11 @@ fn give_up(ids: &[String], waiting: &[(&PathBuf, Option<&Queued>)]) -> Result<()
         let found = match (of_id.next(), starting.next(), starting.next()) {
             (Some(found), _, _) | (None, Some(found), None) => found,
             (None, None, _) => {
-                return Err(Error::new(format!("nothing waits that is called {id}"))
+                return Err(Error::new(format!("no unpublished build is called {id}"))
                     .hint("ingot registry push -list shows what waits"));
             }
             (None, Some(_), Some(_)) => {
-                return Err(Error::new(format!("the names of several that wait begin with {id}"))
+                return Err(Error::new(format!("several unpublished builds begin with {id}"))
                     .hint("ingot registry push -list shows what waits"));
             }
         };

@@ -133,10 +133,8 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
                 VersionStatus::Revoked => "is still revoked",
                 _ => "is still to be revoked",
             };
-            line(format!(
-                "{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."
-            ));
-            line("Restore that, or this once more to let it off alone.");
+            line(format!("{name} ({fingerprint}) {still}, inherited from {bucket} {from}."));
+            line("Restore that version, or run this command again to restore only this one.");
         }
         (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
         (None, false) => {

@@ -301,7 +301,7 @@ impl<'a> InputReader<'a> {
         self.digests.masked(self.with_user_variables(text))
     }
 
-    /// In JSON templates of before HCL2 options mention variables as `{{ user }}`, which are filled
+    /// In legacy JSON templates options mention variables as `{{ user }}`, which are filled
     /// in later: what they are belongs to the text.
     fn with_user_variables(&self, mut text: String) -> String {
         if self.project.template.legacy.is_none() || !text.contains("{{") {

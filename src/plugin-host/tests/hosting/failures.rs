@@ -90,7 +90,7 @@ fn a_plugin_that_does_not_answer_is_reported_after_the_timeout() {
     let options = json!({"fail": "hang", "at": "prepare"});
     let error = build(&trial, options).map(|_| ()).unwrap_err().to_string();
     assert!(
-        error.contains("did not answer within 0.5 seconds while checking its options"),
+        error.contains("did not respond within 0.5 seconds while checking its options"),
         "{error}"
     );
     assert!(before.elapsed() < Duration::from_secs(10));

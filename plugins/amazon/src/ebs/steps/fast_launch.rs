@@ -121,7 +121,7 @@ impl Step<State> for EnableFastLaunch {
         let images = state.images.iter();
         let work = images.map(|(region, image)| disable(state.access.client(region), &image.id));
         if tokio::time::timeout(UNDOING, join_all(work)).await.is_err() {
-            ctx.ui.error("AWS does not answer when fast launching is turned off.");
+            ctx.ui.error("AWS does not respond when fast launching is turned off.");
         }
     }
 }
