@@ -129,7 +129,7 @@ fn an_instance_whose_volumes_become_an_ami_goes_on() {
     mend(&bench);
     let said = ["Going on with the instance: i-", "a: second", "AMIs were created:"];
     says(&bench.run(RESUME), 0, &said);
-    // moto makes the AMI of another snapshot than the one that it is told to.
+    // moto creates the AMI from another snapshot than the requested one.
     let made = kinds(&bench.holds());
     assert_eq!(made, ["image", "snapshot", "snapshot-of-image"], "{made:?}");
 }

@@ -454,7 +454,7 @@ fn options_lead_to_a_role() {
     env.push(("AWS_ENDPOINT_URL_STS", moto.endpoint()));
     let run = build(dir.path(), &env);
     assert_eq!(found(&run), json!("ami-1e749f67"), "{}", run.stdout);
-    // Where STS refuses or is not there, it is the role that is told.
+    // Where STS refuses or cannot be reached, the error names the role.
     env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_STS");
     env.push(("AWS_ENDPOINT_URL_STS", format!("{}/nowhere", moto.endpoint())));
     let run = build(dir.path(), &env);
@@ -530,7 +530,7 @@ fn two_sources_that_make_one_ami_are_warned_of() {
         let said = checked(us, other);
         assert!(!said.contains("both create"), "{other}: {said}");
     }
-    // Names that are made are told apart by what is made.
+    // Rendered names are compared as they are rendered.
     let created = |name: &str| {
         let one = ebs("a", us).replace("web-1", name);
         let other = ebs("b", us).replace("web-1", name);

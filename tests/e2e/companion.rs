@@ -1,5 +1,4 @@
-//! The companion file `*.ingot.hcl`: where it is found, what stands in it, and what is said of what
-//! is wrong in it.
+//! The companion file `*.ingot.hcl`: where it is found, what stands in it, and its errors.
 
 use std::path::Path;
 
@@ -194,7 +193,7 @@ fn it_is_formatted() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), "cache {\n  enabled = true\n}\n");
 }
 
-/// What is wrong, and what is said of it: the place, and texts.
+/// Companion files with an error: the text, the place of the error, and parts of its message.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("a = 1", "1:1", &["`a` cannot stand outside a block"]),
     ("cach {}", "1:1", &["there is no block of type `cach` here", "did you mean `cache`?"]),

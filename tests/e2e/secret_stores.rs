@@ -93,7 +93,7 @@ fn vault_takes_the_token_of_a_login_and_a_namespace() {
 fn what_vault_does_not_give_is_told_with_its_place() {
     let server = require!(with_secret());
     let there = server.address.as_str();
-    // The path, the key, the address and the token; and what is said.
+    // The path, the key, the address and the token; and parts of the message.
     let cases: &[(&str, &str, &str, &str, &[&str])] = &[
         ("secret/data/nope", "x", there, TOKEN, &["Vault has no secret at \"secret/data/nope\""]),
         ("secret/app", "password", there, TOKEN, &["secret/data/app"]),

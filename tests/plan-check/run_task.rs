@@ -172,7 +172,7 @@ fn sign(key: &str, body: &[u8]) -> String {
     hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes()), body).as_ref())
 }
 
-/// A server with images, Terraform's side, and what Terraform was told.
+/// A server with images, Terraform's side, and the results that Terraform got.
 struct World {
     _dir: tempfile::TempDir,
     data: PathBuf,

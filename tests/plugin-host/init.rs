@@ -182,7 +182,7 @@ fn the_newest_release_that_will_do_is_installed_from_github() {
     let run = machine.run(&["validate", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     machine.server.asked();
-    // It is there: nobody is asked, nothing is said, the lock file stays as it is.
+    // It is installed: no server is asked, no output, the lock file stays as it is.
     assert_eq!(machine.init(&[]), "");
     assert_eq!(machine.server.asked(), Vec::<String>::new());
     assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);

@@ -118,7 +118,7 @@ fn a_broken_newer_program_is_passed_over() {
         let run = validate(&plugins, &text);
         assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 1), "{}", run.stdout);
     }
-    // Where none is left, the newest is told of.
+    // Where none is left, the message names the newest.
     let run = validate(&plugins, &(required(">= 1.1, < 1.3") + &own));
     assert_eq!(run.code, Some(1));
     let program = directory.join(program_name("1.2.0"));

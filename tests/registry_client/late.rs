@@ -70,7 +70,7 @@ build {
 }
 "#;
 
-/// Builds what the registry is not there to be told.
+/// Builds while the registry cannot be reached.
 fn build_in_vain(world: &mut World, fingerprint: &str) {
     world.write("late.pkr.hcl", LATE);
     let _ = std::fs::remove_file(world.path().join("go"));

@@ -161,7 +161,7 @@ fn commands_do_not_take_their_own_work_for_anothers() {
         ["registry", "artifacts", "create", "lossy", "one", "file.a", "-platform=p", "-id=i"];
     let said = world.ok(&record);
     assert!(said.contains("Recorded file.a of one, which is v1 now"), "{said}");
-    // What is another's is still told of.
+    // What another client created is still an error.
     assert!(world.fails(&create).contains("already"));
     assert!(world.fails(&record).contains("already"));
 }
@@ -195,7 +195,7 @@ fn whatever_was_done_is_done() {
         world.ok(&["registry", "enforced-blocks", "create", "scan", "block.hcl"]);
         world.ok(&["registry", "revoke", "lossy", "v1", "-reason=why"]);
         world.ok(&["registry", "restore", "lossy", "v1"]);
-        // What is another's is still told of.
+        // What another client created is still an error.
         let other = world.fails(&["registry", "buckets", "create", "lossy", "-label=a=c"]);
         assert!(other.contains("already"), "{other}");
         world.ok(&["registry", "channels", "delete", "lossy", "stable"]);
@@ -269,7 +269,7 @@ fn what_something_before_the_registry_refuses_is_kept() {
 fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
     let lost = Mutex::new(Arc::default());
     let world = World::served_through(|server| {
-        // When it is told that the build begins.
+        // The notification that the build begins.
         let (address, lossy) = lossy(server, &[("PATCH", "", Loss::Silence)]);
         *lost.lock().expect("nobody panics") = lossy;
         address

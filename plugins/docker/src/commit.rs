@@ -154,7 +154,7 @@ impl Step<State> for Commit {
     }
 }
 
-/// Tells of the image that the build comes to.
+/// Reports the image of the build.
 async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
     state.data.insert("ImageSha256".into(), json!(image));
     ctx.ui.message(format!("Image ID: {image}"));

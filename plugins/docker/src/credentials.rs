@@ -105,7 +105,7 @@ impl ClientConfig {
     }
 }
 
-/// Reads what `what` holds. What is wrong with it is told without its text, which may be a password.
+/// Reads what `what` holds. Errors do not quote its text, which may be a password.
 fn parse(text: &str, what: &str) -> Result<ClientConfig> {
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -31,7 +31,7 @@ pub(crate) struct TestEngine {
 }
 
 impl TestEngine {
-    /// Stands before the Engine of the environment; none without one, which is told.
+    /// Stands before the Engine of the environment; without one the test reports that it is skipped.
     pub(crate) async fn start() -> Option<TestEngine> {
         let found = Endpoint::find(false).unwrap();
         let socket = found.host.strip_prefix("unix://").unwrap_or_default().to_owned();

@@ -75,7 +75,7 @@ impl Options {
     }
 }
 
-/// Checks what is said of the key.
+/// Checks the options of the key.
 pub(crate) fn check_signing(options: &Options, errors: &mut ConfigErrors) {
     const SIGNER: [&str; 3] = ["signing_mode", "signer", "key"];
     let Options { signer, key, .. } = options;
@@ -115,7 +115,7 @@ pub(crate) fn check_signing(options: &Options, errors: &mut ConfigErrors) {
     }
 }
 
-/// Checks what is said of Sigstore.
+/// Checks the options of Sigstore.
 fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
     for (name, value) in [
         ("keyless_identity", &options.keyless_identity),

@@ -198,7 +198,7 @@ impl Attest {
             internal.insert(name.to_owned(), value.into());
         }
         let byproducts = match artifact.files().is_empty() {
-            // Others have no digest by which they could be told from another.
+            // Others have no digest that identifies them.
             true => vec![Byproduct {
                 name: "cloud-artifact-identity",
                 content: STANDARD.encode(identity.to_string()),

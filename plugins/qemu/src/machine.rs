@@ -33,7 +33,7 @@ pub(crate) struct Machine {
 /// Why the machine does not run, when QEMU does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Halt {
-    /// It turned itself off, and QEMU was told to stay.
+    /// It turned itself off, and QEMU keeps running, as asked.
     Off,
     /// Something is wrong: QEMU's name for it.
     Fault(String),

@@ -128,7 +128,7 @@ async fn end_on_signal(mut listeners: Vec<(SignalKind, Signal)>) {
             let _ending = ENDING.lock();
             let end = BEFORE_END.get().copied().unwrap_or(kill_live_groups);
             end();
-            // As shells tell of a program that a signal ended.
+            // As shells report a program that a signal ended.
             std::process::exit(128 + kind.as_raw_value());
         }
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::Environment;
 use crate::client::{self, Names, Settings};
 
-/// Where Consul's agent listens unless it is told otherwise.
+/// Where Consul's agent listens by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8500";
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -54,7 +54,7 @@ impl SharedStates {
     }
 
     /// What is kept of the state of `key` of what `base` names, if that is there and whole, in a file
-    /// without a name. What keeps it from being used is said; what is damaged is removed, so that it is
+    /// without a name. Reports what keeps it from being used; a damaged state is removed, so that it is
     /// written again.
     pub async fn look_up(&self, ctx: &RunContext, base: &str, key: &StateKey) -> Option<File> {
         let path = self.path_of(key);
@@ -348,7 +348,7 @@ mod tests {
         bench.states.report(&bench.ctx, &error);
         let said = bench.said.lines().pop().unwrap();
         assert!(said.starts_with("States are not kept in ") && said.contains("space"), "{said}");
-        // That nothing can be written is said before.
+        // That nothing can be written was already reported.
         let read_only = Error::from(std::io::Error::from(ErrorKind::ReadOnlyFilesystem));
         bench.states.report(&bench.ctx, &read_only);
         assert_eq!(bench.said.lines().len(), 1);

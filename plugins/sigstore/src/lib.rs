@@ -98,7 +98,7 @@ async fn wait_for_clock(time: jiff::Timestamp, cancel: &CancellationToken) -> Re
     }
 }
 
-/// What a library's error becomes: what was being done is said before it.
+/// Converts a library's error, with what was being done before it.
 fn when<E: std::error::Error + Send + Sync + 'static>(
     doing: impl std::fmt::Display,
 ) -> impl FnOnce(E) -> Error {

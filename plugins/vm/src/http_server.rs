@@ -230,7 +230,7 @@ impl HttpServer {
         self.port.port()
     }
 
-    /// Adds what provisioners are told about the server, which the machine reaches at `host`:
+    /// Adds the values that provisioners get about the server, which the machine reaches at `host`:
     /// `PackerHTTPIP`, `PackerHTTPPort` and `PackerHTTPAddr`.
     pub fn generated(&self, host: &str, data: &mut GeneratedData) {
         let port = self.port();

@@ -221,12 +221,12 @@ fn total<'a>(states: impl IntoIterator<Item = &'a State>) -> u64 {
 /// How many bytes on disks here are of states that were removed.
 async fn unfreed(directory: &CacheDirectory, stores: &[Box<dyn StateStore>]) -> Result<u64> {
     let owner = directory.owner().await?;
-    // Where it cannot be asked, that was told before.
+    // A store that cannot be read was already reported.
     let all = stores.iter().map(|store| store.unfreed(&owner).unwrap_or_default());
     Ok(all.fold(0, u64::saturating_add))
 }
 
-/// Tells of room that states take which were removed, if there is any.
+/// Reports the room that removed states still take, if there is any.
 fn tell_unfreed(bytes: u64) {
     if bytes > 0 {
         line(format!(

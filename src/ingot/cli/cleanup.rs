@@ -104,7 +104,7 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
             report.kept(record).await;
         }
     }
-    // Whose they are and of when cannot be told.
+    // Nobody can say which run they belong to, or from when they are.
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }
@@ -181,7 +181,7 @@ async fn discover(plugins: &PluginSet, place: DiscoveryScope, known: &[Run]) -> 
         .collect())
 }
 
-/// What is told.
+/// The report of a cleanup, in lines or as JSON.
 struct Report<'a> {
     ui: &'a Ui,
     args: &'a CleanupArgs,
@@ -189,7 +189,7 @@ struct Report<'a> {
     runs: Vec<Json>,
     /// What is kept for `-resume`.
     kept: Vec<Json>,
-    /// Records of kept builds that nothing can be done with.
+    /// Records of kept builds that cannot be read.
     unreadable: Vec<Json>,
     removed: usize,
     failed: usize,
@@ -312,7 +312,7 @@ impl Report<'_> {
         self.kept.push(document(build, json!(things)));
     }
 
-    /// Tells that what is kept of a build could not be removed.
+    /// Reports that what is kept of a build could not be removed.
     fn not_removed(&mut self, record: &KeptRecord, why: &str) {
         let build = &record.build;
         self.failed += 1;
@@ -328,7 +328,7 @@ impl Report<'_> {
         self.kept.push(document);
     }
 
-    /// Tells of a record that nothing can be done with.
+    /// Reports a record that cannot be read.
     fn unreadable(&mut self, record: &UnreadableRecord) {
         let UnreadableRecord { path, error } = record;
         let path = path.display().to_string();

@@ -24,8 +24,8 @@ pub(super) struct Interrupted {
     pub renderer: Arc<Renderer>,
     pub report: Arc<RunReport>,
     pub logs: Option<Arc<BuildLogs>>,
-    /// Held while the first interrupt is told of, and from the last one on: the end of the run is told
-    /// when it is free.
+    /// Held while the first interrupt is reported, and from the last one on: the end of the run is
+    /// reported when it is free.
     pub telling: Arc<Mutex<()>>,
 }
 
@@ -85,7 +85,7 @@ impl Interrupted {
             });
             signals.next().await;
         }
-        // What builds that end now would tell of the run's end is not to follow this.
+        // Builds that end now must not report the run's end after this message.
         let _telling = self.telling.lock();
         let (ui, renderer) = (self.ui.clone(), self.renderer);
         say_in_time(move || {

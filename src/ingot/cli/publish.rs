@@ -14,8 +14,8 @@ use ingot_registry::connect;
 
 pub(super) use crate::publish::{check, check_artifacts, plan};
 
-/// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
-/// went wrong was told.
+/// Opens the version that `plan` names, and says so; none if there was nothing left to build. Reports
+/// errors itself.
 pub(super) fn open(
     plan: Plan,
     args: &BuildArgs,
@@ -47,7 +47,7 @@ pub(super) fn open(
     opened
 }
 
-/// The options that are told; of variables, only the names.
+/// The options that are published; of variables, only the names.
 fn command_options(args: &BuildArgs) -> CommandOptions {
     let list = |patterns: &[String]| {
         let parts = patterns.iter().flat_map(|list| list.split(','));

@@ -146,7 +146,7 @@ pub(super) fn choose(
     Ok(())
 }
 
-/// What is said last.
+/// The last line of the output.
 pub(super) fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
     let mut failed = false;
     for outcome in outcomes {

@@ -1,4 +1,4 @@
-//! What is said of a command line that cannot be read.
+//! The errors of command lines.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

@@ -270,7 +270,7 @@ impl Project {
             .insert("path".into(), text(vec![("cwd", directory(cwd)), ("root", directory(root))]));
         let later = || Value::unknown(Type::String);
         self.names.insert("packer".into(), packer(later(), later()));
-        // What these are is said in each block of a build; `source` is nothing before.
+        // Each block of a build sets their values; `source` is nothing before.
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
         #[cfg(feature = "plugin-host")]

@@ -23,8 +23,8 @@ use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
 use super::step_cache::{NodeCache, StepCache};
 
-/// How long whoever is told that a build begins may still take once the build is interrupted. What
-/// answers at all answers within that.
+/// How long the notification that a build begins may still take once the build is interrupted. A
+/// registry that responds at all responds within that time.
 const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How to run.

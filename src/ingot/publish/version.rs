@@ -6,7 +6,7 @@ use ingot_registry::all_pages;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 
-/// Where builds go: what has to be there before one can be told.
+/// Where builds are published: what must exist before.
 #[derive(Debug, Clone)]
 pub(super) struct Target<'a> {
     pub bucket: &'a CreateBucketBody,
@@ -192,7 +192,7 @@ pub(super) async fn deliver(
     {
         return Ok(None);
     }
-    // Which part of it was refused is not told: what may be gone is left out to find out.
+    // The registry does not say which part it refused: parts that may be gone are left out in turn.
     if matches!(refused.code, Code::InvalidArgument | Code::NotFound) {
         let without_channel = UpdateBuildBody { parent_channel_id: String::new(), ..body.clone() };
         let without_parent =

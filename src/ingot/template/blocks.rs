@@ -60,8 +60,8 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "hcp_packer_registry",
 ];
 
-/// What is a block in a template written in JSON. Blocks of plugins are told from attributes by
-/// the plugin's schema, later.
+/// What is a block in a template written in JSON. Which names are blocks of plugins is decided
+/// later, by the plugin's schema.
 pub(super) static JSON_SHAPE: Shape = Shape {
     blocks: &[
         ("packer", 0, &PACKER),

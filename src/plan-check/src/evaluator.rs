@@ -12,10 +12,10 @@ use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 use ingot_registry::first_pages;
 
-/// How many texts that nothing says are images the registry is asked for at most.
+/// How many strings that may or may not be images the registry is asked for at most.
 const MOST: usize = 5_000;
 
-/// What the registry says of every image that a plan uses.
+/// Checks every image that a plan uses against the registry.
 ///
 /// # Errors
 /// The registry failed. That something is not in it is no error.
@@ -78,7 +78,7 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// What is to be said of a use; nothing if it turns out not to be one.
+    /// The finding about a use; none if it turns out not to be one.
     async fn evaluate(&mut self, found: &Use) -> Result<Option<Finding>> {
         let mut finding = Finding {
             address: found.address.clone(),
@@ -136,7 +136,7 @@ impl Evaluator<'_> {
                 (None, _) if found.brings => {}
                 (None, Origin::DataSource) => {
                     finding.message.push_str("; nothing in the plan starts to use it");
-                    // What has it and keeps it is told for itself.
+                    // A resource that has it and keeps it has a finding of its own.
                     finding.level = finding.level.min(Level::Warn);
                 }
                 (None, _) => finding.message.push_str("; the resource has it already"),

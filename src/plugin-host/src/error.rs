@@ -117,7 +117,7 @@ fn seconds(duration: Duration) -> String {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
-            // What the plugin says of its options or its work is said as if it were built in.
+            // The plugin's own errors are shown as if it were built in.
             Failure::Remote(message) => f.write_str(message),
             Failure::Cancelled => f.write_str("cancelled"),
             failure => {

@@ -344,7 +344,7 @@ mod tests {
             assert!(error.message.contains("window of more than 32 MiB"), "{error}");
             assert!(check(bomb, SbomFormat::CycloneDx, ()).await.is_err());
         }
-        // What is said of the size does not have to be true.
+        // The declared size does not have to be true.
         let long = STANDARD.encode(frame(&[0x00, 0x78], 40_000));
         let error = unpack(long, ()).await.expect_err("it is too large");
         assert!(error.message.contains("larger than 32 MiB"), "{error}");

@@ -19,7 +19,7 @@ pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
 pub(crate) const CLIENT_ID: &str = "HCP_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
-/// Where credentials are if nothing else is said, from the home directory.
+/// Where credentials are by default, from the home directory.
 const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
 
 /// The largest file of credentials, in bytes.

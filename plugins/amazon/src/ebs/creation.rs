@@ -69,8 +69,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
         Ok(Creation { entry, call: None, created: Some(created), taken: false })
     }
 
-    /// Creates it by another call, as the first one was refused. `resource` is what there is to be known
-    /// of it now.
+    /// Creates it by another call, as the first one was refused. `resource` is what is known of it now.
     pub(crate) fn instead(
         &mut self,
         resource: &Resource,
@@ -134,7 +133,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
 }
 
 /// Makes a call that creates something, with a client that does not repeat calls. Before it is
-/// made again, `find` looks for what a lost answer may have told of. `again` says which refusals
+/// repeated, `find` looks for what it created in case only the response was lost. `again` says which refusals
 /// are only for now. Once the build is cancelled it is not made again.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ pub(super) async fn remove_state(ec2: &Ec2, key: &StateKey, recorded: &str) -> R
         ids.extend(image.image_id.filter(|id| !ids.contains(id)));
     }
     for id in ids {
-        // Those that EC2 does not tell of any more once the AMI is gone must be known before.
+        // Looked up before: EC2 no longer lists them once the AMI is gone.
         let snapshots = snapshots_made_for(ec2, &id).await?;
         deregister_unprotected(ec2, &id).await.map_err(|failure| {
             let protected = failure.is(PROTECTED);

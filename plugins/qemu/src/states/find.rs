@@ -35,7 +35,7 @@ enum Place {
 
 /// The last of `keys` whose state is there, in the cache of this machine or in the directory that
 /// machines share; `done` counts from 0 for the first of them. `machine` is the key of what it is made
-/// of. What keeps states from being used is said, and what is damaged is removed.
+/// of. Reports what keeps states from being used, and removes damaged ones.
 pub(crate) async fn find(
     ctx: &RunContext,
     machine: &StateKey,

@@ -18,7 +18,7 @@ use super::states::give_up_if_damaged;
 use crate::network::host_address;
 use crate::options::given;
 
-/// How long a server may take to tell of a file.
+/// How long a server may take to describe a file.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes the key pair that the build logs in with, or reads the user's.

@@ -206,7 +206,7 @@ impl Step<State> for StoreStatesOfFailure {
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         // Who interrupts a build wants to be gone.
         if outcome == Outcome::Failed && !ctx.cancel.is_cancelled() && state.machine.is_none() {
-            // What went wrong was told.
+            // The error was already reported.
             let _ = keep(ctx, state).await;
         }
     }

@@ -134,7 +134,7 @@ impl<'e> Reading<'e> {
         for package in packages {
             let Package { ecosystem, name, version, architecture, .. } = &package;
             let key = (*ecosystem, name.clone(), version.clone(), architecture.clone());
-            // Each package once, with all places that tell of it.
+            // Each package once, with all files that list it.
             let known = self.packages.entry(key).or_insert(package);
             if let Some(location) = &location
                 && known.locations.last() != Some(location)
@@ -173,7 +173,7 @@ fn inside(path: &str, root: &str) -> String {
     }
 }
 
-/// Reads the packages that a file tells of.
+/// Reads the packages that a file lists.
 ///
 /// # Errors
 /// Why it cannot be read.

@@ -49,7 +49,7 @@ pub struct Script {
 pub struct Remark {
     /// The byte of the text it is about.
     pub at: usize,
-    /// What there is to say.
+    /// The message.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ pub struct Remark {
 /// What is wrong, and where.
 pub fn parse(text: &str) -> Result<Script, Remark> {
     let mut script = Script::default();
-    // Keys that are held down, and where that was said.
+    // Keys that are held down, and where the command says so.
     let mut held: Vec<(Key, usize)> = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

@@ -52,7 +52,7 @@ impl Checksum {
         &self.value
     }
 
-    /// Reads the digits; the algorithm is told by their number where it is not given.
+    /// Reads the digits; their number decides the algorithm where it is not given.
     fn parse(algorithm: Option<&str>, digits: &str) -> Result<Checksum, String> {
         let known = match algorithm {
             Some(name) => ALGORITHMS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)),

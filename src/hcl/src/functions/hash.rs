@@ -75,7 +75,7 @@ fn decrypt(args: &[Value]) -> Outcome {
             "an RSA key in PEM form (BEGIN RSA PRIVATE KEY) without a password is required",
         )
     })?;
-    // What exactly is wrong must not be told: it would help to guess the key.
+    // The error must not say what exactly is wrong: that would help to guess the key.
     let plain = key
         .decrypt(rsa::Pkcs1v15Encrypt, &sealed)
         .map_err(|_| Failure::argument(0, "this key cannot decrypt it"))?;

@@ -1,4 +1,4 @@
-//! What is said about arguments and blocks that are wrong.
+//! The errors of arguments and blocks.
 
 use super::Parser;
 use crate::ast::Label;

@@ -1,4 +1,4 @@
-//! What is said about expressions that are wrong.
+//! The errors of expressions.
 
 use super::{Parser, Result};
 use crate::ast::Expr;

@@ -8,8 +8,8 @@ use crate::functions::FunctionContext;
 use crate::types::Type;
 use crate::{Scope, Value, eval};
 
-/// Parses a template and returns what is said about it, without the source lines: for each
-/// diagnostic `line:column message` and its notes.
+/// Parses a template and returns its diagnostics without the source lines: for each
+/// `line:column message` and its notes.
 fn said(text: &str) -> Vec<String> {
     let mut sources = SourceMap::default();
     let file = sources.add("t", text);

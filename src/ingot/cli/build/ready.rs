@@ -12,7 +12,7 @@ use crate::engine::kept::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
 use crate::publish::{Publication, changes};
 
-/// Builds that can run, of which all is known that there is to know before.
+/// Builds that can run, prepared as far as is possible before they start.
 pub(super) struct Ready {
     pub project: Project,
     pub prepared: Vec<PreparedNode>,
@@ -76,7 +76,7 @@ pub(super) fn make_ready(
                 return Err(Ending::FAILED);
             }
         };
-        // What there is to warn of has been said.
+        // Warnings were already reported.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
         let enforced = project.enforce(opened.enforced(), &mut found);

@@ -98,7 +98,7 @@ pub(super) fn run_builds(
         engine::run(Arc::clone(&project), prepared, &options).await
     });
     let interrupted = interrupts.cancel.is_cancelled();
-    // What is said of that comes first.
+    // The message about the interrupt comes first.
     drop(telling.lock());
     renderer.end_view();
     let told = report.report();

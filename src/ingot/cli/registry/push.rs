@@ -121,7 +121,7 @@ async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
     let shown = what(queued);
     match queued.push(connected).await {
         Ok(Pushed::Done { version_id, warnings, channels }) => {
-            // It will be told again, which is no mistake.
+            // It will be published again, which changes nothing.
             if let Err(error) = queue::remove(path) {
                 line(format!("Warning: {} could not be removed: {error}", path.display()));
             }

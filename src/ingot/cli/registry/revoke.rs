@@ -75,7 +75,7 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         ..UpdateVersionBody::default()
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    // To tell of it must not keep anybody from revoking.
+    // A failure of this report must not prevent the revocation.
     let impact = RevocationImpact::of(session, &args.bucket, fingerprint).await;
     let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let shown = format!("{} ({fingerprint})", version.name);

@@ -1,5 +1,5 @@
-//! `ingot registry run-task`: what Terraform has to be told to have its plans checked by a registry
-//! that is served.
+//! `ingot registry run-task`: the settings with which Terraform has its plans checked by a registry
+//! server.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};

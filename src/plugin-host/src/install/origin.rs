@@ -81,7 +81,7 @@ impl Origins {
         })
     }
 
-    /// Tells of mirrors where a server in the network could not be reached.
+    /// Adds a hint about mirrors where a server in the network could not be reached.
     pub(super) fn with_advice(&self, error: Error) -> Error {
         match self.mirror.is_none() && error.is_transient() && error.advice().is_none() {
             true => error.hint(

@@ -75,7 +75,7 @@ impl RemoteArtifact {
     }
 }
 
-/// The images that the state for registries tells of: one, or a list.
+/// The images in the state for registries: one, or a list.
 fn images_of(state: &Json) -> Vec<RegistryImage> {
     let one = |image: &Json| {
         let field = |name: &str| image.get(name).and_then(Json::as_str).unwrap_or("").to_owned();

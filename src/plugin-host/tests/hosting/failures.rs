@@ -21,7 +21,7 @@ fn what_is_no_plugin_is_reported_when_it_starts() {
     ] {
         let Some(trial) = trial(&[("TRIAL_START", how)]) else { return };
         let before = Instant::now();
-        // Its options cannot be had, so that any are taken, and what is wrong is told then.
+        // Its options are not known, so any are accepted, and the error comes when it is prepared.
         assert!(trial.builder().schema().open);
         let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(message), "{how}: {error}");

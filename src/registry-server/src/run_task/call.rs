@@ -143,8 +143,8 @@ impl Call {
     }
 }
 
-/// The URL, if this server may go there: to a host that its administrator named, by TLS unless
-/// that was said not to be needed.
+/// The URL, if this server may connect to it: to a host that its administrator named, by TLS unless
+/// the administrator allows plain HTTP.
 ///
 /// # Errors
 /// It may not.

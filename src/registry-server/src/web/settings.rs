@@ -1,4 +1,4 @@
-//! The settings of a project: Terraform's run task, who may use it, who is told, what was done.
+//! The settings of a project: Terraform's run task, members, webhooks, the audit log.
 
 use axum::extract::State;
 use axum::http::StatusCode;

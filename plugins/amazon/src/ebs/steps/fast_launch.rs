@@ -30,8 +30,8 @@ pub(super) struct LaunchTemplate {
     version: i64,
 }
 
-/// Finds the launch templates that the template names, so that one that does not exist is told of
-/// before anything is made.
+/// Finds the launch templates that the template names, so that a missing one is reported before
+/// anything is created.
 ///
 /// # Errors
 /// One does not exist, or not in that version.

@@ -304,7 +304,7 @@ async fn settle(ctx: &RunContext, state: &mut State) {
             continue;
         };
         let name = image.creation.mark.name.clone();
-        // What went wrong with others was told.
+        // Errors of others were already reported.
         if !error.is_cancelled() && image.exact {
             ctx.ui.say(format!("A state of the instance is not kept: {error}"));
         }
