@@ -190,7 +190,7 @@ own_engine() {
     use_own_engine "$socket" "$client" && return 0
     sleep 0.5
   done
-  say 'Podman does not answer; target/podman.log ends so:'
+  say 'Podman does not respond; target/podman.log ends so:'
   tail -n 5 target/podman.log
   return 1
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 /// Cases for what is not built yet.
 const LATER: &str = "later-";
-/// Cases of JSON templates of before HCL2.
+/// Cases of legacy JSON templates.
 const LEGACY: &str = "legacy-";
 
 /// What Ingot says must not depend on the plugins of this machine: no such directory is anywhere.
@@ -111,7 +111,7 @@ struct Expected {
     valid: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inspect: Option<Inspection>,
-    /// What `inspect` shows of a JSON template of before HCL2.
+    /// What `inspect` shows of a legacy JSON template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inspect_json: Option<Vec<String>>,
     /// What `fix` makes of one.
@@ -267,7 +267,7 @@ impl Case {
         wrong
     }
 
-    /// What is wrong with what the commands for JSON templates of before HCL2 say.
+    /// What is wrong with what the commands for legacy JSON templates say.
     fn check_legacy(&self, ingot: &str, expected: &Expected, valid: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         if let Some(theirs) = &expected.inspect_json {

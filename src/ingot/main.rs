@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let thread = std::thread::Builder::new().name("main".into()).stack_size(STACK_SIZE);
     match thread.spawn(ingot::cli::main).map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
-        // The panic has been told.
+        // The panic was already reported.
         Ok(Err(_)) => ExitCode::from(101),
         Err(_) => ingot::cli::main(),
     }

@@ -68,8 +68,7 @@ impl StateStore for QemuDisks {
     }
 }
 
-/// The AMIs of the builder `amazon-ebs`, as far as records tell of them: nobody asks AWS before one is
-/// removed.
+/// The AMIs of the builder `amazon-ebs` that have a record: AWS is not asked before one is removed.
 #[cfg(feature = "amazon")]
 struct Amis {
     records: PathBuf,

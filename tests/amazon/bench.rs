@@ -46,7 +46,7 @@ pub(crate) fn instances() -> Option<Arc<Instances>> {
 }
 
 impl Instances {
-    /// Lets in whoever has the key pair that the answer of a call tells of, as an instance would.
+    /// Accepts the key pair in the response of a call, as an instance would.
     fn authorize(&self, answer: &Message) {
         let text = answer.text();
         let private = value(&text, "keyMaterial").replace("&#13;", "");

@@ -291,7 +291,7 @@ fn without_a_journal_roles_volumes_and_temporary_amis_are_found_too() {
         "{}",
         cleaned.said
     );
-    // A copy cannot be told from an AMI of the user's.
+    // Nothing distinguishes a copy from an AMI of the user.
     let left: Vec<String> =
         bench.holds().into_iter().filter(|line| !line.contains(" made ")).collect();
     assert!(left.iter().all(|line| line.contains("snapshot-of-image")), "{left:?}");

@@ -1,4 +1,4 @@
-//! moto's server: an AWS on this machine, which keeps what it is told to make.
+//! moto's server: an AWS on this machine, which keeps what is created in it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};

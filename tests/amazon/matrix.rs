@@ -216,7 +216,7 @@ fn judge(
         None => true,
     };
     if !held.iter().all(message) {
-        verdict.problem = Some(format!("an AMI is not told of: {held:?}\n{}", ended.said));
+        verdict.problem = Some(format!("an AMI is not in the output: {held:?}\n{}", ended.said));
     }
     if kept && verdict.leaks.is_empty() && held.len() != kind.count() {
         verdict.problem = Some(format!("this is not what was to be made: {held:?}"));

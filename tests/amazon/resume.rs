@@ -129,7 +129,7 @@ fn an_instance_whose_volumes_become_an_ami_goes_on() {
     mend(&bench);
     let said = ["Going on with the instance: i-", "a: second", "AMIs were created:"];
     says(&bench.run(RESUME), 0, &said);
-    // moto makes the AMI of another snapshot than the one that it is told to.
+    // moto creates the AMI from another snapshot than the requested one.
     let made = kinds(&bench.holds());
     assert_eq!(made, ["image", "snapshot", "snapshot-of-image"], "{made:?}");
 }
@@ -227,9 +227,9 @@ fn an_ami_that_is_gone_is_neither_processed_nor_tested() {
     says(&bench.run(RESUME), 1, &["exit status: 2"]);
     bench.account.call("us-east-1", "DeregisterImage", &[("ImageId", &id)]);
     let gone = bench.run(RESUME);
-    says(&gone, 1, &["is gone, which the builder had made", "build again without -resume"]);
+    says(&gone, 1, &["is gone, which the builder created", "build again without -resume"]);
     let gone = bench.run(&["build", "-color=false", "-only-post-processors", "."]);
-    says(&gone, 1, &["is gone, which the builder had made"]);
+    says(&gone, 1, &["is gone, which the builder created"]);
     let companion = "test \"it\" {\n  command \"true\" {}\n}\n";
     std::fs::write(bench.path("t.ingot.hcl"), companion).unwrap();
     let tested = bench.run(&["test", ".", &id]);

@@ -366,7 +366,7 @@ fn who_writes_to_the_shared_directory_can_have_nothing_removed_or_run() {
     let damaged = damaged.display().to_string();
     says(&bench.run(&["cache", "list"]), 1, &["amazon-ebs", &damaged], &[]);
     let refused =
-        format!("the AMI {image}, which is written down for this state, does not keep it");
+        format!("the AMI {image}, which the record of this state names, does not hold it");
     let pruned = bench.run(&["cache", "prune", "-all"]);
     says(&pruned, 1, &[&refused, &foreign.display().to_string(), &damaged], &[]);
     is_untouched();

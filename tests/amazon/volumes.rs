@@ -75,7 +75,7 @@ fn bench(
     bench
 }
 
-/// The one volume of the account, as EC2 tells of it.
+/// The one volume of the account, as EC2 lists it.
 fn volume(bench: &Bench) -> String {
     let all = items(&bench.account.call("us-east-1", "DescribeVolumes", &[]), "volumeSet");
     let [one] = &all[..] else { panic!("{all:?}") };

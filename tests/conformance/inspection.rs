@@ -108,7 +108,7 @@ impl Inspection {
                 text += "\n      <no post-processor>\n";
             }
         }
-        // Every part ends its own last line, and is said as a line of its own.
+        // Every part ends its own last line, and is printed as a line of its own.
         text + "\n"
     }
 }

@@ -223,7 +223,7 @@ fn functions_read_secrets_that_are_never_shown() {
         assert_eq!(written.as_deref(), Some(value), "{call}: {said}");
         assert!(said.contains("found <sensitive>"), "{call}: {said}");
     }
-    // JSON templates of before HCL2 may leave the key out.
+    // Legacy JSON templates may leave the key out.
     for (action, value) in [
         ("{{ aws_secretsmanager `plain` }}", "pa55-w0rd-long"),
         ("{{ aws_secretsmanager `one` }}", "pa55-w0rd-long"),
@@ -454,7 +454,7 @@ fn options_lead_to_a_role() {
     env.push(("AWS_ENDPOINT_URL_STS", moto.endpoint()));
     let run = build(dir.path(), &env);
     assert_eq!(found(&run), json!("ami-1e749f67"), "{}", run.stdout);
-    // Where STS refuses or is not there, it is the role that is told.
+    // Where STS refuses or cannot be reached, the error names the role.
     env.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_STS");
     env.push(("AWS_ENDPOINT_URL_STS", format!("{}/nowhere", moto.endpoint())));
     let run = build(dir.path(), &env);
@@ -530,7 +530,7 @@ fn two_sources_that_make_one_ami_are_warned_of() {
         let said = checked(us, other);
         assert!(!said.contains("both create"), "{other}: {said}");
     }
-    // Names that are made are told apart by what is made.
+    // Rendered names are compared as they are rendered.
     let created = |name: &str| {
         let one = ebs("a", us).replace("web-1", name);
         let other = ebs("b", us).replace("web-1", name);

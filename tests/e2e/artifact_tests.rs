@@ -34,7 +34,7 @@ fn with_tests(template_text: &str, companion: &str) -> tempfile::TempDir {
     dir
 }
 
-/// What follows `before` on its line, each time it is said.
+/// What follows `before` on its line, each time it is printed.
 fn after<'a>(said: &'a str, before: &str) -> Vec<&'a str> {
     said.lines().filter_map(|line| line.split_once(before)).map(|(_, rest)| rest.trim()).collect()
 }

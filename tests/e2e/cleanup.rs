@@ -113,7 +113,7 @@ fn an_image_that_was_being_committed_is_removed() {
     let mut run = Running::start(&docker_template("commit = true", steps), &["-color=false"]);
     run.wait_for("==> docker.d: Committing the container");
     let container = run.container();
-    // The image is recorded after that is said and before it is asked for.
+    // The image is recorded after that message and before the commit is requested.
     let journals = run.dir.path().join("state");
     let recorded = || {
         let files = std::fs::read_dir(&journals).into_iter().flatten().flatten();

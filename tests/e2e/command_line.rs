@@ -1,4 +1,4 @@
-//! The command line: flags as Packer's users give them, help, and what is said of mistakes.
+//! The command line: flags as Packer's users give them, help, and errors.
 
 use std::io::Write as _;
 use std::process::Stdio;

@@ -1,5 +1,4 @@
-//! The companion file `*.ingot.hcl`: where it is found, what stands in it, and what is said of what
-//! is wrong in it.
+//! The companion file `*.ingot.hcl`: where it is found, what stands in it, and its errors.
 
 use std::path::Path;
 
@@ -194,7 +193,7 @@ fn it_is_formatted() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), "cache {\n  enabled = true\n}\n");
 }
 
-/// What is wrong, and what is said of it: the place, and texts.
+/// Companion files with an error: the text, the place of the error, and parts of its message.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("a = 1", "1:1", &["`a` cannot stand outside a block"]),
     ("cach {}", "1:1", &["there is no block of type `cach` here", "did you mean `cache`?"]),
@@ -203,7 +202,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ("package \"curl\" {}", "1:1", &["`package` stands outside of a test"]),
     ("cache \"x\" {}", "1:1", &["`cache` takes no labels"]),
     ("cache {\n  enable = true\n}", "2:3", &["no argument called `enable`", "`enabled`?"]),
-    ("cache {\n  enabled = \"maybe\"\n}", "2:13", &["this is no value for `enabled`"]),
+    ("cache {\n  enabled = \"maybe\"\n}", "2:13", &["invalid value for `enabled`"]),
     ("cache {\n  max_age = \"7 days\"\n}", "2:13", &["`max_age`:", "is not a unit of time"]),
     ("cache {\n  directory = \"\"\n}", "2:15", &["this cannot be the name of a directory"]),
     ("cache {}\ncache {}", "2:1", &["a template has one `cache` block", "first here"]),
@@ -212,7 +211,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     // One with a name does not go by its type.
     ("step \"shell\" {}", "1:6", &["no provisioner is called `shell`", "by its `name`"]),
     ("step \"update\" {}\nstep \"update\" {}", "2:1", &["step \"update\" is declared twice"]),
-    ("step \"update\" {\n  cache = []\n}", "2:11", &["this is no value for `cache`"]),
+    ("step \"update\" {\n  cache = []\n}", "2:11", &["invalid value for `cache`"]),
     ("step \"update\" {\n  max_age = \"1h\"\n}", "2:3", &["no argument called `max_age`"]),
     ("family {}\nfamily {}", "2:1", &["a template has one `family` block"]),
     ("family {\n  promote = \"\"\n}", "2:13", &["this cannot be the name of a channel"]),
@@ -263,7 +262,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "test \"a\" {\n  file \"/a\" {\n    mode = \"rw\"\n  }\n}",
         "3:12",
-        &["\"rw\" is no mode of a file", "write it in octal"],
+        &["\"rw\" is not a file mode", "write it in octal"],
     ),
     (
         "test \"a\" {\n  file \"/a\" {\n    type = \"dirctory\"\n  }\n}",
@@ -285,15 +284,15 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "test \"a\" {\n  command \"x\" {\n    exit_status = \"ok\"\n  }\n}",
         "3:19",
-        &["this is no value for `exit_status`"],
+        &["invalid value for `exit_status`"],
     ),
     ("test \"a\" {\n  command \"x\" {\n    exit_status = 1.5\n  }\n}", "3:19", &["expected i32"]),
-    ("test \"a\" {\n  service \"ssh\" {}\n}", "2:3", &["this service is asked for nothing"]),
-    ("test \"a\" {\n  port \"ssh\" {}\n}", "2:3", &["\"ssh\" is no port", "tcp:22"]),
+    ("test \"a\" {\n  service \"ssh\" {}\n}", "2:3", &["nothing is checked of this service"]),
+    ("test \"a\" {\n  port \"ssh\" {}\n}", "2:3", &["\"ssh\" is not a port", "tcp:22"]),
     (
         "test \"a\" {\n  port \"22\" {\n    ip = [\"here\"]\n  }\n}",
         "3:11",
-        &["\"here\" is no IP address"],
+        &["\"here\" is not an IP address"],
     ),
     ("test \"a\" {\n  dynamic \"fiel\" {}\n}", "2:11", &["no block of type `fiel`"]),
     ("test \"a\" {\n  goss {}\n}", "2:3", &["this `goss` block names no file"]),

@@ -1,4 +1,4 @@
-//! `ingot diff`: images of Docker, SBOMs and versions of a registry.
+//! `ingot diff`: Docker images, SBOMs and versions of a registry.
 
 use std::path::Path;
 

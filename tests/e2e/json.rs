@@ -86,14 +86,16 @@ fn mistakes_in_json_have_their_place() {
 }
 
 #[test]
-fn json_of_before_hcl2_is_known_under_a_name_of_hcl2() {
+fn a_legacy_json_template_named_as_an_hcl2_one_is_an_error() {
     let old =
         r#"{ "variables": { "a": "" }, "builders": [{ "type": "null" }], "provisioners": [] }"#;
     for path in [".", "t.pkr.json"] {
         let run = ingot(directory(old).path(), &["validate", path]);
         assert_eq!(run.code, Some(1));
         assert!(run.stdout.contains("t.pkr.json:1:29"), "{}", run.stdout);
-        assert!(run.stdout.contains("before HCL2") && run.stdout.contains("hcl2_upgrade"));
+        assert!(
+            run.stdout.contains("is a legacy JSON template") && run.stdout.contains("hcl2_upgrade")
+        );
         assert_eq!(run.stdout.matches("error:").count(), 1, "{}", run.stdout);
     }
 }

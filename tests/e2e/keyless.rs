@@ -222,7 +222,11 @@ fn without_a_log_they_verify_for_minutes(sigstore: &Sigstore, packer: bool) {
         &flags(Path::new("root.json"), PERSON, &issuer),
         &[ATTESTATION],
     );
-    refused(&failed, "trusted log of certificates", "another log of certificates");
+    refused(
+        &failed,
+        "trusted certificate transparency log",
+        "another certificate transparency log",
+    );
     let mut changed = envelope;
     let statement = STANDARD.decode(changed["payload"].as_str().unwrap()).unwrap();
     let statement = String::from_utf8(statement).unwrap().replace("disk.img", "risk.img");
@@ -245,7 +249,7 @@ fn services_that_refuse_or_do_not_answer(sigstore: &Sigstore) {
     let unaddressed = json!({ "aud": "somebody" });
     for (options, token, wanted) in [
         (&logged, String::new(), "needs an OIDC token"),
-        (&logged, "secret-of-mine".to_owned(), "has not three parts"),
+        (&logged, "secret-of-mine".to_owned(), "does not have three parts"),
         (&logged, sigstore.token(old), "the OIDC token expired"),
         (&logged, sigstore.token(strange), "asking Fulcio for a certificate"),
         (&logged, sigstore.token(unaddressed), "asking Fulcio for a certificate"),
@@ -264,7 +268,7 @@ fn services_that_refuse_or_do_not_answer(sigstore: &Sigstore) {
     }
 }
 
-/// A trusted root whose log of certificates is the one that is its Rekor, and the other way round.
+/// A trusted root with the keys of Rekor and of the certificate transparency log swapped.
 fn other_logs(root: &Value) -> Value {
     let mut other = root.clone();
     other["ctlogs"][0] = root["tlogs"][0].clone();
@@ -384,7 +388,7 @@ fn a_forged_bundle_is_refused() {
         assert_ne!(forged, good, "{path}");
         std::fs::write(dir.path().join("forged.json"), forged.to_string()).unwrap();
         let more = ["-bundle=forged.json", "a.json"];
-        refused(&verify("ingot", dir.path(), &flags, &more), "of another attestation", path);
+        refused(&verify("ingot", dir.path(), &flags, &more), "to another attestation", path);
     }
     // An attestation that is changed with its bundle is signed by nobody.
     let mut forged = good.clone();
@@ -458,13 +462,13 @@ fn what_a_recorded_attestation_is_held_against_has_to_match() {
         // Nothing shows that it was signed when the certificate was valid, ten minutes after it was
         // recorded.
         (good.clone(), &["-bundle=unlogged.json", "a.json"], "the certificate was valid from"),
-        (good.clone(), &["-bundle=other.sigstore.json", "a.json"], "of another attestation"),
+        (good.clone(), &["-bundle=other.sigstore.json", "a.json"], "to another attestation"),
         (good.clone(), &["-verifier=c.pem", "a.json"], "-verifier is not for keyless"),
         (good.clone(), &["-key=c.pem", "a.json"], "-key is not for keyless"),
         (good.clone(), &["-artifact=text", "a.json"], "not about a file \"text\""),
         (good.clone(), &["-predicate-type=x", "a.json"], "not \"x\""),
-        (vec![], &["a.json"], "who has to have signed"),
-        (vec![format!("-keyless-identity={PERSON}")], &["a.json"], "who has to have signed"),
+        (vec![], &["a.json"], "who must have signed"),
+        (vec![format!("-keyless-identity={PERSON}")], &["a.json"], "who must have signed"),
     ];
     for (flags, more, wanted) in cases {
         refused(&verify("ingot", dir.path(), flags, more), wanted, &format!("{flags:?} {more:?}"));

@@ -1,4 +1,4 @@
-//! JSON templates of before HCL2, as a user meets them.
+//! Legacy JSON templates, as a user meets them.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use ingot_test_support::{NULL, ingot, null_template, template};
 
-/// What is said of a template that is wrong.
+/// The errors of an invalid template.
 fn said(text: &str) -> String {
     let run = ingot(template(text).path(), &["validate", "."]);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);

@@ -77,7 +77,7 @@ fn is_root() -> bool {
     root
 }
 
-/// Tests an image: what is said of each check, in order.
+/// Tests an image: the message of each check, in order.
 fn tested(image: &str, companion: &str) -> Vec<String> {
     let dir = template(&docker_template("commit = true", ""));
     std::fs::write(dir.path().join("t.ingot.hcl"), companion).unwrap();

@@ -93,7 +93,7 @@ packer {
     assert_eq!(code, Some(1));
     for part in [
         "t.pkr.hcl:3:22",
-        "`>= one` is no constraint",
+        "`>= one` is not a version constraint",
         "did you mean `required_plugins`?",
         "t.pkr.hcl:6:9",
         "the plugin `b` has no `source`",

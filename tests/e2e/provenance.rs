@@ -204,7 +204,7 @@ fn what_does_not_verify_is_reported() {
         (&[&other, good], "signature verification failed"),
         (&[&verifier, "changed.json"], "signature verification failed"),
         (&[&verifier, "unsigned.json"], "no signatures"),
-        (&["keyless.json"], "nothing says who has to have signed"),
+        (&["keyless.json"], "nothing says who must have signed"),
         (&[&verifier, "keyless.json"], "-verifier is not for keyless attestations"),
         (&[&verifier, "typed.json"], "text/plain"),
         (&[&verifier, "statement.json"], "a statement that was not signed"),
@@ -392,9 +392,9 @@ fn keys_and_attestations_are_read_up_to_a_size() {
     assert_eq!(run(dir.path(), &["build", "signed"]).code, Some(0));
     let (verifier, good) = (format!("-verifier={public}"), "out/f.disk.img.provenance.json");
     for (args, wanted) in [
-        (&["-key=large", "e.json"][..], "large has more than 1048576 bytes: it is no key"),
-        (&["-key=/dev/zero", "e.json"], "/dev/zero has more than 1048576 bytes: it is no key"),
-        (&["-key=k", "large"], "large has more than 67108864 bytes: it is no attestation"),
+        (&["-key=large", "e.json"][..], "large is not a valid key: it has more than 1048576"),
+        (&["-key=/dev/zero", "e.json"], "zero is not a valid key: it has more than 1048576 bytes"),
+        (&["-key=k", "large"], "large is not a valid attestation: it has more than 67108864 bytes"),
         (&["-key=k", "."], ". is a directory, not a file"),
         (&[&verifier, "-artifact=pipe", good], pipe),
     ] {
@@ -403,7 +403,7 @@ fn keys_and_attestations_are_read_up_to_a_size() {
         assert!(said(&failed).contains(wanted), "{args:?}: {}", said(&failed));
     }
     let failed = run(dir.path(), &["build", "."]);
-    let large = "large has more than 1048576 bytes: it is no key";
+    let large = "large is not a valid key: it has more than 1048576 bytes";
     assert!(failed.code == Some(1) && said(&failed).contains(large), "{}", said(&failed));
     // A pipe, such as a shell's <(…), is read as a file.
     let (from, to) = (dir.path().join(&public), dir.path().join("pipe"));
@@ -475,7 +475,7 @@ fn what_cannot_sign_is_found_before_anything_runs() {
     for (options, wanted) in [
         ("signing_mode = \"key\"", "needs a `signer`"),
         ("signing_mode = \"kms\"", "needs a `signer`"),
-        ("signing_mode = \"kms\"\n    signer = \"key.pem\"", "no address of a key"),
+        ("signing_mode = \"kms\"\n    signer = \"key.pem\"", "is not the address of a key"),
         ("signing_mode = \"kms\"\n    signer = \"gcpkms://a\"", "gcpkms:// are not supported"),
         ("signing_mode = \"keyless\"", "needs `keyless_identity`"),
         ("signing_mode = \"keyless\"\n    keyless_identity = \"a\"", "needs `keyless_oidc_issuer`"),

@@ -212,11 +212,13 @@ fn steps_are_chosen_by_name_and_doubt_is_an_error() {
     let dir = template(&text("exit 3; "));
     let dir = dir.path();
     let with = |flags: &[&str]| ingot(dir, &[&["build", "-color=false"], flags, &["."]].concat());
-    fails(&with(&["-start-at=two"]), &["-start-at is for going on with a build", "add -resume"]);
+    fails(&with(&["-start-at=two"]), &["-start-at is for resuming a build", "add -resume"]);
     fails(&with(&["-resume"]), &["nothing is kept of a build of this template", "-on-error=keep"]);
     fails(
         &with(&["-on-error=keep"]),
-        &["It is kept how far this came: `ingot build -resume .` goes on at provisioner 2 of 4"],
+        &[
+            "The progress of this build is kept: `ingot build -resume .` goes on at provisioner 2 of 4",
+        ],
     );
     assert_eq!(log(dir), "one ");
     fails(
@@ -238,8 +240,8 @@ fn steps_are_chosen_by_name_and_doubt_is_an_error() {
     write(dir, &text(""));
     let stopped = with(&["-resume", "-start-at=one", "-stop-before=two"]);
     succeeds(&stopped);
-    let said =
-        "Build 'null.n' stopped before the provisioner \"two\".\nIt is kept how far this came";
+    let said = "Build 'null.n' stopped before the provisioner \"two\".\nThe progress of this build \
+                is kept";
     assert!(stopped.stdout.contains(said), "{}", stopped.stdout);
     assert_eq!(log(dir), "one one ");
     succeeds(&with(&["-resume"]));
@@ -287,7 +289,7 @@ fn post_processors_run_again_over_what_was_made() {
     assert_eq!(log(dir), "made processed processed ");
     assert_eq!(std::fs::read_to_string(dir.join("out/f.txt")).unwrap(), "abc");
     std::fs::remove_file(dir.join("out/f.txt")).unwrap();
-    fails(&ingot(dir, only), &["f.txt is gone, which the builder had made"]);
+    fails(&ingot(dir, only), &["f.txt is gone, which the builder created"]);
 }
 
 #[test]
@@ -341,7 +343,7 @@ fn times_stay_and_secrets_are_not_written_down() {
     };
     let dir = template(&text("echo ${var.pw} >&2; exit 3; "));
     let dir = dir.path();
-    fails(&ingot(dir, KEEP), &["It is kept how far this came"]);
+    fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
     let found =
         output_of("sh", &["-c", &format!("grep -rl hunter2222 {}/state || true", dir.display())]);
     assert_eq!(found, "");

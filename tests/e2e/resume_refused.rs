@@ -129,7 +129,7 @@ fn an_image_that_is_gone_is_not_published_as_made() {
     write(dir, &text("true"));
     fails(
         &ingot(dir, RESUME),
-        &[&format!("docker-image {image} is gone, which the builder had made")],
+        &[&format!("docker-image {image} is gone, which the builder created")],
     );
     succeeds(&ingot(dir, &["cleanup", "-kept"]));
 }
@@ -167,7 +167,7 @@ fn what_an_earlier_build_gave_the_user_stays() {
 fn records_that_cannot_be_read_are_told() {
     let dir = template(&null_template(&step("one", "exit 3; ")));
     let dir = dir.path();
-    fails(&ingot(dir, KEEP), &["It is kept how far this came"]);
+    fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
     let record = kept(dir)[0].join("record.json");
     let whole = std::fs::read_to_string(&record).unwrap();
     let other = whole.replacen("\"format\":1", "\"format\":2", 1);
@@ -303,7 +303,7 @@ fn what_is_older_than_a_finished_build_is_not_gone_on_with() {
         write(dir, &file_template(content, "true"));
         succeeds(&ingot(dir, finishing));
         let stale = ingot(dir, RESUME);
-        let told = "is not gone on with: a build of it has finished since";
+        let told = "is not resumed: a build of it has finished since";
         fails(&stale, &[told, "nothing is kept of a build"]);
         // What the finished build made is at the same place.
         succeeds(&ingot(dir, &["cleanup", "-kept"]));

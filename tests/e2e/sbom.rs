@@ -349,8 +349,8 @@ fn what_is_too_large_or_broken_is_passed_over_and_named() {
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(packages(&document), ["bash 1".to_owned(), "a 2.0.0".to_owned()].into());
     for wanted in [
-        "root/srv/large/package-lock.json has more than 64 MiB and is passed over",
-        "note: /srv/broken/package-lock.json is passed over: it is not valid JSON: EOF",
+        "root/srv/large/package-lock.json has more than 64 MiB and is skipped",
+        "note: /srv/broken/package-lock.json is skipped: it is not valid JSON: EOF",
     ] {
         assert!(run.stderr.contains(wanted), "{wanted}: {}", run.stderr);
     }

@@ -93,7 +93,7 @@ fn vault_takes_the_token_of_a_login_and_a_namespace() {
 fn what_vault_does_not_give_is_told_with_its_place() {
     let server = require!(with_secret());
     let there = server.address.as_str();
-    // The path, the key, the address and the token; and what is said.
+    // The path, the key, the address and the token; and parts of the message.
     let cases: &[(&str, &str, &str, &str, &[&str])] = &[
         ("secret/data/nope", "x", there, TOKEN, &["Vault has no secret at \"secret/data/nope\""]),
         ("secret/app", "password", there, TOKEN, &["secret/data/app"]),
@@ -159,7 +159,7 @@ fn a_consul_that_does_not_answer_is_reported() {
     says(&run(dir.path(), &["build", "."], &env), 1, &wanted);
 }
 
-/// A JSON template of before HCL2 that writes the value of an action to a file, and says it.
+/// A legacy JSON template that writes the value of an action to a file, and says it.
 fn writes_json(action: &str) -> tempfile::TempDir {
     let dir = template("");
     let text = format!(

@@ -32,7 +32,7 @@ fn declared() -> String {
 
 #[test]
 fn mistakes_in_files_of_variables_show_place_and_name_but_no_line() {
-    // The text of a file, what is said of it, and whether it is an error.
+    // The text of a file, its message, and whether that is an error.
     let cases: &[(&str, &str, &[&str], bool)] = &[
         // A name that is mistyped.
         (

@@ -43,7 +43,7 @@ impl Cached {
         ingot(self.dir.path(), &[&["build", "-color=false"], args, &["."]].concat())
     }
 
-    /// Builds, which must succeed; what was said.
+    /// Builds, which must succeed; the output.
     fn build(&mut self, args: &[&str]) -> String {
         let run = self.run(args);
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
@@ -784,7 +784,7 @@ fn builds_share_a_cache_at_the_same_time() {
 }
 
 /// Waits until the Engine begins to commit a container that a build made after `since`: it pauses the
-/// container for that. The Engine tells of it also if it was before anybody asked.
+/// container for that. The Engine also reports events of before the request.
 fn wait_for_commit(container: &str, since: SystemTime, said: impl Fn() -> String) {
     let since = since.duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
     let container = format!("container={container}");

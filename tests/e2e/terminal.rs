@@ -88,7 +88,7 @@ impl Terminal {
         }
     }
 
-    /// The terminal has another size from now on. The program must have been told so, too.
+    /// The terminal has another size from now on. The program must get the signal of that, too.
     pub(crate) fn resized(&self, columns: u16, rows: u16) {
         self.parser.lock().unwrap().screen_mut().set_size(rows, columns);
     }

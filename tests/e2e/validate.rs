@@ -2,7 +2,7 @@
 
 use ingot_test_support::{NULL, ingot, ingot_with, template};
 
-/// Validates a template that is wrong and returns what is said about it.
+/// Validates an invalid template and returns the output.
 fn complaint(text: &str) -> String {
     let dir = template(text);
     let run = ingot(dir.path(), &["validate", "."]);

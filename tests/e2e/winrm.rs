@@ -183,7 +183,7 @@ fn what_ntlm_cannot_do_is_reported() {
     // A server that answers in the clear, as somebody on the way there could.
     let accounts = ":Administrator:pass-4711\n";
     let Some((server, _dir)) = ntlm_server(accounts, &["clear"]) else { return };
-    assert_says(&build(server.port, user), &["the answer is not encrypted"]);
+    assert_says(&build(server.port, user), &["the response is not encrypted"]);
     // Kerberos only.
     let Some((server, _dir)) = ntlm_server(accounts, &["kerberos"]) else { return };
     let said = build(server.port, user);
@@ -242,7 +242,7 @@ fn another_http_server_is_not_taken_for_winrm() {
     }) else {
         return;
     };
-    assert_says(&build(server.port, ""), &["is no WinRM service: HTTP status", "winrm_port"]);
+    assert_says(&build(server.port, ""), &["is not a WinRM service: HTTP status", "winrm_port"]);
 }
 
 /// A key and a certificate that it signed itself; none where openssl is not installed.

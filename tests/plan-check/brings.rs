@@ -45,7 +45,7 @@ async fn data_sources_of_revoked_images_block_only_what_gets_these() {
         for source in ["hcp_packer_version.base.fingerprint", "hcp_packer_artifact.base.external"] {
             assert!(run.stdout.contains(&format!("WARN  data.{source}")), "{}", run.stdout);
         }
-        assert!(run.stdout.contains("; the plan brings it to nothing"), "{}", run.stdout);
+        assert!(run.stdout.contains("; nothing in the plan starts to use it"), "{}", run.stdout);
     }
     // Another instance goes to a fresh image while this one keeps its own.
     let kept = change("aws_instance.a", "aws_instance", &["no-op"], has(), has());

@@ -63,7 +63,7 @@ async fn things_that_happen_to_be_called_like_images_do_not_fail() {
         world.write("plan.json", &plans::plan(vec![created(&format!("{kind}.x"), kind, after)]));
         world.check(&["plan.json"])
     };
-    // What may be it, and is told.
+    // Values that may be this image, which is reported.
     for (kind, after) in [
         ("local_file", json!({ "filename": ODD_FILE })),
         ("google_project_service", json!({ "service": ODD_GOOGLE })),
@@ -75,7 +75,7 @@ async fn things_that_happen_to_be_called_like_images_do_not_fail() {
         let why = "odd v1, which was revoked";
         assert!(run.stdout.contains(why), "{kind}: {}", run.stdout);
         assert!(
-            run.stdout.contains("; that it is this image only its name says"),
+            run.stdout.contains("; only its name suggests that it is this image"),
             "{}",
             run.stdout
         );

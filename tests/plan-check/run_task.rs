@@ -172,7 +172,7 @@ fn sign(key: &str, body: &[u8]) -> String {
     hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes()), body).as_ref())
 }
 
-/// A server with images, Terraform's side, and what Terraform was told.
+/// A server with images, Terraform's side, and the results that Terraform got.
 struct World {
     _dir: tempfile::TempDir,
     data: PathBuf,
@@ -580,7 +580,7 @@ async fn what_kills_the_server_again_and_again_fails() {
     let attributes = &result.body["data"]["attributes"];
     assert_eq!(attributes["status"], "failed");
     let message = attributes["message"].as_str().expect("text");
-    assert!(message.ends_with("8 times it was begun and not ended"), "{message}");
+    assert!(message.ends_with("it was started 8 times and never finished"), "{message}");
     // Nor is it tried once more.
     assert_eq!(terraform.seen("plan-hangs", &Method::GET).len(), 1);
 }

@@ -201,7 +201,7 @@ async fn real_plans_are_read() {
         assert_eq!(found, expected, "{}", work.program);
         assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET));
 
-        // The saved plan itself, its log, and the state are told apart.
+        // The saved plan itself, its log, and the state have errors of their own.
         let run = work.check(&["tfplan"], &local);
         assert!(
             run.code == Some(1) && run.stderr.contains("terraform show -json"),

@@ -182,7 +182,7 @@ fn the_newest_release_that_will_do_is_installed_from_github() {
     let run = machine.run(&["validate", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     machine.server.asked();
-    // It is there: nobody is asked, nothing is said, the lock file stays as it is.
+    // It is installed: no server is asked, no output, the lock file stays as it is.
     assert_eq!(machine.init(&[]), "");
     assert_eq!(machine.server.asked(), Vec::<String>::new());
     assert_eq!(std::fs::read_to_string(machine.lock_file()).unwrap(), lock);
@@ -358,7 +358,7 @@ fn archives_that_are_not_what_they_should_be_are_refused() {
     assert!(message.contains("larger than 16 MiB"), "{message}");
     serve(b"this is no archive".to_vec());
     let message = machine.init_fails(&[], &[]);
-    assert!(message.contains("no zip archive"), "{message}");
+    assert!(message.contains("the zip archive cannot be read"), "{message}");
     serve(zip_of(&[("README.md", b"hello"), (&format!("../{name}"), b"x")], false));
     let message = machine.init_fails(&[], &[]);
     assert!(message.contains(&format!("there is no {name} in the archive")), "{message}");
@@ -459,7 +459,7 @@ fn the_lock_file_decides() {
     machine.server.github(&["1.1.0"]);
     for flags in [&["-locked"][..], &[]] {
         let message = machine.init_fails(flags, &[]);
-        let gone = "version 1.0.0, which the lock file names, cannot be had";
+        let gone = "version 1.0.0, which the lock file names, cannot be installed";
         assert!(message.contains(gone) && message.contains("ingot init -upgrade"), "{message}");
     }
     // The release was changed.
@@ -617,9 +617,13 @@ fn mirrors_take_the_place_of_everything_else() {
     machine.init(&["-locked", &format!("-plugin-mirror={}/mirror", machine.server.url)]);
     assert_whole(&machine.installed(other, "1.3.0"), "1.3.0");
     let message = machine.run(&["init", "-plugin-mirror=/nowhere", "."]);
-    assert!(message.stdout.contains("/nowhere is no URL and no directory"), "{}", message.stdout);
+    assert!(
+        message.stdout.contains("/nowhere is neither a URL nor a directory"),
+        "{}",
+        message.stdout
+    );
     let message = machine.run(&["init", "-plugin-mirror=ftp://me:s3cret@h/x", "."]);
-    assert!(message.stdout.contains("ftp://h/x is no URL with"), "{}", message.stdout);
+    assert!(message.stdout.contains("ftp://h/x is neither a URL with"), "{}", message.stdout);
 }
 
 /// Signs with a key of its own.

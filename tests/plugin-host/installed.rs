@@ -69,7 +69,7 @@ impl Installed {
         let _ = std::fs::remove_file(self.record_file());
     }
 
-    /// Forgets what programs said of themselves.
+    /// Forgets the descriptions of programs.
     pub(crate) fn forget_cache(&self) {
         let _ = std::fs::remove_dir_all(self.state.path().join("cache"));
     }

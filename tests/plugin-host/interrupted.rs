@@ -137,7 +137,7 @@ build {
     signal("INT", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let said = std::fs::read_to_string(dir.path().join("output")).unwrap();
-    // Nothing of the end of the run is told after that.
+    // Nothing about the end of the run follows that.
     let (_, after) = said.split_once("`ingot cleanup` removes what is left.").unwrap();
     assert!(!after.contains("errored") && !after.contains("Wait completed"), "{said}");
     assert_ends(&plugins);
@@ -247,7 +247,7 @@ fn a_plugin_that_dies_while_it_stops_is_told_of() {
         assert!(said.contains(&message) && !said.contains(CLEANLY), "{said}");
         assert!(said.contains("Look for what these may have left:"), "{said}");
     }
-    // What it says itself is said.
+    // The plugin's own message is shown.
     let options = "slowly = true\n  fail = \"error\"\n  at = \"stop\"";
     let said = interrupted(&plugins, &build(options, ""));
     assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");

@@ -1,4 +1,4 @@
-//! JSON templates of before HCL2 with installed plugins, which render `{{ }}` in their options
+//! Legacy JSON templates with installed plugins, which render `{{ }}` in their options
 //! themselves.
 
 use crate::installed::installed;

@@ -49,7 +49,7 @@ fn an_old_release_is_found_behind_many_that_will_not_do() {
     std::fs::remove_dir_all(machine.plugins()).unwrap();
     std::fs::remove_file(machine.lock_file()).unwrap();
     let message = machine.init_fails(&[], &[]);
-    assert!(message.contains("49 more will not do either"), "{message}");
+    assert!(message.contains("49 more do not match either"), "{message}");
     assert!(!message.contains("were not looked at"), "{message}");
 }
 

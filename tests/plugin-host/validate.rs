@@ -55,7 +55,7 @@ fn options_are_checked_by_the_plugin_s_own_specification() {
     for message in [
         "there is no option called `txet` here",
         "did you mean `text`?",
-        "this is no value for `number`",
+        "invalid value for `number`",
         "there is no option called `sise` here",
         "there can be only one `boot` block here",
         "the option `directory` is missing",
@@ -118,7 +118,7 @@ fn a_broken_newer_program_is_passed_over() {
         let run = validate(&plugins, &text);
         assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 1), "{}", run.stdout);
     }
-    // Where none is left, the newest is told of.
+    // Where none is left, the message names the newest.
     let run = validate(&plugins, &(required(">= 1.1, < 1.3") + &own));
     assert_eq!(run.code, Some(1));
     let program = directory.join(program_name("1.2.0"));
@@ -286,7 +286,7 @@ fn how_long_a_plugin_may_take_is_a_duration() {
         assert_eq!(validate(ingot_test_support::NULL, limit).code, Some(0));
     }
     let run = validate(&hangs, "300ms");
-    let message = "did not answer within 0.3 seconds while checking its options \
+    let message = "did not respond within 0.3 seconds while checking its options \
                    (INGOT_PLUGIN_TIMEOUT sets how long it may take)";
     assert!(run.stdout.contains(message), "{}", run.stdout);
 }

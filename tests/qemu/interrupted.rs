@@ -161,7 +161,7 @@ fn what_a_killed_build_leaves_is_listed_and_removed_by_cleanup() {
     kill_one(&bench);
     let running = bench.pids();
     let list = bench.ingot(&["cleanup", "-list"]).stdout;
-    for kind in ["qemu-process", "qemu-output", "scratch-folder"] {
+    for kind in ["qemu-process", "qemu-output", "scratch-directory"] {
         assert!(list.contains(&format!("  {kind} /")), "{kind}: {list}");
     }
     assert!(list.contains(", qemu.m\n"), "{list}");

@@ -204,7 +204,7 @@ fn other_machine(guests: &Guests, shared: &Path, base: &str) -> Bench {
     bench
 }
 
-/// Builds on a machine of [`other_machine`]; what was said.
+/// Builds on a machine of [`other_machine`]; the output.
 fn build_there(bench: &Bench) -> String {
     let run = bench.ingot(&["build", "-color=false", "-cache", "-explain", "."]);
     let said = run.stdout + &run.stderr;

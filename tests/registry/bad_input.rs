@@ -198,7 +198,7 @@ async fn all(server: &Server) {
     let (status, answer) = server.token(&server.env["HCP_CLIENT_ID"], "wrong").await;
     assert_eq!((status, &answer["error"]), (401, &json!("invalid_client")));
     let (status, unknown) = server.token("nobody", "wrong").await;
-    assert_eq!((status, &unknown), (401, &answer), "who exists must not be told");
+    assert_eq!((status, &unknown), (401, &answer), "the response must not reveal who exists");
 
     // Other organizations and projects, whether there are such or not.
     let (org, project) = (&server.env["HCP_ORGANIZATION_ID"], &server.env["HCP_PROJECT_ID"]);

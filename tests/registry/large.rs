@@ -134,7 +134,7 @@ async fn many_values_take_little(server: &Server, admin: &Caller) {
         });
     }
     for (status, size) in readers.join_all().await {
-        // Some may be told that there are too many.
+        // Some may be refused, as there are too many.
         assert!(status == 503 || status == 200 && size > 6 << 20, "{status} {size}");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));

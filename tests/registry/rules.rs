@@ -1,4 +1,4 @@
-//! What the registry makes of what it is told, the same on both databases.
+//! The registry's rules, the same on both databases.
 
 use ingot_test_support::require;
 use std::time::{Duration, Instant};

@@ -61,7 +61,7 @@ async fn sboms_come_and_go(server: &Server, database: &[&str]) {
     let (sboms, build) = running_build(&admin, "one").await;
     let upload = |name: &str, format: &str, document: &str| json!({ "name": name, "format": format, "compressed_sbom": packed(document) });
 
-    // What is no SBOM is not kept.
+    // A document that is not an SBOM is refused.
     for (body, why) in [
         (upload("bom", "CYCLONEDX", "<bom/>"), "not JSON"),
         (upload("bom", "CYCLONEDX", SPDX), "said to be CYCLONEDX and is SPDX"),

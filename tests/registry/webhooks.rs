@@ -168,8 +168,8 @@ async fn one_that_hangs_at_times_gets_the_rest() {
     until("all but one delivery", 10, || *taken.lock().expect("it") == 39).await;
 }
 
-/// When a channel moves, it is told which buckets were built from what it pointed at before, and only
-/// of those.
+/// When a channel moves, events name the buckets that were built from the version that it pointed at
+/// before, and only those.
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_that_are_out_of_date_are_told() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -122,13 +122,13 @@ fn somebody_logs_in_by_browser_and_stays_logged_in() {
     let world = World::served();
     let somebody = Somebody { world: &world, provider: &provider };
 
-    // Without a login it is said how to get one.
+    // Without a login the error says how to get one.
     let list = ["registry", "buckets", "list"];
     let none = somebody.run(&list, "");
     assert_eq!(none.code, Some(1), "{none:?}");
     assert!(none.stderr.contains("`ingot registry login`"), "{none:?}");
 
-    // Somebody who refuses is told so, and nothing is kept.
+    // Where the user refuses, the error says so, and nothing is kept.
     let refused = somebody.run(&["registry", "login"], "");
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("HCP did not log you in: not today"), "{refused:?}");

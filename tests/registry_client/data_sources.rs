@@ -196,7 +196,7 @@ fn descendants_are_revoked_with_their_parent() {
         world.ok(&["registry", "revoke", "base", "v1"]);
         world.ok(&["registry", "revoke", "child", "v1"]);
         let said = world.ok(&["registry", "restore", "child", "v1"]);
-        assert!(said.contains("is still revoked, with base v1 it was built from"), "{said}");
+        assert!(said.contains("is still revoked, inherited from base v1"), "{said}");
         let said = world.ok(&["registry", "restore", "child", "v1"]);
         assert!(said.contains("is valid again"), "{said}");
         world.ok(&["registry", "restore", "base", "v1"]);

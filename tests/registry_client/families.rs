@@ -465,7 +465,7 @@ fn a_family_in_a_circle_is_an_error_with_places() {
     let quiet = template("two", None, "").replace("hcp_packer_registry", "locals");
     write(&world, "two", &quiet);
     let run = stale(&world);
-    assert!(run.stderr.contains("publishes nothing, so it is of no family"), "{}", run.stderr);
+    assert!(run.stderr.contains("publishes nothing, so it belongs to no family"), "{}", run.stderr);
 
     for (args, message) in [
         (vec!["build", "images/one", "images/two"], "-stale is missing"),
@@ -604,7 +604,7 @@ fn flags_that_ci_gives_reach_all_builds() {
     assert!(world.path().join("web.sum").exists(), "{}", run.stdout);
 }
 
-/// A template of an image of Docker, whose test wants a file that it only makes if `good`.
+/// A template of a Docker image, whose test wants a file that it only makes if `good`.
 fn tested(world: &World, name: &str, parent: Option<&str>, good: bool) {
     let base = format!("\"{BASE}\"");
     let (data, image) = match parent {

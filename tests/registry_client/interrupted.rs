@@ -96,12 +96,12 @@ fn a_running_build_has_a_heartbeat() {
         let first = beat();
         std::thread::sleep(Duration::from_millis(400));
         let second = beat();
-        assert_ne!(first, second, "it was told again that the build runs");
+        assert_ne!(first, second, "the registry was notified again that the build runs");
         world.write("go", "");
         assert_eq!(finish(build).code, Some(0));
         let done = beat();
         std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(done, beat(), "nothing is told of a build that is done");
+        assert_eq!(done, beat(), "no notification follows for a build that is done");
     });
 }
 

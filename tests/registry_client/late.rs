@@ -70,7 +70,7 @@ build {
 }
 "#;
 
-/// Builds what the registry is not there to be told.
+/// Builds while the registry cannot be reached.
 fn build_in_vain(world: &mut World, fingerprint: &str) {
     world.write("late.pkr.hcl", LATE);
     let _ = std::fs::remove_file(world.path().join("go"));
@@ -136,7 +136,7 @@ fn what_waits_can_be_given_up() {
         assert!(said.contains(&format!("`ingot registry push -drop={id}` gives it up")), "{said}");
     }
     let said = world.fails(&["registry", "push", "-drop=nothing"]);
-    assert!(said.contains("nothing waits that is called nothing"), "{said}");
+    assert!(said.contains("no unpublished build is called nothing"), "{said}");
     let said = world.ok(&["registry", "push", &format!("-drop={id}")]);
     assert!(said.contains("Gave up file.k of late/one"), "{said}");
     assert!(world.ok(&["registry", "push"]).contains("Nothing waits"));

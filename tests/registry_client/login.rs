@@ -246,7 +246,7 @@ fn a_workload_identity_is_exchanged_for_a_token() {
     assert_eq!(proof["headers"]["X-Hcp-Workload-Identity-Provider"], resource);
     assert!(!proof.to_string().contains("aws-secret"), "{proof}");
 
-    // What does not work is told without what is secret.
+    // Errors do not quote secrets.
     let said = with(env, &[("CI_JWT", "{\"other\": \"jwt-4\"}")]);
     assert_eq!(said.code, Some(1), "{}", said.stdout);
     assert!(said.stderr.contains("CI_JWT: there is nothing at /value"), "{}", said.stderr);

@@ -166,7 +166,7 @@ fn commands_do_not_take_their_own_work_for_anothers() {
         ["registry", "artifacts", "create", "lossy", "one", "file.a", "-platform=p", "-id=i"];
     let said = world.ok(&record);
     assert!(said.contains("Recorded file.a of one, which is v1 now"), "{said}");
-    // What is another's is still told of.
+    // What another client created is still an error.
     assert!(world.fails(&create).contains("already"));
     assert!(world.fails(&record).contains("already"));
 }
@@ -200,7 +200,7 @@ fn whatever_was_done_is_done() {
         world.ok(&["registry", "enforced-blocks", "create", "scan", "block.hcl"]);
         world.ok(&["registry", "revoke", "lossy", "v1", "-reason=why"]);
         world.ok(&["registry", "restore", "lossy", "v1"]);
-        // What is another's is still told of.
+        // What another client created is still an error.
         let other = world.fails(&["registry", "buckets", "create", "lossy", "-label=a=c"]);
         assert!(other.contains("already"), "{other}");
         world.ok(&["registry", "channels", "delete", "lossy", "stable"]);
@@ -301,7 +301,7 @@ fn an_import_leaves_sboms_behind_that_something_before_the_registry_refuses() {
     assert!(said.contains("3 SBOMs were left behind, as this registry refuses them:"), "{said}");
     for status in statuses {
         let name = &status[..3];
-        let left = format!("file.a, the SBOM {name}: {} answered {status}", new.name);
+        let left = format!("file.a, the SBOM {name}: {} returned {status}", new.name);
         assert!(said.contains(&left), "{said}");
     }
     assert!(said.contains("limits the size of requests"), "{said}");

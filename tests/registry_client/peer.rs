@@ -73,7 +73,7 @@ fn commit(world: &World) {
     };
     world.write("committed.txt", "x");
     if !git(&["init", "-q"]) {
-        eprintln!("without git, nothing is compared that is told of the repository");
+        eprintln!("without git, the metadata of the repository is not compared");
         return;
     }
     assert!(git(&["add", "committed.txt"]) && git(&["commit", "-qm", "First"]));

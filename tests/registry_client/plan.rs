@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::world::{World, with_both};
 
-/// A template with everything that a plan tells of.
+/// A template with everything that a plan shows.
 const WEB: &str = r#"
 variable "who" {
   default = "web"

@@ -75,7 +75,7 @@ fn a_run_is_a_version() {
         let bucket = world.json(&["buckets", "show", "files"]);
         assert_eq!(bucket["description"], "two files");
         assert_eq!(bucket["labels"]["team"], "storage");
-        // What the template was told of the version.
+        // What the template got of the version.
         let written = std::fs::read_to_string(world.path().join("out/a.txt")).expect("the file");
         assert_eq!(written, "a of run-1");
     });

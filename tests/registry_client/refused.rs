@@ -152,7 +152,7 @@ build {
             )
         };
         let (said, _, name) = publish("child-1", &|| {});
-        assert!(said.contains("it is published without that"), "{said}");
+        assert!(said.contains("the build is published without it"), "{said}");
         assert_eq!(name, "v1");
         let parents = world.json(&["ancestry", "child"])["parents"].clone();
         assert_eq!(parents[0]["version_fingerprint"], "base-1", "{parents:#}");
@@ -160,7 +160,7 @@ build {
         let (said, _, name) = publish("child-2", &|| {
             world.ok(&["registry", "versions", "delete", "base", "base-1"]);
         });
-        assert!(said.contains("it is published without its parent"), "{said}");
+        assert!(said.contains("the build is published without a parent"), "{said}");
         assert_eq!(name, "v2");
         let parents = world.json(&["ancestry", "child"])["parents"].clone();
         assert_eq!(parents, serde_json::json!([]));

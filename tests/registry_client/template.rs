@@ -1,4 +1,4 @@
-//! What is wrong with a registry block is told where it stands.
+//! Errors of a registry block name its place.
 
 use crate::world::World;
 

@@ -122,7 +122,7 @@ fn what_cannot_be_moved_says_why() {
     assert!(other.contains("`ingot registry export FILE` writes one"), "{other}");
     world.write("newer.json", r#"{"ingot_registry_export": 3, "registry": "x", "buckets": []}"#);
     let newer = world.fails(&["registry", "import", "newer.json"]);
-    assert!(newer.contains("newer.json has form 3; this Ingot reads forms 1 and 2"), "{newer}");
+    assert!(newer.contains("newer.json has format 3; this Ingot reads formats 1 and 2"), "{newer}");
     let absent = world.fails(&["registry", "import", "absent.json"]);
     assert!(absent.contains("absent.json cannot be read: "), "{absent}");
 }

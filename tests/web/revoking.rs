@@ -38,7 +38,7 @@ async fn revoking_does_not_surprise() {
     let path = format!("{ROOT}/base/versions/two/revoke");
     browser.open(&server, &path).await;
 
-    // The date is there only where it applies, and the time in which it is told.
+    // The date is shown only where it applies, with the time at which the page was loaded.
     assert!(!is_shown(&browser, "#at").await);
     let now = time::OffsetDateTime::now_utc();
     let dialogue = browser.text("form.dialogue").await;

@@ -195,7 +195,7 @@ async fn roles_decide_what_is_shown_and_done() {
     assert_eq!(viewer.get("/").await.location(), "/projects");
 }
 
-/// Revoking moves channels of other buckets, too, and whoever does it is told before.
+/// Revoking moves channels of other buckets, too, and the dialogue says so before.
 #[tokio::test]
 async fn the_dialogue_tells_what_will_move() {
     let dir = tempfile::tempdir().expect("a directory");

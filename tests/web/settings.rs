@@ -69,7 +69,7 @@ async fn administrators_look_after_a_project() {
     browser.press("Save").await;
     until(&admin, "/runtasks/config", |it| it["on_untracked_image"] == "FAIL").await;
 
-    // Who may use it, and who is told.
+    // Members and webhooks.
     assert!(browser.text("section[aria-labelledby=members]").await.contains("admin"));
     let hooks = "section[aria-labelledby=webhooks]";
     assert!(browser.text(hooks).await.contains("https://hooks.example/a"));

@@ -93,7 +93,7 @@ async fn there_is_a_way_back_from_everywhere() {
     browser.end().await;
 }
 
-/// Anybody can write a link. What it claims is told only where it is so.
+/// Anybody can write a link. A notice is shown only where it is true.
 #[tokio::test]
 async fn notices_tell_what_is_true() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -156,7 +156,7 @@ async fn notices_tell_what_is_true() {
     let path = format!("{ROOT}/base/channels?done=assigned&channel=production");
     let page = visitor.get(&path).await;
     assert!(page.text.contains("Undo: back to v1"), "{}", page.text);
-    // To the one whose doing it was it is told, each only what it was.
+    // Whoever did it sees the notice, each only of their own action.
     for (path, message) in [
         ("/base/versions/revoked?done=revoked", "is revoked."),
         ("/base/versions/scheduled?done=scheduled", "will be revoked at"),

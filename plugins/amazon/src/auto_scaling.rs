@@ -49,7 +49,7 @@ pub(crate) async fn launch_configurations(
             None => return Ok(found),
         }
     }
-    Err(Failure::new(Kind::Broken, "Auto Scaling does not come to an end"))
+    Err(Failure::new(Kind::Broken, "the list of Auto Scaling does not end"))
 }
 
 type Page = (Vec<LaunchConfiguration>, Option<String>);
@@ -65,7 +65,7 @@ async fn page(access: &Access, token: Option<&str>) -> Result<Page, Failure> {
 }
 
 fn read(text: &str, status: u16) -> Result<Page, Failure> {
-    let broken = |_| Failure::new(Kind::Broken, format!("AWS answered {status}, and no XML"));
+    let broken = |_| Failure::new(Kind::Broken, format!("AWS returned {status} and invalid XML"));
     let document = Document::parse(text).map_err(broken)?;
     let all = || document.descendants();
     if !(200..300).contains(&status) {

@@ -105,7 +105,7 @@ impl EcrLogin for AmazonEcr {
         let data = &answer["authorizationData"];
         let data = data.as_array().and_then(|all| all.first()).unwrap_or(data);
         let credentials = read(&data["authorizationToken"]).ok_or_else(|| {
-            Error::new(format!("getting a password for {server}: AWS answered without one"))
+            Error::new(format!("getting a password for {server}: AWS returned none"))
         })?;
         ui.mask(&credentials.password);
         Ok(credentials)

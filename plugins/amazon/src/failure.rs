@@ -165,7 +165,7 @@ impl Kind {
                     | "RequestExpired"
                     | "RequestTimeTooSkewed",
                 ),
-            ) => "the credentials have run out, or this machine's clock is wrong: log in again",
+            ) => "the credentials have expired, or this machine's clock is wrong: log in again",
             (
                 Kind::Denied,
                 Some("UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException"),
@@ -193,7 +193,7 @@ impl Failure {
     pub fn answered(code: &str, message: &str) -> Failure {
         let kind = Kind::of(code);
         let text = match message {
-            "" => format!("AWS answered {code}"),
+            "" => format!("AWS returned {code}"),
             message => format!("{} ({code})", message.trim_end().trim_end_matches('.')),
         };
         Failure {

@@ -264,8 +264,8 @@ fn answered(kind: Option<&str>, status: u16, said: &Value) -> Failure {
     let code = code.and_then(|code| code.rsplit('#').next()).filter(|code| !code.is_empty());
     match code {
         Some(code) => Failure::answered(code, message).with_status(status),
-        None if status >= 500 => Failure::new(Kind::Broken, format!("AWS answered {status}")),
-        None => Failure::new(Kind::Refused, format!("AWS answered {status} {message}")),
+        None if status >= 500 => Failure::new(Kind::Broken, format!("AWS returned {status}")),
+        None => Failure::new(Kind::Refused, format!("AWS returned {status} {message}")),
     }
 }
 

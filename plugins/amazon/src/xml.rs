@@ -19,12 +19,12 @@ pub(crate) fn error<'a, 'i>(document: &'a Document<'i>) -> Option<Node<'a, 'i>> 
     document.descendants().find(|node| is(node, "Error"))
 }
 
-/// The failure that an answer of this status tells of.
+/// The failure that a response with this status means.
 pub(crate) fn failure(document: &Document<'_>, status: u16) -> Failure {
     let error = error(document);
     let part = |name| error.and_then(|error| child(error, name)).unwrap_or_default();
     match part("Code") {
-        "" => Failure::new(Kind::Broken, format!("AWS answered {status}")),
+        "" => Failure::new(Kind::Broken, format!("AWS returned {status}")),
         code => Failure::answered(code, part("Message")).with_status(status),
     }
 }

@@ -61,7 +61,7 @@ impl UserCheck {
         let found = shell.script(USER, &[&self.name]).await?;
         let Some(line) = field(&found, "line") else { return Ok(missing(self.exists, "user")) };
         if !self.exists {
-            return Ok(vec!["there is such a user".to_owned()]);
+            return Ok(vec!["the user exists".to_owned()]);
         }
         let mut columns = line.split(':').map(str::to_owned).skip(2);
         let mut next = || columns.next().unwrap_or_default();
@@ -102,7 +102,7 @@ impl GroupCheck {
         let found = shell.script(GROUP, &[&self.name]).await?;
         let Some(line) = field(&found, "line") else { return Ok(missing(self.exists, "group")) };
         if !self.exists {
-            return Ok(vec!["there is such a group".to_owned()]);
+            return Ok(vec!["the group exists".to_owned()]);
         }
         let gid = line.split(':').nth(2).unwrap_or_default().to_owned();
         let mut problems = Vec::new();
@@ -114,7 +114,7 @@ impl GroupCheck {
 
 fn missing(wanted: bool, what: &str) -> Vec<String> {
     match wanted {
-        true => vec![format!("there is no such {what}")],
+        true => vec![format!("the {what} does not exist")],
         false => Vec::new(),
     }
 }

@@ -102,7 +102,7 @@ impl FileCheck {
             Ok(mode) if mode <= 0o7777 => Some(mode),
             _ => {
                 errors.push(
-                    ConfigError::on("mode", format!("{text:?} is no mode of a file"))
+                    ConfigError::on("mode", format!("{text:?} is not a file mode"))
                         .hint("write it in octal, as in \"0644\""),
                 );
                 None
@@ -118,7 +118,7 @@ impl FileCheck {
             let Some(sum) = sum else { continue };
             let sum = sum.to_ascii_lowercase();
             if sum.len() != length || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                let message = format!("this is no sum of this kind: it has {length} digits");
+                let message = format!("invalid checksum: it must have {length} hexadecimal digits");
                 errors.push(ConfigError::on(kind, message));
             }
             sums.push((kind, sum));
@@ -164,7 +164,7 @@ impl FileCheck {
             match target(&found) {
                 Some(target) if target == wanted => {}
                 Some(target) => problems.push(format!("it leads to {target}, not to {wanted}")),
-                None => problems.push(format!("it is no link to {wanted} but a {file_type}")),
+                None => problems.push(format!("it is a {file_type}, not a link to {wanted}")),
             }
         }
         self.compare_sums(shell, &mut problems).await?;
@@ -217,7 +217,7 @@ impl FileCheck {
                     expect(problems, &format!("the {kind} sum"), Some(wanted), &found);
                 }
             }
-            Err(error) => problems.push(format!("its sum cannot be computed: {error}")),
+            Err(error) => problems.push(format!("its checksum cannot be computed: {error}")),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! manual (gossfile.md).
 //!
 //! Ingot checks them itself, without goss on the machine. What it does not know is an error, as a
-//! check that is passed over in silence is worse than none.
+//! check that is skipped in silence is worse than none.
 
 use ingot_sdk::GoDuration;
 use serde_json::{Map, Value};
@@ -88,7 +88,7 @@ pub fn checks(document: &Value, defaults: Defaults) -> Result<Vec<Check>, Vec<St
             continue;
         }
         let Some(entries) = entries.as_object() else {
-            errors.push(format!("`{kind}`: this is no map of names"));
+            errors.push(format!("`{kind}`: this is not a map of names"));
             continue;
         };
         for (name, attributes) in entries {
@@ -97,7 +97,7 @@ pub fn checks(document: &Value, defaults: Defaults) -> Result<Vec<Check>, Vec<St
                 Some(attributes) => {
                     checks.extend(entry(kind, name, attributes, defaults, &path, &mut errors));
                 }
-                None => errors.push(format!("`{path}`: this is no map of attributes")),
+                None => errors.push(format!("`{path}`: this is not a map of attributes")),
             }
         }
     }
@@ -130,7 +130,7 @@ fn entry(
         if subject_of(kind) == Some(attribute) {
             match text(value) {
                 Some(text) => name = text,
-                None => errors.push(format!("`{at}`: this is no text")),
+                None => errors.push(format!("`{at}`: this is not a string")),
             }
             continue;
         }
@@ -183,7 +183,7 @@ fn converted(kind: &str, option: &str, value: &Value) -> Result<Option<Value>, S
     }
     if LISTS.contains(&option) {
         let Some(items) = value.as_array() else {
-            return Err("Ingot takes a list of texts here".to_owned());
+            return Err("Ingot takes a list of strings here".to_owned());
         };
         let texts = items.iter().map(|item| match (text(item), item.as_object()) {
             (Some(text), _) if option == "version" => Ok(exact(&text)),
@@ -192,20 +192,20 @@ fn converted(kind: &str, option: &str, value: &Value) -> Result<Option<Value>, S
                 let name = matchers.keys().next().map_or("{}", String::as_str);
                 Err(format!("Ingot does not know the matcher `{name}`"))
             }
-            (None, None) => Err("Ingot takes a list of texts here".to_owned()),
+            (None, None) => Err("Ingot takes a list of strings here".to_owned()),
         });
         return Ok(Some(texts.collect::<Result<Vec<String>, String>>()?.into()));
     }
     if (kind, option) == ("command", "timeout") {
         let Some(millis) = value.as_u64() else {
-            return Err("this is no number of milliseconds".to_owned());
+            return Err("this is not a number of milliseconds".to_owned());
         };
         return Ok(Some(GoDuration(std::time::Duration::from_millis(millis)).to_string().into()));
     }
     if TEXTS.contains(&option) {
         return match text(value) {
             Some(text) => Ok(Some(text.into())),
-            None => Err("this is no text".to_owned()),
+            None => Err("this is not a string".to_owned()),
         };
     }
     match value.is_array() {
@@ -288,13 +288,13 @@ mod tests {
             ),
             (
                 json!({ "command": { "a": { "stdout": "x" } } }),
-                "`command.a.stdout`: Ingot takes a list of texts here",
+                "`command.a.stdout`: Ingot takes a list of strings here",
             ),
             (
                 json!({ "user": { "a": { "uid": "many" } } }),
                 "`user.a`: uid: invalid type: string \"many\", expected u32",
             ),
-            (json!({ "port": { "tcp:x": {} } }), "`port.tcp:x`: \"tcp:x\" is no port"),
+            (json!({ "port": { "tcp:x": {} } }), "`port.tcp:x`: \"tcp:x\" is not a port"),
             (
                 json!({ "service": { "a": { "runlevels": ["3"], "running": true } } }),
                 "`service.a.runlevels`: Ingot does not know this attribute",

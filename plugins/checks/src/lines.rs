@@ -53,7 +53,7 @@ impl<'p> Lines<'p> {
         let problems = results.filter_map(|(pattern, found)| match (found, pattern.is_negated()) {
             (None, false) => Some(format!("{name} has no line with {:?}", pattern.text)),
             (Some(line), true) => {
-                Some(format!("{name} has a line against {:?}: {line}", pattern.text))
+                Some(format!("{name} has a line that {:?} forbids: {line}", pattern.text))
             }
             (None, true) if stream.cut => Some(format!(
                 "{name} has a line of more than {} KiB, too long to rule out what {:?} forbids",

@@ -110,7 +110,7 @@ pub(crate) struct PortOptions {
 /// The options of a `user` block.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub(crate) struct UserOptions {
-    /// Whether there must be such a user. Default true.
+    /// Whether the user must exist. Default true.
     pub exists: Option<bool>,
     /// The user's number.
     pub uid: Option<u32>,
@@ -131,7 +131,7 @@ pub(crate) struct UserOptions {
 /// The options of a `group` block.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub(crate) struct GroupOptions {
-    /// Whether there must be such a group. Default true.
+    /// Whether the group must exist. Default true.
     pub exists: Option<bool>,
     /// The group's number.
     pub gid: Option<u32>,

@@ -41,7 +41,7 @@ impl PortCheck {
             }
             _ => {
                 errors.push(
-                    ConfigError::new(format!("{name:?} is no port"))
+                    ConfigError::new(format!("{name:?} is not a port"))
                         .hint("write it like \"tcp:22\", with tcp, tcp6, udp or udp6"),
                 );
                 0
@@ -57,7 +57,7 @@ impl PortCheck {
                 Ok(address) => addresses.push(address),
                 Err(_) => errors.push(ConfigError::on(
                     format!("ip[{index}]"),
-                    format!("{text:?} is no IP address"),
+                    format!("{text:?} is not an IP address"),
                 )),
             }
         }

@@ -54,7 +54,7 @@ impl ServiceCheck {
         let ServiceOptions { running, enabled, waiting: _ } = options;
         if running.is_none() && enabled.is_none() {
             errors.push(
-                ConfigError::new("this service is asked for nothing")
+                ConfigError::new("nothing is checked of this service")
                     .related(["running", "enabled"])
                     .hint("write running = true, enabled = true or both"),
             );

@@ -19,25 +19,25 @@ const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "P
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Options {
-    /// Where to ask.
+    /// The URL to request.
     url: String,
     /// How to ask: GET unless said otherwise.
     method: Option<String>,
     /// Headers of the request.
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
-    /// What to send.
+    /// The body of the request.
     #[serde(default)]
     request_body: String,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Output {
-    /// Where was asked.
+    /// The URL that was requested.
     url: String,
-    /// What was answered.
+    /// The body of the response.
     body: String,
-    /// The headers of the answer. Packer's name for it.
+    /// The headers of the response. Packer's name for them.
     request_headers: BTreeMap<String, String>,
 }
 
@@ -99,12 +99,12 @@ impl Fetch for Request {
         let answer = request.send().await.with_context(asking)?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(Error::new(format!("{} answered {status}", asking())));
+            return Err(Error::new(format!("{} returned {status}", asking())));
         }
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         if !kind.is_some_and(is_text) {
             ui.error(format!(
-                "Warning: {} did not say that its answer is text; other content may not survive.",
+                "Warning: {} did not declare its response as text; other content may be damaged.",
                 asking()
             ));
         }

@@ -79,7 +79,7 @@ impl Step<State> for Commit {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         if let Some(made) = state.made.clone() {
-            ctx.ui.say("Using the image of an earlier build, from which nothing differs");
+            ctx.ui.say("Using the image of an earlier build, as nothing has changed since");
             state.data.insert("ID".into(), json!(made.container));
             set_image(ctx, state, made.image).await;
             return Ok(());
@@ -154,7 +154,7 @@ impl Step<State> for Commit {
     }
 }
 
-/// Tells of the image that the build comes to.
+/// Reports the image of the build.
 async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
     state.data.insert("ImageSha256".into(), json!(image));
     ctx.ui.message(format!("Image ID: {image}"));
@@ -168,7 +168,7 @@ pub(crate) async fn remove_unfinished(ctx: &RunContext, engine: &Engine, image: 
     match tokio::time::timeout(engine.patience.cleanup, image.remove(engine)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => ctx.ui.error(format!("An image may be left over: {error}")),
-        Err(_) => ctx.ui.error("An image may be left over: no answer"),
+        Err(_) => ctx.ui.error("An image may be left over: no response"),
     }
 }
 

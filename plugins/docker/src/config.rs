@@ -359,7 +359,7 @@ impl Options {
     }
 }
 
-/// Everything that `docker run` would be told: the other options as flags, then `run_command`.
+/// All arguments for `docker run`: the other options as flags, then `run_command`.
 fn run_arguments(raw: &BuilderConfig) -> Vec<String> {
     // Only `run_command` is a template; braces elsewhere have been rendered already.
     let mut arguments = Vec::new();

@@ -46,7 +46,7 @@ pub struct ImageFile {
     pub uid: u64,
     /// The number of its group.
     pub gid: u64,
-    /// Its extended attributes, as far as the Engine tells of them: capabilities, and with the image
+    /// Its extended attributes, as far as the Engine reports them: capabilities, and with the image
     /// store of containerd all.
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }

@@ -105,7 +105,7 @@ impl ClientConfig {
     }
 }
 
-/// Reads what `what` holds. What is wrong with it is told without its text, which may be a password.
+/// Reads what `what` holds. Errors do not quote its text, which may be a password.
 fn parse(text: &str, what: &str) -> Result<ClientConfig> {
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -169,7 +169,7 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<DockerCredentia
     };
     let output = tokio::time::timeout(HELPER_TIMEOUT, run)
         .await
-        .map_err(|_| failed(format!("no answer in {} s", HELPER_TIMEOUT.as_secs())))?
+        .map_err(|_| failed(format!("no response in {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         // Helpers say so on standard output when they know no credentials; the registry may
@@ -181,7 +181,7 @@ async fn ask_helper(helper: &str, server: &str) -> Result<Option<DockerCredentia
         return Err(failed(said.trim().to_owned()));
     }
     let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| failed("its answer is not what the protocol asks for".to_owned()))?;
+        .map_err(|_| failed("its response does not follow the protocol".to_owned()))?;
     let mut credentials =
         DockerCredentials { serveraddress: Some(server.to_owned()), ..Default::default() };
     if answer.username == "<token>" {

@@ -231,7 +231,7 @@ impl Endpoint {
         match negotiated {
             Ok(Ok(api)) => Ok(Engine { api, endpoint: self, patience: Patience::default() }),
             Ok(Err(error)) => Err(unreachable(describe(&error))),
-            Err(_) => Err(unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs()))),
+            Err(_) => Err(unreachable(format!("no response in {} s", CONNECT_TIMEOUT.as_secs()))),
         }
     }
 }

@@ -449,7 +449,7 @@ mod tests {
         test.hold(Hold::All);
         assert!(next(&mut running).await.is_none());
         let error = running.status().await.unwrap_err();
-        assert!(error.to_string().contains("does not answer any more"), "{error}");
+        assert!(error.to_string().contains("does not respond any more"), "{error}");
         assert!(error.to_string().contains(&test.host) && !error.is_transient(), "{error}");
     }
 }

@@ -91,7 +91,7 @@ impl Mounts {
             }
             // A container without cat or /proc: then it is as it looks.
             _ => {
-                tracing::debug!(path, ?status, "the container does not tell its mounts");
+                tracing::debug!(path, ?status, "the container does not report its mounts");
                 Ok(known)
             }
         }

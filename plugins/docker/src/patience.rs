@@ -82,7 +82,7 @@ impl Engine {
     pub(crate) fn gone(&self, last: &EngineError) -> Error {
         let host = &self.endpoint.host;
         let why = describe(last);
-        Error::new(format!("the Docker Engine at {host} does not answer any more: {why}"))
+        Error::new(format!("the Docker Engine at {host} does not respond any more: {why}"))
             .hint("look whether its machine, and the network or VPN on the way there, are up")
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         let work = engine.attend(std::future::pending::<()>());
         let limit = Duration::from_secs(30);
         let error = tokio::time::timeout(limit, work).await.expect("it hangs").unwrap_err();
-        assert!(error.to_string().contains("does not answer any more"), "{error}");
+        assert!(error.to_string().contains("does not respond any more"), "{error}");
         assert!(error.advice().unwrap().contains("VPN"), "{error}");
     }
 }

@@ -133,7 +133,7 @@ impl Step<State> for RunContainer {
             Ok(Ok(_)) => container.records.into_iter().for_each(JournalEntry::done),
             // The records stay: the next run will try again.
             Ok(Err(error)) => ctx.ui.error(format!("The container may be left over: {error}")),
-            Err(_) => ctx.ui.error(format!("The container {id} may be left over: no answer")),
+            Err(_) => ctx.ui.error(format!("The container {id} may be left over: no response")),
         }
     }
 

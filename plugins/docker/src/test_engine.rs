@@ -31,7 +31,7 @@ pub(crate) struct TestEngine {
 }
 
 impl TestEngine {
-    /// Stands before the Engine of the environment; none without one, which is told.
+    /// Stands before the Engine of the environment; without one the test reports that it is skipped.
     pub(crate) async fn start() -> Option<TestEngine> {
         let found = Endpoint::find(false).unwrap();
         let socket = found.host.strip_prefix("unix://").unwrap_or_default().to_owned();
@@ -129,7 +129,7 @@ impl Drop for TestContainer {
 pub(crate) struct Records(Mutex<Vec<Option<Resource>>>);
 
 impl Records {
-    /// Those that are not struck out.
+    /// Those that are not resolved.
     pub(crate) fn open(&self) -> Vec<Resource> {
         self.0.lock().iter().flatten().cloned().collect()
     }

@@ -9,8 +9,8 @@ use ingot_sdk::{
 
 use crate::run_command::DEFAULT_COMMAND;
 
-/// Options that are about how the image is made, not how a container runs. What `tmpfs` mounts hides
-/// what the image has there, and with a terminal no error output is told from output.
+/// Options about how the image is created, not how a container runs. A `tmpfs` mount hides what the
+/// image has there, and with a terminal error output cannot be told from output.
 const OF_THE_BUILD: &[&str] = &[
     "build",
     "commit",

@@ -22,7 +22,7 @@ use communicator::Nowhere;
 /// The builder's id.
 const BUILDER_ID: &str = "packer.file";
 
-/// What a registry is told of the source of a file that has none; Packer's text.
+/// What is published as the source of a file that has none; Packer's text.
 const NO_SOURCE: &str = "<no-defined-source-file>";
 
 /// Adds this crate's plugins.

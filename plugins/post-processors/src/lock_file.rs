@@ -43,7 +43,7 @@ impl LockFile {
             if stop.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            // Written down before it exists; struck out again if somebody else has the lock.
+            // Recorded before it exists; resolved if somebody else has the lock.
             let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
             let entry = JournalEntry::open(journal, &resource)?;
             match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {

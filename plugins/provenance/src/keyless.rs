@@ -50,7 +50,7 @@ impl KeylessPolicy {
         };
         let both = given(&self.identity).zip(given(&self.issuer));
         let (subject, issuer) = both.ok_or_else(|| {
-            Error::new("nothing says who has to have signed the attestation").hint(
+            Error::new("nothing says who must have signed the attestation").hint(
                 "name the identity and the issuer of its token, both, with \
                  -keyless-identity=IDENTITY and -keyless-oidc-issuer=URL",
             )
@@ -132,7 +132,7 @@ fn check_bundle(
     policy: &KeylessPolicy,
 ) -> Result<()> {
     if !bundle.is_of(payload, &signature.bytes()?, &signature.cert) {
-        return Err(Error::new("it is of another attestation, or one of both was changed"));
+        return Err(Error::new("it belongs to another attestation, or one of the two was changed"));
     }
     trust.check_bundle(bundle, Evidence { log: policy.require_log })
 }

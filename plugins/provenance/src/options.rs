@@ -75,12 +75,12 @@ impl Options {
     }
 }
 
-/// Checks what is said of the key.
+/// Checks the options of the key.
 pub(crate) fn check_signing(options: &Options, errors: &mut ConfigErrors) {
     const SIGNER: [&str; 3] = ["signing_mode", "signer", "key"];
     let Options { signer, key, .. } = options;
     if !signer.is_empty() && !key.is_empty() && signer != key {
-        let error = ConfigError::on("key", "`signer` and `key` differ, and mean the same");
+        let error = ConfigError::on("key", "`signer` and `key` mean the same, and differ here");
         errors.push(error.related(["signer"]).hint("keep one of them"));
     }
     let signer = options.signer();
@@ -95,7 +95,7 @@ pub(crate) fn check_signing(options: &Options, errors: &mut ConfigErrors) {
         "key" | "kms" if signer.is_empty() => errors.push(missing()),
         "key" => {}
         "kms" if !is_kms(signer) => {
-            let error = ConfigError::on("signer", format!("{signer} is no address of a key"));
+            let error = ConfigError::on("signer", format!("{signer} is not the address of a key"));
             errors.push(
                 error.related(SIGNER).hint("it looks like awskms:///alias/NAME or awskms:///ARN"),
             );
@@ -110,12 +110,12 @@ pub(crate) fn check_signing(options: &Options, errors: &mut ConfigErrors) {
         "keyless" => check_keyless(options, errors),
         other => errors.push(
             ConfigError::on("signing_mode", format!("`{other}` is not a way to sign"))
-                .hint("there are none, key, kms and keyless"),
+                .hint("use none, key, kms or keyless"),
         ),
     }
 }
 
-/// Checks what is said of Sigstore.
+/// Checks the options of Sigstore.
 fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
     for (name, value) in [
         ("keyless_identity", &options.keyless_identity),
@@ -147,7 +147,7 @@ fn check_keyless(options: &Options, errors: &mut ConfigErrors) {
     if !options.verifier.is_empty() {
         errors.push(
             ConfigError::on("verifier", "`verifier` is not for signing_mode = \"keyless\"").hint(
-                "leave it away: the signature is checked with `keyless_identity` and \
+                "remove it: the signature is checked with `keyless_identity` and \
                  `keyless_oidc_issuer`",
             ),
         );

@@ -143,7 +143,7 @@ impl Attest {
             let verifier = verifier_from_file(&options.verifier)?;
             if verifier.id()? != public.id()? {
                 return Err(Error::new("the verifier is not the public key of the signer")
-                    .hint("leave `verifier` away, or name the file of the signer's public key"));
+                    .hint("remove `verifier`, or name the file of the signer's public key"));
             }
         }
         Ok(Some(signer))
@@ -198,7 +198,7 @@ impl Attest {
             internal.insert(name.to_owned(), value.into());
         }
         let byproducts = match artifact.files().is_empty() {
-            // Others have no digest by which they could be told from another.
+            // Others have no digest that identifies them.
             true => vec![Byproduct {
                 name: "cloud-artifact-identity",
                 content: STANDARD.encode(identity.to_string()),

@@ -137,7 +137,7 @@ fn without_credentials(address: &str) -> String {
     address[..end].to_owned()
 }
 
-/// What stands for an address that may hold a token, and of which it cannot be told where.
+/// Replaces an address that may hold a token at a place that is not known.
 const UNREADABLE: &str = "[address redacted]";
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct Statement {
     /// What the predicate is.
     #[serde(default)]
     pub predicate_type: String,
-    /// What is said.
+    /// The predicate, of the type that `predicate_type` names.
     #[serde(default)]
     pub predicate: Value,
 }

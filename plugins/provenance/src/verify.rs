@@ -70,8 +70,9 @@ pub async fn verify(
         let key = key_of(policy, kms).await?;
         check_signature(&envelope, &payload, &key).map_err(|error| error.context(verifying()))?;
     }
-    let statement: Statement = serde_json::from_slice(&payload)
-        .map_err(|error| Error::new(format!("the payload of {path} is no statement: {error}")))?;
+    let statement: Statement = serde_json::from_slice(&payload).map_err(|error| {
+        Error::new(format!("the payload of {path} is not a statement: {error}"))
+    })?;
     check_statement(&statement, policy)?;
     Ok(statement)
 }
@@ -108,15 +109,14 @@ fn is_keyless(envelope: &Envelope, policy: &Policy) -> Result<bool> {
         None => envelope.is_keyless(),
     };
     if let Some(flag) = policy.keyless.first_flag().filter(|_| !keyless) {
-        return Err(Error::new(format!("{flag} is for keyless attestations, and this is none"))
-            .hint("leave it away, and name the key with -verifier=PATH or -key=PATH_OR_URI"));
+        return Err(Error::new(format!("{flag} is for keyless attestations, and this is not one"))
+            .hint("remove it, and name the key with -verifier=PATH or -key=PATH_OR_URI"));
     }
     let key = [("-verifier", &policy.verifier), ("-key", &policy.key)];
     let key = key.into_iter().find(|(_, given)| given.is_some());
     if let Some((flag, _)) = key.filter(|_| keyless) {
-        return Err(Error::new(format!("{flag} is not for keyless attestations")).hint(
-            "say who has to have signed it with -keyless-identity and -keyless-oidc-issuer",
-        ));
+        return Err(Error::new(format!("{flag} is not for keyless attestations"))
+            .hint("say who must have signed it, with -keyless-identity and -keyless-oidc-issuer"));
     }
     Ok(keyless)
 }
@@ -136,7 +136,7 @@ async fn key_of(policy: &Policy, kms: Option<&Arc<dyn KeyService>>) -> Result<Pu
                 .hint("name it with -verifier=PATH or -key=PATH_OR_URI"))
         }
         (Some(other), _) => Err(Error::new(format!("-signing-mode={other} does not exist"))
-            .hint("there are key, kms and keyless")),
+            .hint("use key, kms or keyless")),
     }
 }
 

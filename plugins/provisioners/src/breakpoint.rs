@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// What to say where the build pauses.
     #[serde(default)]
     note: String,
-    /// Pass by without pausing.
+    /// Do not pause.
     #[serde(default)]
     disable: bool,
 }

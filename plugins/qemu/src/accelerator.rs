@@ -37,7 +37,7 @@ pub(crate) fn choose(asked: Option<&str>, program: &str, ui: &Ui) -> Result<Stri
     }
 }
 
-/// The one that [`choose`] chooses, where nothing is to be said of it.
+/// The one that [`choose`] chooses, without its messages.
 pub(crate) fn name<'a>(asked: Option<&'a str>, program: &str) -> &'a str {
     asked.unwrap_or_else(|| best(program).0)
 }

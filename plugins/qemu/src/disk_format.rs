@@ -70,7 +70,7 @@ impl Qcow2 {
             || self.encryption != 0
             || self.incompatible_features & !WHOLE_FEATURES != 0
         {
-            Some("its disk is of a form that Ingot does not make")
+            Some("its disk has a format that Ingot does not create")
         } else {
             None
         }

@@ -35,7 +35,7 @@ pub(crate) struct Machine {
 /// Why the machine does not run, when QEMU does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Halt {
-    /// It turned itself off, and QEMU was told to stay.
+    /// It turned itself off, and QEMU keeps running, as asked.
     Off,
     /// Something is wrong: QEMU's name for it.
     Fault(String),
@@ -155,7 +155,7 @@ impl Machine {
             }
             ready = tokio::time::timeout(limit, self.ready()) => ready.map_err(|_| {
                 NotStarted::Failed(Error::new(format!(
-                    "QEMU has not answered for {} seconds: {}",
+                    "QEMU has not responded for {} seconds: {}",
                     limit.as_secs(),
                     self.process.last_lines()
                 )))

@@ -70,7 +70,7 @@ pub struct Options {
     pub net_bridge: Option<String>,
     /// The lowest port of this host to forward to the machine's SSH server. Default 2222.
     pub host_port_min: Option<u16>,
-    /// The highest one. Default 4444.
+    /// The highest of these ports. Default 4444.
     pub host_port_max: Option<u16>,
     /// The old name of `host_port_min`.
     pub ssh_host_port_min: Option<u16>,
@@ -155,7 +155,7 @@ pub struct Options {
     pub vm_name: Option<String>,
     /// Has no effect; Packer still knows it.
     pub run_once: Option<bool>,
-    /// Let QEMU read the installation disc from its URL, without downloading it. The checksum is
+    /// Let QEMU read the installation disc from its URL, without a download. The checksum is
     /// then not checked.
     #[serde(default)]
     pub iso_skip_cache: bool,

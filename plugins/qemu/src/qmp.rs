@@ -65,7 +65,7 @@ impl Qmp {
         arguments: Value,
     ) -> Result<Value> {
         if self.out_of_step {
-            return Err(Error::new("QEMU does not answer any more"));
+            return Err(Error::new("QEMU does not respond any more"));
         }
         let mut request = json!({ "execute": command });
         if !arguments.is_null() {
@@ -75,7 +75,7 @@ impl Qmp {
         self.out_of_step = true;
         let answer = tokio::time::timeout(limit, self.exchange(&request)).await;
         let answer = answer
-            .map_err(|_| Error::new(format!("QEMU did not answer the command {command}")))?
+            .map_err(|_| Error::new(format!("QEMU did not respond to the command {command}")))?
             .with_context(|| format!("telling QEMU {command}"))?;
         self.out_of_step = false;
         if let Some(error) = answer.get("error") {
@@ -102,7 +102,7 @@ impl Qmp {
         if self.read.read_line(&mut line).await? == 0 {
             return Err(Error::new("QEMU closed the connection"));
         }
-        serde_json::from_str(&line).context("reading QEMU's answer")
+        serde_json::from_str(&line).context("reading QEMU's response")
     }
 }
 

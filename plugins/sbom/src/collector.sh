@@ -49,7 +49,7 @@ inside() {
   case "$place" in
     "$root"*) return 0 ;;
   esac
-  printf 'N %s leads out of %s and is passed over\n' "$1" "$root"
+  printf 'N %s leads out of %s and is skipped\n' "$1" "$root"
   return 1
 }
 
@@ -61,7 +61,7 @@ whole() {
     return 0
   fi
   if [ -n "$(find -H "$1" -size +65536k 2>/dev/null)" ]; then
-    printf 'N %s has more than 64 MiB and is passed over\n' "$1"
+    printf 'N %s has more than 64 MiB and is skipped\n' "$1"
     return 0
   fi
   printf 'F %s\n' "$1"
@@ -150,7 +150,7 @@ look() {
 look \( -path '*.dist-info/METADATA' -o -path '*.egg-info/PKG-INFO' -o -name '*.egg-info' -o \
   -path '*/node_modules/*/package.json' -o -name package-lock.json -o -name go.mod -o \
   -name Cargo.lock -o -name .crates2.json \) \( -size +65536k \
-  -exec echo N '{}' has more than 64 MiB and is passed over ';' -o -print \) | files
+  -exec echo N '{}' has more than 64 MiB and is skipped ';' -o -print \) | files
 
 # Programs that have a section with what they were built of, in which nothing else is read. Smaller
 # ones there are none.
@@ -175,7 +175,7 @@ if [ "$awk" ] && command -v od >/dev/null 2>&1; then
     }
     function section(kind, path, offset, size, command, line) {
       if (size > 1048576) {
-        print "N what " path " was built of has more than 1 MiB and is passed over"
+        print "N what " path " was built of has more than 1 MiB and is skipped"
         return
       }
       print kind " " path
@@ -188,7 +188,7 @@ if [ "$awk" ] && command -v od >/dev/null 2>&1; then
     }
     # Nobody has so many.
     NR > 2000 {
-      print "N " $0 " and programs after it are passed over"
+      print "N " $0 " and programs after it are skipped"
       exit
     }
     {

@@ -65,7 +65,7 @@ pub fn format_of(document: &[u8]) -> Result<SbomFormat, String> {
     }
     match head.components {
         Shape::Missing | Shape::List => Ok(SbomFormat::CycloneDx),
-        _ => Err("it is CycloneDX whose `components` are no list".to_owned()),
+        _ => Err("it is CycloneDX whose `components` are not a list".to_owned()),
     }
 }
 

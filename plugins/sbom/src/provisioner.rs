@@ -103,7 +103,7 @@ impl Component for HcpSbomProvisioner {
         }
         if options.auto_generate {
             for flag in &args.ignored {
-                let warning = format!("`{flag}` means nothing here");
+                let warning = format!("`{flag}` has no effect here");
                 prepared.warnings.push(ConfigWarning::on("scanner_args", warning));
             }
             let ignored = [
@@ -300,7 +300,7 @@ fn report(ctx: &RunContext, inventory: &Inventory, root: &str) {
         ctx.ui.message(format!("Note: {note}"));
     }
     if inventory.packages.is_empty() {
-        ctx.ui.message(format!("Note: no package manager has written down anything in {root}"));
+        ctx.ui.message(format!("Note: no package database was found in {root}"));
     }
     let mut counts: Vec<(Ecosystem, usize)> = Vec::new();
     for package in &inventory.packages {

@@ -38,7 +38,7 @@ pub fn format(text: &str) -> Result<SbomFormat, String> {
 pub fn scope(text: &str) -> Result<(), String> {
     match text.trim().to_lowercase().as_str() {
         "squashed" | "all-layers" | "all" | "alllayers" => Ok(()),
-        _ => Err(format!("`{text}` is not a scope; there are squashed and all-layers")),
+        _ => Err(format!("`{text}` is not a scope; use squashed or all-layers")),
     }
 }
 

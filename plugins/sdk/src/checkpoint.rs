@@ -56,7 +56,7 @@ impl FromStr for StateKey {
         let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match digits && text.len() == 64 {
             true => Ok(StateKey(text.to_owned())),
-            false => Err(Error::new(format!("{text:?} is no key of a state"))),
+            false => Err(Error::new(format!("{text:?} is not the key of a state"))),
         }
     }
 }

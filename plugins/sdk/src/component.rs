@@ -129,8 +129,8 @@ pub struct Decoded<'a, O> {
     pub config: &'a Config,
 }
 
-/// What preparing yields: what can run, and what there is to know about it. Without a parameter,
-/// nothing that can run: what a check found.
+/// The result of preparing: what can run, and facts about it. Without a parameter, nothing that can
+/// run: what a check found.
 #[derive(Debug, Clone)]
 pub struct Prepared<R = ()> {
     /// What can run.
@@ -209,8 +209,8 @@ pub trait Prepare<R: ?Sized>: Send + Sync {
         Facts::default()
     }
 
-    /// Judges the options that are known. What is wrong only as others are unknown is told apart
-    /// by [`crate::ConfigError::is_undecided`]. Offline, without side effects.
+    /// Checks the options that are known. Errors that depend on unknown options are recognized by
+    /// [`crate::ConfigError::is_undecided`]. Offline, without side effects.
     ///
     /// # Errors
     /// Everything that is wrong with the options.

@@ -53,7 +53,7 @@ pub struct PrepareContext {
     pub build_type: String,
     /// The directory of the template.
     pub template_dir: PathBuf,
-    /// Whether the template is a JSON template of before HCL2.
+    /// Whether the template is a legacy JSON template.
     pub json_template: bool,
     /// `-force`.
     pub force: bool,
@@ -68,8 +68,8 @@ pub struct PrepareContext {
     pub user_variables: Arc<BTreeMap<String, UserVariable>>,
     /// The names of the sensitive input variables, also of those that are not strings.
     pub sensitive_variables: Arc<[String]>,
-    /// The names of what the builder tells of its machine (`build.NAME`), for provisioners and
-    /// post-processors.
+    /// The names of the values that the builder gives of its machine (`build.NAME`), for provisioners
+    /// and post-processors.
     pub build_values: Arc<[String]>,
     /// What must never be shown. What `{{ }}` makes of a secret is added to it.
     pub secrets: Secrets,

@@ -40,8 +40,8 @@ pub enum ErrorKind {
     Transient,
     /// Another process uses what is needed, and may let go of it.
     Busy,
-    /// Nobody knows whether what was created is gone, as a program died while it removed that. Of a
-    /// build that is cancelled, this is told.
+    /// Nobody knows whether what was created is gone, as a program died while it removed that. This is
+    /// reported of a cancelled build, too.
     Abandoned,
 }
 

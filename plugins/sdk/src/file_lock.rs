@@ -99,7 +99,7 @@ impl FileLock {
                 _ => continue,
             }
         }
-        // Another always comes first, or the filesystem tells of a file in two ways.
+        // Another process always comes first, or the filesystem describes one file in two ways.
         Ok(None)
     }
 

@@ -53,7 +53,8 @@ pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
     };
     read.with_context(|| format!("reading {shown}"))?;
     if bytes.len() as u64 > most {
-        return Err(Error::new(format!("{shown} has more than {most} bytes: it is no {what}")));
+        let message = format!("{shown} is not a valid {what}: it has more than {most} bytes");
+        return Err(Error::new(message));
     }
     Ok(bytes)
 }
@@ -64,7 +65,7 @@ pub fn read_small(path: &Path, what: &str, most: u64) -> Result<Vec<u8>> {
 /// The same, and that it is not UTF-8.
 pub fn read_small_text(path: &Path, what: &str, most: u64) -> Result<String> {
     String::from_utf8(read_small(path, what, most)?).map_err(|_| {
-        Error::new(format!("{} is not text in UTF-8: it is no {what}", path.display()))
+        Error::new(format!("{} is not a valid {what}: it is not UTF-8", path.display()))
     })
 }
 
@@ -279,7 +280,7 @@ mod tests {
         let refused = |name: &str, most| read_small(&path(name), "key", most).unwrap_err();
         assert_eq!(read_small(&path("key"), "key", 10).unwrap(), b"0123456789");
         let error = refused("key", 9).to_string();
-        assert!(error.ends_with("key has more than 9 bytes: it is no key"), "{error}");
+        assert!(error.ends_with("key is not a valid key: it has more than 9 bytes"), "{error}");
         let error = refused("", 9);
         assert!(error.to_string().ends_with("is a directory, not a file"), "{error}");
         assert!(error.is_io(io::ErrorKind::IsADirectory));
@@ -306,7 +307,8 @@ mod tests {
         assert_eq!(read_small(Path::new("/dev/null"), "script", 9).unwrap(), b"");
         for (most, bound) in [(9, 9), (1 << 30, MOST_OF_DEVICE)] {
             let error = read_small(Path::new("/dev/zero"), "script", most).unwrap_err();
-            let expected = format!("/dev/zero has more than {bound} bytes: it is no script");
+            let expected =
+                format!("/dev/zero is not a valid script: it has more than {bound} bytes");
             assert_eq!(error.to_string(), expected);
         }
     }
@@ -334,7 +336,7 @@ mod tests {
         writer.join().unwrap();
         let writer = fed(&["0123456789"]);
         let error = read_small(&pipe, "key", 9).unwrap_err().to_string();
-        assert!(error.ends_with("has more than 9 bytes: it is no key"), "{error}");
+        assert!(error.ends_with("is not a valid key: it has more than 9 bytes"), "{error}");
         writer.join().unwrap();
         // One that is opened, and given nothing.
         let writer = fed(&[""]);

@@ -33,24 +33,23 @@ impl Resource {
     }
 }
 
-/// Where resources are written down. Records are on disk before the call returns.
+/// Where resources are recorded. Records are on disk before the call returns.
 pub trait Journal: Send + Sync {
-    /// Writes down that `resource` is about to be created.
+    /// Records that `resource` is about to be created.
     ///
     /// # Errors
     /// The record could not be made durable; the resource must then not be created.
     fn record(&self, resource: &Resource) -> Result<u64>;
-    /// Strikes out a record: the resource is gone, or is now the user's. A second time changes nothing.
+    /// Resolves a record: the resource is gone, or is now the user's. A second time changes nothing.
     fn resolve(&self, record: u64);
-    /// Writes down more about what a record is of, such as an id that is known by now. That is
-    /// help for whoever removes it, without which it is found too, so that nothing has to be
-    /// stopped if it fails.
+    /// Adds to a record what is known by now, such as an id. This helps whoever removes the
+    /// resource, but they find it without it too, so a failure need not stop anything.
     fn amend(&self, _record: u64, _resource: &Resource) {}
-    /// Writes down something that is true of all that this build has recorded and will record,
-    /// such as the account it is in; as an attribute of each.
+    /// Records an attribute of everything that this build has recorded and will record, such as
+    /// the account it is in.
     fn note(&self, _name: &str, _value: &str) {}
-    /// Strikes out all that this build has written down: it is left in place because the user
-    /// asked for that (`-on-error=abort`), so that it is nobody's to remove.
+    /// Resolves all records of this build: what it created stays because the user asked for that
+    /// (`-on-error=abort`), so no later run may remove it.
     fn release(&self) {}
 }
 
@@ -64,7 +63,7 @@ pub struct JournalEntry {
 }
 
 impl JournalEntry {
-    /// Writes down that `resource` is about to be created.
+    /// Records that `resource` is about to be created.
     ///
     /// # Errors
     /// See [`Journal::record`].
@@ -73,7 +72,7 @@ impl JournalEntry {
         Ok(JournalEntry { journal: Arc::clone(journal), record })
     }
 
-    /// Writes down more about what this is the record of. See [`Journal::amend`].
+    /// Adds to the record what is known by now. See [`Journal::amend`].
     pub fn amend(&self, resource: &Resource) {
         self.journal.amend(self.record, resource);
     }

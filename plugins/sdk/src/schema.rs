@@ -55,8 +55,8 @@ pub struct OptionSpec {
     /// Whether the plugin renders `{{ }}` in it when it runs, because what it refers to is not
     /// known before. All other options are rendered before the plugin sees them.
     pub rendered_late: bool,
-    /// Whether it names what the plugin reads on this machine. What a build is made from is told by it:
-    /// what is written, private keys, and media whose checksum is an option are not among that.
+    /// Whether it names files that the plugin reads on this machine. They count as inputs of a build:
+    /// files that are written, private keys, and media whose checksum is an option do not.
     pub reads: Option<Reads>,
 }
 

@@ -71,7 +71,7 @@ pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
     RunContext { prepare: Arc::new(prepare), ..RunContext::detached(ui) }
 }
 
-/// Keeps what was said.
+/// Keeps the events that were emitted.
 #[derive(Default)]
 pub struct Said(Mutex<Vec<Event>>);
 

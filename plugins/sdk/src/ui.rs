@@ -247,7 +247,7 @@ pub enum DocumentKind {
     Provenance,
 }
 
-/// An artifact, as it is told of.
+/// An artifact, as events describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArtifactSummary {
     /// See [`Artifact::builder_id`].
@@ -267,7 +267,7 @@ pub struct ArtifactSummary {
 }
 
 impl ArtifactSummary {
-    /// What is told of `artifact`.
+    /// The description of `artifact`.
     pub fn of(artifact: &dyn Artifact) -> Self {
         let version = artifact.state(REGISTRY_VERSION);
         ArtifactSummary {

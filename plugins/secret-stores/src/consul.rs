@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::Environment;
 use crate::client::{self, Names, Settings};
 
-/// Where Consul's agent listens unless it is told otherwise.
+/// Where Consul's agent listens by default.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8500";
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ pub async fn consul_key(key: &str, env: &Environment) -> Result<String> {
         other => {
             let said = String::from_utf8_lossy(&body);
             let said: String = said.trim().chars().take(200).collect();
-            return Err(Error::new(format!("Consul answered {other}: {said}")));
+            return Err(Error::new(format!("Consul returned {other}: {said}")));
         }
     }
     let invalid = || Error::new("invalid response from Consul: it is not a list of one entry");

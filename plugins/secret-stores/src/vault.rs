@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Environment;
 use crate::client::{self, Names, Settings};
 
-/// Where Vault listens unless it is told otherwise.
+/// Where Vault listens by default.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 /// How long a request may take where `VAULT_CLIENT_TIMEOUT` does not say.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ impl Asked<'_> {
         let Asked { client, address, path, token, namespace } = self;
         let url = format!("{address}/v1/{}", client::path(path.trim_start_matches('/')));
         let mut request = client.get(url).header("X-Vault-Token", token.as_str());
-        // Vault's agent answers nothing without it where it is told to.
+        // Vault's agent may be configured to refuse requests without it.
         request = request.header("X-Vault-Request", "true");
         if let Some(namespace) = namespace {
             request = request.header("X-Vault-Namespace", namespace.as_str());
@@ -117,8 +117,8 @@ impl Asked<'_> {
         }
         let said: String = response.errors.join("; ").chars().take(400).collect();
         let error = Error::new(match said.is_empty() {
-            true => format!("reading {path:?} from Vault: it answered {status}"),
-            false => format!("reading {path:?} from Vault: it answered {status}: {said}"),
+            true => format!("reading {path:?} from Vault: it returned {status}"),
+            false => format!("reading {path:?} from Vault: it returned {status}: {said}"),
         });
         Err(match status.as_u16() {
             403 => error.hint(

@@ -54,7 +54,7 @@ impl SharedStates {
     }
 
     /// What is kept of the state of `key` of what `base` names, if that is there and whole, in a file
-    /// without a name. What keeps it from being used is said; what is damaged is removed, so that it is
+    /// without a name. Reports what keeps it from being used; a damaged state is removed, so that it is
     /// written again.
     pub async fn look_up(&self, ctx: &RunContext, base: &str, key: &StateKey) -> Option<File> {
         let path = self.path_of(key);
@@ -67,7 +67,9 @@ impl SharedStates {
                 Opened::File(file) => match file::read(file, &base, stop)? {
                     Found::Whole(contents) => return Ok(Some(contents)),
                     Found::Damaged => Err("it is damaged"),
-                    Found::Other => return Err(Error::new("it is of another version of Ingot")),
+                    Found::Other => {
+                        return Err(Error::new("it was written by another version of Ingot"));
+                    }
                 },
             };
             // It is written again, unless somebody may not.
@@ -293,7 +295,7 @@ mod tests {
         assert!(!bench.states.has(&other));
         // Another version's is left to it.
         std::fs::write(bench.path(), b"{\"format\": 99, \"new\": true}\n").unwrap();
-        assert!(bench.refused().await.ends_with("it is of another version of Ingot"));
+        assert!(bench.refused().await.ends_with("it was written by another version of Ingot"));
         assert!(bench.states.has(&bench.key));
         bench.states.remove(&bench.key).unwrap();
         bench.states.remove(&bench.key).unwrap();
@@ -346,7 +348,7 @@ mod tests {
         bench.states.report(&bench.ctx, &error);
         let said = bench.said.lines().pop().unwrap();
         assert!(said.starts_with("States are not kept in ") && said.contains("space"), "{said}");
-        // That nothing can be written is said before.
+        // That nothing can be written was already reported.
         let read_only = Error::from(std::io::Error::from(ErrorKind::ReadOnlyFilesystem));
         bench.states.report(&bench.ctx, &read_only);
         assert_eq!(bench.said.lines().len(), 1);

@@ -102,7 +102,7 @@ pub(crate) fn write(
     line.push(b'\n');
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&line)?;
-    // What a full disk of a server tells late is told by now.
+    // A server whose disk is full may report that only now.
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     Ok(())

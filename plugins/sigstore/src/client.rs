@@ -81,8 +81,8 @@ impl Answer {
         let reason: String = reason.trim().chars().take(LONGEST_REASON).collect();
         let status = self.status;
         match reason.is_empty() {
-            true => Error::new(format!("the service answered {status}")),
-            false => Error::new(format!("the service answered {status}: {reason}")),
+            true => Error::new(format!("the service returned {status}")),
+            false => Error::new(format!("the service returned {status}: {reason}")),
         }
     }
 }

@@ -50,7 +50,7 @@ impl EphemeralKey {
 }
 
 /// Fulcio's answer: the certificate and those above it, in PEM. Which of both it has depends on whether
-/// Fulcio writes to a log of certificates.
+/// Fulcio writes to a certificate transparency log.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -93,7 +93,7 @@ pub(crate) async fn certificate(
     let chain = both.into_iter().flatten().map(|signed| signed.chain.certificates);
     let first = chain.flatten().next();
     let first =
-        first.ok_or_else(|| Error::new("the answer has no certificate").context(asking()))?;
+        first.ok_or_else(|| Error::new("the response has no certificate").context(asking()))?;
     let certificate = DerCertificate::from_pem(&first).map_err(when(asking()))?;
     let parsed = x509_cert::Certificate::from_der(certificate.as_bytes());
     let parsed = parsed.map_err(when(asking()))?;
@@ -101,7 +101,7 @@ pub(crate) async fn certificate(
     let of = of.map_err(when(asking()))?;
     match of == key.public().as_bytes() {
         true => Ok(certificate),
-        false => Err(Error::new("the certificate is of another key").context(asking())),
+        false => Err(Error::new("the certificate is for another key").context(asking())),
     }
 }
 

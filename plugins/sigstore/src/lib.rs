@@ -11,7 +11,7 @@
 //! | `rekor` | entries of the log |
 //! | `trust` | the certificates and keys that all that is checked with |
 //! | [`verify`] | checking signatures |
-//! | `sct` | checking that a log of certificates knows one |
+//! | `sct` | checking that a certificate transparency log has a certificate |
 //! | `crypto` | the cryptography that Sigstore's crates call |
 //! | `client` | the requests to Sigstore's services |
 //!
@@ -98,7 +98,7 @@ async fn wait_for_clock(time: jiff::Timestamp, cancel: &CancellationToken) -> Re
     }
 }
 
-/// What a library's error becomes: what was being done is said before it.
+/// Converts a library's error, with what was being done before it.
 fn when<E: std::error::Error + Send + Sync + 'static>(
     doing: impl std::fmt::Display,
 ) -> impl FnOnce(E) -> Error {

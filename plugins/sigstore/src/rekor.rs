@@ -43,6 +43,6 @@ pub(crate) async fn log(
     let entries: BTreeMap<String, LogEntry> =
         serde_json::from_slice(&answer).with_context(writing)?;
     let entry = entries.into_values().next();
-    let entry = entry.ok_or_else(|| Error::new("the answer has no entry").context(writing()))?;
+    let entry = entry.ok_or_else(|| Error::new("the response has no entry").context(writing()))?;
     entry.to_bundle_entry(KindVersion::DsseV001).map_err(when(writing()))
 }

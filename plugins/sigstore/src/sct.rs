@@ -1,4 +1,5 @@
-//! Signed certificate timestamps: the word of a log of certificates that it knows one. RFC 6962.
+//! Signed certificate timestamps, with which a certificate transparency log promises to list a
+//! certificate. RFC 6962.
 //!
 //! Sigstore's crate checks them as well, but only for signatures whose time is known.
 
@@ -24,7 +25,9 @@ pub(crate) fn check(certificate: &DerCertificate, issuer: &[u8], root: &TrustedR
     let mut certificate = Certificate::from_der(certificate.as_bytes()).map_err(when(reading))?;
     let list = certificate.tbs_certificate.get::<SignedCertificateTimestampList>();
     let Some((_, list)) = list.map_err(when(reading))? else {
-        return Err(Error::new("the certificate has no timestamp of a log of certificates"));
+        return Err(Error::new(
+            "the certificate has no timestamp of a certificate transparency log",
+        ));
     };
     let unreadable = |_| Error::new(format!("{reading}: they are malformed"));
     let stamps = list.parse_timestamps().map_err(unreadable)?;
@@ -40,7 +43,9 @@ pub(crate) fn check(certificate: &DerCertificate, issuer: &[u8], root: &TrustedR
             return Ok(());
         }
     }
-    Err(Error::new("no timestamp of the certificate is of a trusted log of certificates"))
+    Err(Error::new(
+        "no timestamp of the certificate is from a trusted certificate transparency log",
+    ))
 }
 
 fn is_of_trusted_log(

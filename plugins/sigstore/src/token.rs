@@ -80,7 +80,7 @@ impl TokenSource {
                 let answer =
                     answer.and_then(|answer| answer.success()).map_err(|e| e.context(asking()))?;
                 // Its text is the secret.
-                let broken = |_| Error::new("the answer holds no token").context(asking());
+                let broken = |_| Error::new("the response holds no token").context(asking());
                 serde_json::from_slice::<Answer>(&answer).map_err(broken)?.value.trim().to_owned()
             }
         };
@@ -100,12 +100,12 @@ impl IdToken {
     /// Reads a token. No error quotes it.
     fn parse(raw: String) -> Result<IdToken> {
         let no_token = |why: &str| {
-            Error::new(format!("the OIDC token is none: {why}"))
-                .hint("SIGSTORE_ID_TOKEN is to hold a JWT, which has three parts with dots between")
+            Error::new(format!("invalid OIDC token: {why}"))
+                .hint("SIGSTORE_ID_TOKEN must hold a JWT: three parts, separated by dots")
         };
         let parts: Vec<&str> = raw.split('.').collect();
         let [_, claims, _] = parts.as_slice() else {
-            return Err(no_token("it has not three parts"));
+            return Err(no_token("it does not have three parts"));
         };
         let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('='));
         let claims = claims.map_err(|_| no_token("its second part is not base64"))?;
@@ -124,7 +124,7 @@ impl IdToken {
                 let verified = &claims["email_verified"];
                 if verified.as_bool() != Some(true) && verified.as_str() != Some("true") {
                     return Err(Error::new(format!(
-                        "the OIDC token is of {email}, an address that its issuer did not verify"
+                        "the OIDC token is for {email}, an address that its issuer did not verify"
                     )));
                 }
                 email.to_owned()

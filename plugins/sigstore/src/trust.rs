@@ -1,5 +1,5 @@
-//! The trusted root: the certificates of Fulcio and the keys of Rekor and of the log of certificates
-//! that signatures are checked with.
+//! The trusted root: the certificates of Fulcio and the keys of Rekor and of the certificate
+//! transparency log that signatures are checked with.
 
 use std::path::Path;
 

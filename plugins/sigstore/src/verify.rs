@@ -117,11 +117,15 @@ impl Trust {
         !self.root.ctlogs.is_empty()
     }
 
-    /// Checks a bundle: the certificate's chain, usage, identity and, where the trusted root names a
-    /// log of certificates, its timestamp, all at the time that the evidence shows; the signature; of
-    /// each entry of Rekor the signed entry timestamp, the proof of inclusion and the checkpoint, that
-    /// it is of this signature, and that it was made while the certificate was valid; of each RFC 3161
-    /// timestamp its signature and time.
+    /// Checks a bundle:
+    ///
+    /// - the certificate's chain, usage, identity and, where the trusted root names a certificate
+    ///   transparency log, its timestamp, all at the time that the evidence shows;
+    /// - the signature;
+    /// - of each entry of Rekor the signed entry timestamp, the proof of inclusion and the
+    ///   checkpoint, that it is of this signature, and that it was made while the certificate was
+    ///   valid;
+    /// - of each RFC 3161 timestamp its signature and time.
     ///
     /// # Errors
     /// Something of that is not so, or evidence is not there.
@@ -129,7 +133,7 @@ impl Trust {
         crypto::install();
         if evidence.log && !bundle.is_logged() {
             return Err(Error::new("the bundle has no entry of Rekor")
-                .hint("sign with upload_tlog = true, or leave -require-rekor away"));
+                .hint("sign with upload_tlog = true, or remove -require-rekor"));
         }
         if !bundle.is_dated() {
             return Err(undated());
@@ -246,13 +250,13 @@ fn first_subject(envelope: &DsseEnvelope) -> Result<ArtifactDigest> {
 fn other_identity(wanted: &str, found: Option<&str>) -> Error {
     let found = found.unwrap_or("nobody");
     Error::new(format!("the certificate's identity is {found:?}, not {wanted:?}"))
-        .hint("keyless_identity or -keyless-identity says who has to have signed")
+        .hint("keyless_identity or -keyless-identity says who must have signed")
 }
 
 fn other_issuer(wanted: &str, found: Option<&str>) -> Error {
     let found = found.unwrap_or("none");
     Error::new(format!("the certificate's OIDC issuer is {found:?}, not {wanted:?}"))
-        .hint("keyless_oidc_issuer or -keyless-oidc-issuer says whose token it has to be")
+        .hint("keyless_oidc_issuer or -keyless-oidc-issuer names the issuer of the token")
 }
 
 fn untrusted(why: &str) -> Error {

@@ -151,7 +151,7 @@ fn handshake_failure(error: &ssh2::Error, endpoint: &Endpoint) -> Failure {
     let failed = |text: String| Failure::new(Kind::Network, text);
     if code == TIMEOUT {
         let seconds = HANDSHAKE_TIMEOUT.as_secs();
-        return failed(format!("{endpoint} takes connections, but did not answer in {seconds} s"))
+        return failed(format!("{endpoint} takes connections, but did not respond in {seconds} s"))
             .hint("check that it is an SSH server");
     }
     if KEX_FAILURES.contains(&code) {

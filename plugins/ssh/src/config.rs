@@ -11,7 +11,7 @@ pub struct SshConfig {
     pub ssh_host: Option<String>,
     /// The port of its SSH server. Default 22.
     pub ssh_port: Option<u16>,
-    /// Who to log in as.
+    /// The user to log in as.
     pub ssh_username: Option<String>,
     /// The password to log in with.
     #[schemars(extend("sensitive" = true))]
@@ -26,7 +26,7 @@ pub struct SshConfig {
     pub ssh_agent_auth: bool,
     /// The name of a key pair that the machine's platform already knows.
     pub ssh_keypair_name: Option<String>,
-    /// The name of the key pair that is made for the build. Default `packer_UUID`.
+    /// The name of the key pair that is created for the build. Default `packer_UUID`.
     pub temporary_key_pair_name: Option<String>,
     /// What kind of key pair that is: `rsa` (the default), `ecdsa` or `ed25519`.
     pub temporary_key_pair_type: Option<String>,
@@ -67,7 +67,7 @@ pub struct SshConfig {
     pub ssh_bastion_host: Option<String>,
     /// The port of its SSH server. Default 22.
     pub ssh_bastion_port: Option<u16>,
-    /// Who to log in to it as.
+    /// The user to log in to it as.
     pub ssh_bastion_username: Option<String>,
     /// The password to log in to it with.
     #[schemars(extend("sensitive" = true))]
@@ -86,7 +86,7 @@ pub struct SshConfig {
     pub ssh_proxy_host: Option<String>,
     /// Its port. Default 1080.
     pub ssh_proxy_port: Option<u16>,
-    /// Who to log in to the proxy as.
+    /// The user to log in to the proxy as.
     pub ssh_proxy_username: Option<String>,
     /// The password to log in to the proxy with.
     #[schemars(extend("sensitive" = true))]

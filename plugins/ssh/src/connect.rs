@@ -135,8 +135,8 @@ impl Connector {
         Ok(link)
     }
 
-    /// Tries to connect until it works, or `limit` or that of the attempts is reached. `refused` is told
-    /// of logins that the server turned down and that will be tried again.
+    /// Tries to connect until it works, or `limit` or that of the attempts is reached. `refused` gets
+    /// the logins that the server turned down and that will be tried again.
     pub(crate) async fn wait(
         &self,
         cancel: &CancellationToken,
@@ -187,7 +187,7 @@ impl Connector {
             Ok(Err(error)) => error,
             Err(_) => {
                 let message =
-                    last.message.unwrap_or_else(|| format!("no answer from {}", self.endpoint));
+                    last.message.unwrap_or_else(|| format!("no response from {}", self.endpoint));
                 last.hint.into_iter().fold(Error::new(message), Error::hint)
             }
         };

@@ -76,7 +76,7 @@ fn ready(stream: TcpStream) -> Result<OwnedFd, Failure> {
 
 fn no_answer(what: &str) -> Failure {
     let seconds = DIAL_TIMEOUT.as_secs();
-    Failure::new(Kind::Network, format!("no answer from {what} within {seconds} seconds"))
+    Failure::new(Kind::Network, format!("no response from {what} within {seconds} seconds"))
         .hint("check the address, and that no firewall drops connections to this port")
 }
 

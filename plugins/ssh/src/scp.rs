@@ -58,7 +58,7 @@ impl<'a> Scp<'a> {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Reads the answer to what was said.
+    /// Reads the response to what was sent.
     async fn answer(&mut self) -> Result<()> {
         match self.stream.read_u8().await {
             Ok(0) => Ok(()),

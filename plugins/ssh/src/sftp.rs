@@ -19,7 +19,7 @@ use ingot_sdk::walk::{Entry, What};
 /// handed has room for, without waiting for answers.
 const IN_FLIGHT: usize = 2 * 1024 * 1024;
 
-/// The least that is asked for of a file that is said to be small.
+/// The least that is asked for of a file, even if the server says that it is smaller.
 const SMALL: usize = 4096;
 
 /// What the server answers when there is no such file.

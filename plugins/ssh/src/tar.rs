@@ -107,7 +107,7 @@ fn header(kind: EntryType, mode: u32) -> Header {
 }
 
 /// Writes what is in the local directory `root`, and unless `contents_only` the directory's own mode.
-/// Blocks. `count` is told of bytes as they are read.
+/// Blocks. `count` gets the number of bytes as they are read.
 ///
 /// # Errors
 /// A file cannot be read. That the other side takes no more bytes is no error here: it says

@@ -330,8 +330,8 @@ impl DirectoryProgress {
     }
 }
 
-/// Runs blocking `work` over the input and output of `process`, a tar. Where it packs, `changes` is told
-/// of files that changed meanwhile.
+/// Runs blocking `work` over the input and output of `process`, a tar. Where it packs, files that
+/// changed meanwhile are reported to `changes`.
 async fn stream(
     process: Process,
     changes: Option<&Ui>,

@@ -421,7 +421,7 @@ fn answers_sftp(session: &Session) -> Result<(), ssh2::Error> {
     let _ = channel.close().and_then(|()| channel.wait_close());
     match answered {
         true => Ok(()),
-        false => Err(ssh2::Error::new(CLOSED, "its SFTP program ended before it answered")),
+        false => Err(ssh2::Error::new(CLOSED, "its SFTP program ended before it responded")),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct CdOptions {
     pub cd_label: Option<String>,
 }
 
-/// A program that makes CDs, and how it is told to.
+/// A program that creates CDs, and its arguments.
 struct Tool {
     name: &'static str,
     /// Its arguments for a label, the directory to take and the file to write.

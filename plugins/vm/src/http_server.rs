@@ -187,7 +187,7 @@ impl HttpServer {
     /// Starts to serve on a free port; none when the options do not ask for a server.
     ///
     /// # Errors
-    /// The directory is not there, or there is no port to listen on.
+    /// The directory does not exist, or no port is free.
     pub async fn start(ctx: &RunContext, options: &HttpOptions) -> Result<Option<HttpServer>> {
         let content = match options.directory() {
             Some(directory) => {
@@ -230,7 +230,7 @@ impl HttpServer {
         self.port.port()
     }
 
-    /// Adds what provisioners are told about the server, which the machine reaches at `host`:
+    /// Adds the values that provisioners get about the server, which the machine reaches at `host`:
     /// `PackerHTTPIP`, `PackerHTTPPort` and `PackerHTTPAddr`.
     pub fn generated(&self, host: &str, data: &mut GeneratedData) {
         let port = self.port();

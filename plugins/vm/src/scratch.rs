@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait};
 
 /// The kind of [`Resource`] under which temporary directories are in the journal.
-pub const SCRATCH_DIRECTORY: &str = "scratch-folder";
+pub const SCRATCH_DIRECTORY: &str = "scratch-directory";
 
 /// How the names of these directories begin; [`ReclaimScratch`] removes no others.
 const PREFIX: &str = "ingot-scratch-";
@@ -53,7 +53,7 @@ impl Scratch {
         }
         Scratch::create_in(ctx, Path::new("/tmp")).map_err(|error| {
             error.hint(format!(
-                "set TMPDIR to a shorter path without commas: {} is no place for a socket",
+                "set TMPDIR to a shorter path without commas: {} cannot hold a socket",
                 usual.display()
             ))
         })

@@ -49,7 +49,7 @@ pub(crate) struct Output {
 pub(crate) struct Unreadable(pub String);
 
 fn parse(xml: &str) -> Result<Document<'_>, Unreadable> {
-    Document::parse(xml).map_err(|error| Unreadable(format!("the answer is not XML: {error}")))
+    Document::parse(xml).map_err(|error| Unreadable(format!("the response is not XML: {error}")))
 }
 
 fn find<'a>(document: &'a Document, namespace: &str, name: &str) -> Option<Node<'a, 'a>> {
@@ -106,13 +106,14 @@ pub(crate) fn shell_id(xml: &str) -> Result<String, Unreadable> {
     };
     text_of(&document, "ShellId")
         .or_else(selector)
-        .ok_or_else(|| Unreadable("the answer names no shell".into()))
+        .ok_or_else(|| Unreadable("the response names no shell".into()))
 }
 
 /// The id of a new command.
 pub(crate) fn command_id(xml: &str) -> Result<String, Unreadable> {
     let document = parse(xml)?;
-    text_of(&document, "CommandId").ok_or_else(|| Unreadable("the answer names no command".into()))
+    text_of(&document, "CommandId")
+        .ok_or_else(|| Unreadable("the response names no command".into()))
 }
 
 /// What a command printed.

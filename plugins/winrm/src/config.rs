@@ -15,7 +15,7 @@ pub struct WinrmConfig {
     pub winrm_host: Option<String>,
     /// The port of its WinRM service. Default 5985, or 5986 with `winrm_use_ssl`.
     pub winrm_port: Option<u16>,
-    /// Who to log in as.
+    /// The user to log in as.
     pub winrm_username: Option<String>,
     /// The password to log in with.
     #[schemars(extend("sensitive" = true))]

@@ -94,7 +94,7 @@ impl Failure {
                      open in its firewall and on the way there",
                 )
             }
-            Failure::Silence => Error::new(format!("no answer from WinRM at {endpoint}")).hint(
+            Failure::Silence => Error::new(format!("no response from WinRM at {endpoint}")).hint(
                 "the machine may hang or be rebooting; if it never answers, look at its firewall \
                  and the way there",
             ),
@@ -143,7 +143,7 @@ impl Failure {
                  winrm_use_ntlm where basic authentication is allowed",
             ),
             Failure::NotWinrm(status) => Error::new(format!(
-                "what answers at {endpoint} is no WinRM service: HTTP status {status} for /wsman"
+                "the server at {endpoint} is not a WinRM service: HTTP status {status} for /wsman"
             ))
             .hint("check winrm_host, winrm_port and winrm_use_ssl, and proxies (winrm_no_proxy)"),
             Failure::Fault(fault) => {

@@ -139,12 +139,12 @@ impl NtlmSession {
         let read = match &mut self.sealing {
             None => read,
             Some(sealing) if is_sealed => opened(sealing, &read).ok_or_else(|| {
-                let text = "the encrypted answer cannot be decrypted";
+                let text = "the encrypted response cannot be decrypted";
                 Lost::Request(Failure::Unreadable(text.into()))
             })?,
             // Whoever is on the way can write answers that are not encrypted.
             Some(_) if status.is_success() => {
-                let text = "the answer is not encrypted, as the request was";
+                let text = "the response is not encrypted, although the request was";
                 return Err(Lost::Request(Failure::Unreadable(text.into())));
             }
             Some(_) => return Err(Lost::Request(Failure::NotWinrm(status.as_u16()))),

@@ -176,7 +176,7 @@ impl Service {
 pub(crate) async fn body(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
     let body = http::bounded(response, LARGEST_ANSWER).await.map_err(network)?;
     body.ok_or_else(|| {
-        let text = format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20);
+        let text = format!("the response is larger than {} MiB", LARGEST_ANSWER >> 20);
         Failure::Unreadable(text)
     })
 }

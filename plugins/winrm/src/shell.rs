@@ -65,7 +65,7 @@ impl Shell {
         let ((), status) = tokio::join!(feed, self.follow(&id, output));
         let status = status?;
         if status != ExitStatus::Disconnected {
-            // Windows keeps what it knows about a command until it is told to forget it.
+            // Windows keeps what it knows about a command until the client releases it.
             let forget = Request::Terminate { shell, command: &id };
             if let Err(error) = self.service.ask(forget).await {
                 tracing::debug!(?error, "a command that has ended could not be released");

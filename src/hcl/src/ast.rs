@@ -26,8 +26,8 @@ pub enum Syntax {
     Native,
     /// JSON, where blocks and attributes look the same.
     Json,
-    /// The JSON of templates of before HCL2: the same, and strings, numbers and bools stand for
-    /// each other, as does an item for a list of one.
+    /// The JSON of legacy JSON templates: the same, and strings, numbers and bools stand for each
+    /// other, as does an item for a list of one.
     LegacyJson,
 }
 

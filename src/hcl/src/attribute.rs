@@ -73,7 +73,7 @@ pub fn texts(
 /// It is null, or of another type.
 pub fn fitting(value: &Value, name: &str, ty: &Type, expr: &Expr) -> Result<Value, Diagnostic> {
     let wrong = |label: String| {
-        Err(Diagnostic::error(format!("this is no value for `{name}`")).at(expr.span).label(label))
+        Err(Diagnostic::error(format!("invalid value for `{name}`")).at(expr.span).label(label))
     };
     if value.is_null() {
         return wrong(format!("it is null; leave `{name}` out for its default"));

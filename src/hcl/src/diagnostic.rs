@@ -145,7 +145,7 @@ pub use ingot_suggest::closest;
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds one, unless the same was said of the same place before: evaluating an expression
+    /// Adds one, unless the same was reported at the same place before: evaluating an expression
     /// twice must not report it twice.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if !self.0.contains(&diagnostic) {

@@ -40,7 +40,7 @@ pub enum Texts {
     Templates,
     /// Just texts; so it is in variable files.
     Plain,
-    /// Just texts, where nothing is a comment: templates of the form before HCL2.
+    /// Plain strings, and no comments: legacy JSON templates.
     Legacy,
 }
 
@@ -282,8 +282,7 @@ impl Lower<'_> {
             Value::NumberLit(literal) => {
                 ExprKind::Number(Number::parse(literal.value).ok_or_else(|| {
                     let number = literal.value;
-                    Diagnostic::error(format!("`{number}` is not a number that can be held"))
-                        .at(span)
+                    Diagnostic::error(format!("`{number}` is not a valid number")).at(span)
                 })?)
             }
             Value::StringLit(literal) => return self.text(&literal.value, span),

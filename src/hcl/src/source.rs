@@ -210,7 +210,7 @@ fn read_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<Vec
     })?;
     let received = receive.recv_timeout(timeout).map_err(|_| {
         let seconds = timeout.as_secs();
-        let message = format!("it is no regular file, and did not end within {seconds} seconds");
+        let message = format!("it is not a regular file, and did not end within {seconds} seconds");
         std::io::Error::new(std::io::ErrorKind::TimedOut, message)
     });
     received?
@@ -271,7 +271,7 @@ mod tests {
         assert!(made.success());
         let nobody = error(&pipe);
         std::fs::remove_file(&pipe).unwrap();
-        assert_eq!(nobody, "it is no regular file, and did not end within 0 seconds");
+        assert_eq!(nobody, "it is not a regular file, and did not end within 0 seconds");
         assert_eq!(read_text(Path::new("/dev/null")).unwrap(), "");
     }
 }

@@ -112,7 +112,7 @@ impl Value {
     }
 
     /// A set; equal items are kept once, the rest is put in order. A secret among its items makes
-    /// all of it one: which of them it is could not be told from the outside.
+    /// the whole set a secret, as nobody can see which item it is.
     pub fn set(ty: Type, mut items: Vec<Value>) -> Value {
         let secret = items.iter().any(Value::holds_secret);
         if secret {

@@ -37,7 +37,7 @@ pub(super) enum Command {
     Validate(ValidateArgs),
     /// Show what `build` would do, without doing it
     Plan(PlanArgs),
-    /// Test an image by the tests beside its template
+    /// Test an image with the tests beside its template
     Test(TestArgs),
     /// Show what differs between two images: 0 if nothing does, 1 if something does, 2 on errors
     Diff(DiffArgs),
@@ -49,9 +49,9 @@ pub(super) enum Command {
     Plugins(super::plugins::PluginsArgs),
     /// Show what a template is made of
     Inspect(InspectArgs),
-    /// Bring templates into canonical layout
+    /// Format templates
     Fmt(FmtArgs),
-    /// Bring old options of a JSON template up to date
+    /// Replace outdated options of a JSON template
     Fix(FixArgs),
     /// Convert a JSON template to HCL2
     #[command(name = "hcl2_upgrade")]
@@ -77,7 +77,7 @@ pub(super) enum Command {
     },
     /// Write the manual pages
     ManPages {
-        /// The directory to write them to; it is created if it is not there
+        /// The directory to write them to; it is created if it does not exist
         directory: PathBuf,
     },
 }
@@ -105,7 +105,7 @@ pub(super) enum ProgressFlag {
 pub(super) struct BuildArgs {
     /// The template: a directory or a file
     pub template: PathBuf,
-    /// With -stale: other templates of the family, or directories with some below
+    /// With -stale: more templates of the family, or directories that contain some
     #[arg(value_name = "TEMPLATE")]
     pub family: Vec<PathBuf>,
     #[command(flatten)]
@@ -125,7 +125,7 @@ pub(super) struct BuildArgs {
     /// Replace artifacts that exist
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub force: bool,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
     /// Put the time before every line
@@ -143,16 +143,16 @@ pub(super) struct BuildArgs {
     /// What to do with what was created when a build fails: cleanup if not given; keep for -resume
     #[arg(long, value_enum, value_name = "ACTION")]
     pub on_error: Option<OnErrorFlag>,
-    /// Go on with the builds that failed and were kept, where they failed
+    /// Continue builds that failed and were kept, from where they failed
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub resume: bool,
-    /// With -resume: go on at this provisioner, by its name or type
+    /// With -resume: continue at this provisioner, by its name or type
     #[arg(long, value_name = "NAME")]
     pub start_at: Option<String>,
     /// Stop before this provisioner, by its name or type, and keep the machine
     #[arg(long, value_name = "NAME")]
     pub stop_before: Option<String>,
-    /// Run only the post-processors, over what a build made that was kept
+    /// Run only the post-processors, on the artifact of a build that was kept
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub only_post_processors: bool,
     /// How many builds to run at once; 0 for all
@@ -167,7 +167,7 @@ pub(super) struct BuildArgs {
     /// Build only if something changed since the last version that was published
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub changed_only: bool,
-    /// Build what is out of date of a family of templates, parents before children
+    /// Build the templates of a family that are out of date, parents before children
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub stale: bool,
     /// With -stale: show what would be built, in which order and why
@@ -183,16 +183,16 @@ pub(super) struct BuildArgs {
 /// How the step cache is used.
 #[derive(Debug, Args)]
 pub(super) struct StepCacheArgs {
-    /// Keep the state of the machine after each step, and do not run again what is unchanged
+    /// Keep the state of the machine after each step, and skip steps that are unchanged
     #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub cache: Option<bool>,
-    /// Run every step, and keep no states; beats -cache, INGOT_CACHE and the companion file
+    /// Run every step, and keep no states; overrides -cache, INGOT_CACHE and the companion file
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub no_cache: bool,
-    /// Share the cache with other machines by this directory, such as one on NFS
+    /// Share the cache with other machines through this directory, such as one on NFS
     #[arg(long, value_name = "DIRECTORY")]
     pub cache_dir: Option<PathBuf>,
-    /// Say of every step whether it is run or taken from the cache, and why
+    /// Show for every step whether it is run or taken from the cache, and why
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub explain: bool,
 }
@@ -218,7 +218,7 @@ pub(super) struct TestArgs {
     /// Print without colours
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub color: bool,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
     /// Put the time before every line
@@ -250,7 +250,7 @@ pub(super) struct ValidateArgs {
     /// Do not warn of values for variables that are not declared
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub no_warn_undeclared_var: bool,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
@@ -268,7 +268,7 @@ pub(super) enum PlanFormat {
 pub(super) struct PlanArgs {
     /// The template: a directory or a file
     pub template: PathBuf,
-    /// With -family: other templates of the family, or directories with some below
+    /// With -family: more templates of the family, or directories that contain some
     #[arg(value_name = "TEMPLATE")]
     pub more: Vec<PathBuf>,
     /// Show how the templates of a family build on each other, and which are out of date
@@ -282,10 +282,10 @@ pub(super) struct PlanArgs {
     pub selection: Selection,
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
-    /// How to show it: as a tree, as JSON, or as a graph for Graphviz
+    /// Output format: a tree, JSON, or a graph for Graphviz
     #[arg(long, value_enum, default_value = "tree", value_name = "FORMAT")]
     pub format: PlanFormat,
-    /// Ask no registry: compare with nothing
+    /// Do not contact a registry: compare with no published version
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub offline: bool,
     /// Fetch all data sources, not only those that read the registry
@@ -323,13 +323,13 @@ pub(super) struct InitArgs {
     /// Install again what is installed already
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub force: bool,
-    /// Take only what the lock file names, and leave the file as it is
+    /// Install only what the lock file names, and do not change the file
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub locked: bool,
-    /// Take plugins from this URL or directory only
+    /// Install plugins from this URL or directory only
     #[arg(long, value_name = "URL|DIRECTORY")]
     pub plugin_mirror: Option<String>,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
@@ -348,7 +348,7 @@ pub(super) struct InspectArgs {
     /// Packer takes them, and shows everything all the same
     #[arg(long, hide = true, value_name = "PATTERNS")]
     except: Vec<String>,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }
@@ -376,7 +376,7 @@ pub(super) struct FmtArgs {
     /// Show what changes
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub diff: bool,
-    /// Leave the files as they are; always so with -check
+    /// Do not change the files; implied by -check
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub write: bool,
     /// Format subdirectories too
@@ -422,7 +422,7 @@ pub(super) struct VersionArgs {
     /// Packer takes anything here
     #[arg(hide = true)]
     ignored: Vec<String>,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
 }

@@ -24,7 +24,7 @@ const SHOWN_DIGITS: usize = 16;
 
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
-    /// The cache that machines share by this directory
+    /// The directory of a cache that machines share
     #[arg(long, global = true, value_name = "DIRECTORY")]
     cache_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -39,9 +39,9 @@ enum CacheCommand {
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
         json: bool,
     },
-    /// Show what is known of a state
+    /// Show the details of a state
     Show {
-        /// Its key, or how that begins
+        /// Its key, or the beginning of it
         key: String,
         /// Print one JSON document
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
@@ -56,13 +56,13 @@ struct PruneArgs {
     /// Remove what was not used for longer than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     older_than: Option<Duration>,
-    /// Remove until what is left takes no more than this, such as 10GB
+    /// Remove states until the rest takes no more than this, such as 10GB
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     keep_bytes: Option<u64>,
     /// Remove all
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     all: bool,
-    /// Only say what would be removed
+    /// Only list what would be removed
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     dry_run: bool,
     /// Print one JSON document
@@ -221,12 +221,12 @@ fn total<'a>(states: impl IntoIterator<Item = &'a State>) -> u64 {
 /// How many bytes on disks here are of states that were removed.
 async fn unfreed(directory: &CacheDirectory, stores: &[Box<dyn StateStore>]) -> Result<u64> {
     let owner = directory.owner().await?;
-    // Where it cannot be asked, that was told before.
+    // A store that cannot be read was already reported.
     let all = stores.iter().map(|store| store.unfreed(&owner).unwrap_or_default());
     Ok(all.fold(0, u64::saturating_add))
 }
 
-/// Tells of room that states take which were removed, if there is any.
+/// Reports the room that removed states still take, if there is any.
 fn tell_unfreed(bytes: u64) {
     if bytes > 0 {
         line(format!(
@@ -313,7 +313,7 @@ async fn prune(
     redactor: &Redactor,
 ) -> Result<bool> {
     if args.older_than.is_none() && args.keep_bytes.is_none() && !args.all {
-        return Err(Error::new("it is not said which states to remove")
+        return Err(Error::new("no states to remove are selected")
             .hint("write -older-than=168h, -keep-bytes=10GB or -all"));
     }
     let mut chosen = chosen(args, &states, OffsetDateTime::now_utc());

@@ -15,9 +15,9 @@ use crate::publish::changes::{
     Change, Published, compare, last_published, parent_records, removed,
 };
 
-/// Whether a build that is selected differs from the last version of its bucket that is complete; it is
-/// said of each. The provisioners that the registry enforces are added to `project`, which has to be
-/// evaluated anew afterwards.
+/// Whether a selected build differs from the last complete version of its bucket; reports that for
+/// each build. Adds the provisioners that the registry enforces to `project`, which must be evaluated
+/// again afterwards.
 ///
 /// # Errors
 /// The registry does not answer.
@@ -36,7 +36,7 @@ pub(super) fn anything(
         }
     });
     let Published { last, enforced, .. } = asked?;
-    // What there is to say of the template was said.
+    // Diagnostics of the template were already reported.
     let ignored = &mut Diagnostics::default();
     project.enforce(&enforced, ignored);
     let nodes = check(project, filter, flags, ignored);

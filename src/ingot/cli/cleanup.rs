@@ -29,16 +29,16 @@ pub(super) struct CleanupArgs {
     /// Print one JSON document
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub json: bool,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub machine_readable: bool,
-    /// Only what this run left
+    /// Only resources of this run
     #[arg(long, value_name = "ID")]
     pub run: Vec<String>,
-    /// Only what runs left that started longer ago than this
+    /// Only resources of runs that started longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub older_than: Option<Duration>,
-    /// Also look in this region of AWS for what carries the tag of a run, should the journal be lost
+    /// Also find resources in this AWS region by the tag of their run, for when the journal is lost
     #[arg(long, value_name = "REGION")]
     pub aws_region: Vec<String>,
 }
@@ -104,7 +104,7 @@ async fn clean_up(args: &CleanupArgs, ui: &Ui) -> Result<bool> {
             report.kept(record).await;
         }
     }
-    // Whose they are and of when cannot be told.
+    // Nobody can say which run they belong to, or from when they are.
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }
@@ -181,7 +181,7 @@ async fn discover(plugins: &PluginSet, place: DiscoveryScope, known: &[Run]) -> 
         .collect())
 }
 
-/// What is told.
+/// The report of a cleanup, in lines or as JSON.
 struct Report<'a> {
     ui: &'a Ui,
     args: &'a CleanupArgs,
@@ -189,7 +189,7 @@ struct Report<'a> {
     runs: Vec<Json>,
     /// What is kept for `-resume`.
     kept: Vec<Json>,
-    /// Records of kept builds that nothing can be done with.
+    /// Records of kept builds that cannot be read.
     unreadable: Vec<Json>,
     removed: usize,
     failed: usize,
@@ -300,7 +300,7 @@ impl Report<'_> {
             }
         }
         if things.is_empty() && artifact.is_none() {
-            self.say("  how far it came");
+            self.say("  its progress");
         }
         if removes
             && failed == self.failed
@@ -312,7 +312,7 @@ impl Report<'_> {
         self.kept.push(document(build, json!(things)));
     }
 
-    /// Tells that what is kept of a build could not be removed.
+    /// Reports that what is kept of a build could not be removed.
     fn not_removed(&mut self, record: &KeptRecord, why: &str) {
         let build = &record.build;
         self.failed += 1;
@@ -328,7 +328,7 @@ impl Report<'_> {
         self.kept.push(document);
     }
 
-    /// Tells of a record that nothing can be done with.
+    /// Reports a record that cannot be read.
     fn unreadable(&mut self, record: &UnreadableRecord) {
         let UnreadableRecord { path, error } = record;
         let path = path.display().to_string();

@@ -56,7 +56,7 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
     super::show(&diagnostics, &project.sources, &redactor, color);
-    // A template that is not right yet is what one looks into: what cannot be told is unknown.
+    // People inspect templates that still have errors: values that cannot be evaluated are unknown.
     if !project.is_readable() {
         return ExitCode::FAILURE;
     }
@@ -109,7 +109,7 @@ enter to see what becomes of it.
   help       shows this
   exit       leaves, as do Ctrl-C and Ctrl-D";
 
-/// What the console says to a line about a JSON template of before HCL2.
+/// The console's response to a line about a legacy JSON template.
 fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
     match line {
         "" | "exit" => return Ok(String::new()),

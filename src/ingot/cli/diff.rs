@@ -20,7 +20,7 @@ use subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// An image of Docker, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
+    /// A Docker image, BUCKET@FINGERPRINT or BUCKET:CHANNEL of a registry, or an SBOM file
     pub before: String,
     /// What to compare it with
     pub after: String,
@@ -98,8 +98,8 @@ async fn differences(args: &DiffArgs, redactor: &Arc<Redactor>) -> Result<Differ
     if difference.compared.is_empty() {
         let message = format!("nothing is known of both {} and {}", before.name, after.name);
         return Err(Error::new(message).hint(
-            "an SBOM has packages only, a version of a registry has what it was published with, an \
-             image of Docker has all",
+            "an SBOM has packages only, a version of a registry has what it was published with, a \
+             Docker image has all",
         ));
     }
     Ok(difference)

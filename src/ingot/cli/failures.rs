@@ -13,7 +13,7 @@ use crate::build_logs::{BuildLogs, KeptLog};
 use crate::ui::Redactor;
 use crate::ui::ci::CiSystem;
 
-/// How many builds are told of.
+/// How many failed builds are reported.
 const TOLD: usize = 10;
 /// How many characters of what went wrong stand beside the place.
 const LABEL_LENGTH: usize = 200;
@@ -47,7 +47,7 @@ pub(super) fn show(report: &Report, kept: &[KeptLog], sources: &SourceMap, redac
         return;
     }
     let color = std::io::stderr().is_terminal();
-    // Apart from what was said before, where both streams lead to one place.
+    // An empty line after the output, where both streams lead to one place.
     let _ = std::io::stderr().write_all(b"\n");
     super::show(&diagnostics, sources, redactor, color);
 }

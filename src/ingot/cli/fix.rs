@@ -36,9 +36,8 @@ fn fixed(path: &Path, sources: &mut SourceMap, diagnostics: &mut Diagnostics) ->
     let files = diagnostics.keep(load::find(path))?;
     let Some(path) = files.legacy else {
         diagnostics.push(
-            Diagnostic::error(format!("{} is an HCL2 template", path.display())).help(
-                "`ingot fix` mends JSON templates of before HCL2; `ingot validate` checks this one",
-            ),
+            Diagnostic::error(format!("{} is an HCL2 template", path.display()))
+                .help("`ingot fix` fixes legacy JSON templates; `ingot validate` checks this one"),
         );
         return None;
     };

@@ -61,7 +61,7 @@ fn is_template(path: &Path) -> bool {
     [".pkr.hcl", VARIABLES, COMPANION].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a name in a directory is passed over: hidden files and what editors leave behind.
+/// Whether a name in a directory is skipped: hidden files and what editors leave behind.
 fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || name.starts_with('#') && name.ends_with('#')
 }

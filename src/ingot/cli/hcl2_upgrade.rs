@@ -40,7 +40,7 @@ fn write(
         let shown = args.template.display();
         diagnostics.push(
             Diagnostic::error(format!("{shown} is an HCL2 template already"))
-                .help("give a JSON template of before HCL2"),
+                .help("give a legacy JSON template"),
         );
         return None;
     };

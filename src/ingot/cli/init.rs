@@ -46,7 +46,7 @@ pub(super) fn run(args: &InitArgs) -> ExitCode {
     }
 }
 
-/// What is said of a JSON template of before HCL2.
+/// The error of a legacy JSON template.
 pub(super) fn no_requirements() -> Diagnostic {
     Diagnostic::error("a JSON template cannot say which plugins it requires").help(
         "install them with `ingot plugins install`, or convert the template: ingot hcl2_upgrade",

@@ -98,7 +98,7 @@ fn check_file(path: &Path) -> Result<(), Diagnostic> {
 mod tests {
     use super::*;
 
-    /// What is said of a file with this text.
+    /// The messages about a file with this text.
     fn said(text: &str) -> Option<String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();

@@ -65,7 +65,7 @@ pub(super) fn open(
     opened
 }
 
-/// The options that are told; of variables, only the names.
+/// The options that are published; of variables, only the names.
 fn command_options(args: &BuildArgs) -> CommandOptions {
     let list = |patterns: &[String]| {
         let parts = patterns.iter().flat_map(|list| list.split(','));

@@ -129,7 +129,7 @@ impl RunReport {
     }
 
     /// Writes the reports of a run that has ended with `status`, or as its builds say. Whether all
-    /// could be written; what could not is told.
+    /// could be written; failures are reported.
     pub(super) fn write(&self, status: Option<Status>) -> bool {
         // Who comes second waits for the first.
         let mut written = self.written.lock();

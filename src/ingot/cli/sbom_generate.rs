@@ -18,7 +18,7 @@ pub(super) struct SbomGenerateArgs {
     /// The format: cyclonedx-json or spdx-json
     #[arg(long = "output", alias = "o", default_value = "cyclonedx-json", value_name = "FORMAT")]
     pub output: String,
-    /// Leave out what this glob pattern matches
+    /// Leave out the files that this glob pattern matches
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Means nothing for directories: squashed or all-layers

@@ -41,7 +41,7 @@ pub(super) fn options(
     })
 }
 
-/// Opens the cache; where that fails nothing is cached, which is said.
+/// Opens the cache; where that fails, it reports the error and nothing is cached.
 pub(super) async fn open(options: StepCacheOptions, ui: &Ui) -> StepCache {
     match StepCache::open(options).await {
         Ok(cache) => {

@@ -55,7 +55,7 @@ struct Family {
 }
 
 impl Family {
-    /// Reads what Linux tells of a process in `/proc/ID/stat` (see `proc(5)`).
+    /// Reads the state of a process from `/proc/ID/stat` (see `proc(5)`).
     fn of(id: &str) -> Option<Family> {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
         // The name before may hold anything.

@@ -10,7 +10,7 @@ use super::args::{BuildArgs, ProgressFlag, StepCacheArgs, TestArgs};
 use super::{build, run_report};
 use crate::engine::{Outcome, PreparedNode, Project};
 
-/// Says that an image of Docker is meant.
+/// Says that a Docker image is meant.
 const DOCKER: &str = "docker:";
 
 /// Tests an artifact: 0 if every check passed, 1 if not.
@@ -69,11 +69,11 @@ pub(super) fn run(args: TestArgs) -> ExitCode {
     code
 }
 
-/// A template whose only test is a goss file, for an image of Docker.
+/// A template whose only test is a goss file, for a Docker image.
 fn template_of(image: &str, goss: &Path) -> Result<tempfile::TempDir, Diagnostic> {
     if !image.starts_with(DOCKER) {
         return Err(Diagnostic::error(format!("-goss does not test `{image}`")).help(
-            "without a template, images of Docker can be tested: ingot test -goss=goss.yaml \
+            "without a template, Docker images can be tested: ingot test -goss=goss.yaml \
              docker:IMAGE; for others write a template and a goss block in a companion file",
         ));
     }
@@ -146,7 +146,7 @@ pub(super) fn choose(
     Ok(())
 }
 
-/// What is said last.
+/// The last line of the output.
 pub(super) fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {
     let mut failed = false;
     for outcome in outcomes {

@@ -1,4 +1,4 @@
-//! What is said of a command line that cannot be read.
+//! The errors of command lines.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -183,7 +183,7 @@ fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]
         })
     });
     if let Some((written, right)) = forgotten {
-        return Diagnostic::error(format!("`{written}` is no template: its dash is missing"))
+        return Diagnostic::error(format!("`{written}` is not a template: its dash is missing"))
             .help(format!("write {right}"));
     }
     let takes_template = current.get_positionals().any(|arg| arg.get_id() == "template");

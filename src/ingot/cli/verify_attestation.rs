@@ -15,7 +15,7 @@ use crate::ui::Redactor;
 pub(super) struct VerifyAttestationArgs {
     /// The attestation: a file that `provenance` wrote
     pub attestation: String,
-    /// How it was signed: key, kms or keyless. Found out where it is not given
+    /// How it was signed: key, kms or keyless; detected unless it is given
     #[arg(long, value_name = "MODE")]
     pub signing_mode: Option<String>,
     /// The key that signed it: a PEM file, or the address of a key such as awskms:///alias/NAME
@@ -36,24 +36,24 @@ pub(super) struct VerifyAttestationArgs {
     /// A file that must be one of the subjects
     #[arg(long, value_name = "PATH")]
     pub artifact: Option<String>,
-    /// Of keyless attestations: the trusted root of Sigstore that verifies them, in JSON. The public
-    /// Sigstore's where it is not given
+    /// For keyless attestations: Sigstore's trusted root that verifies them, in JSON; that of the
+    /// public Sigstore unless it is given
     #[arg(long, value_name = "PATH")]
     pub trusted_root_path: Option<String>,
-    /// Of keyless attestations: who must have signed, such as an address or the URI of a workflow
+    /// For keyless attestations: who must have signed, such as an email address or a workflow's URI
     #[arg(long, value_name = "IDENTITY")]
     pub keyless_identity: Option<String>,
-    /// Of keyless attestations: the issuer that the signer's OIDC token must be of
+    /// For keyless attestations: the issuer of the signer's OIDC token
     #[arg(long, value_name = "ISSUER")]
     pub keyless_oidc_issuer: Option<String>,
-    /// Of keyless attestations: Sigstore's bundle. ATTESTATION with .sigstore.json for .json where it
-    /// is not given and that file exists
+    /// For keyless attestations: Sigstore's bundle; unless it is given, ATTESTATION with .sigstore.json
+    /// for .json, if that file exists
     #[arg(long, value_name = "PATH")]
     pub bundle: Option<String>,
-    /// Of keyless attestations: whether Rekor must have the signature
+    /// For keyless attestations: whether Rekor must have the signature
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub require_rekor: bool,
-    /// Of keyless attestations: whether Rekor or a timestamp must show when it was signed
+    /// For keyless attestations: whether Rekor or a timestamp must show when it was signed
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub require_timestamp: bool,
     #[command(flatten)]

@@ -136,7 +136,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The artifact that is meant, and its build: the first one that fits, as in Packer. Where several
-/// do, `ui` is told which.
+/// do, a warning on `ui` names it.
 pub(super) fn artifact<'v>(
     ui: &Ui,
     version: &'v Version,

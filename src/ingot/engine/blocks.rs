@@ -204,7 +204,7 @@ impl Check<'_> {
         (!failed).then_some(config)
     }
 
-    /// Reports what a plugin said of a block's options.
+    /// Reports a plugin's errors and warnings about a block's options.
     fn report<R>(
         &mut self,
         given: Given,

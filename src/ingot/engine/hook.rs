@@ -86,7 +86,7 @@ pub(super) fn prepare_step<R: ?Sized>(
         Err(_) if ctx.cancel.is_cancelled() => return Err(Error::Cancelled),
         prepared => prepared?,
     };
-    // Warnings were said before the run, but for those that could not be told then.
+    // Warnings were reported before the run, except those that depend on values of the run.
     if was_open(hook, step, schema) {
         for warning in prepared.warnings {
             ctx.ui.say(format!("Warning: {}", warning.message));
@@ -115,7 +115,7 @@ impl NodeHook {
         self.sboms.lock().clone()
     }
 
-    /// What is told of a step.
+    /// The description of a step in events.
     pub(super) fn info(&self, kind: StepKind, step: &Step) -> StepInfo {
         StepInfo {
             label: step.name.clone().filter(|name| !name.is_empty()),
@@ -124,7 +124,7 @@ impl NodeHook {
         }
     }
 
-    /// Runs a provisioner, and tells of it as `info`.
+    /// Runs a provisioner, and reports it as `info`.
     async fn step(
         &self,
         step: &Step,
@@ -204,8 +204,8 @@ struct Work<'a> {
     data: &'a GeneratedData,
 }
 
-/// Runs a provisioner the way the engine's own options of the step ask for. What is said is Packer's.
-/// Gives whether it succeeded at once.
+/// Runs a provisioner the way the engine's own options of the step ask for. The messages are Packer's.
+/// Returns whether it succeeded at once.
 async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<bool> {
     if ctx.prepare.debug {
         tokio::select! {

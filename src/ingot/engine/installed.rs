@@ -29,7 +29,7 @@ pub(crate) fn is_for_other_builders(set: &PluginSet, name: &str, ty: &str) -> bo
 }
 
 /// The plugin programs that the run with the id `run` starts for `what`, a template or a plugin
-/// directory. Also before builds have a journal, one tells of them.
+/// directory. They are in a journal, also before the builds have one.
 pub(crate) fn started_programs(run: &str, what: &Path) -> Arc<StartedPrograms> {
     let journal = FileJournal::new(RunInfo {
         run: run.to_owned(),
@@ -47,7 +47,7 @@ pub(super) struct InstalledPlugins {
     host: Arc<Host>,
     /// What is wrong with a setting; told when plugins are looked for.
     setting_error: Option<Diagnostic>,
-    /// Whether pre-releases are passed over.
+    /// Whether pre-releases are skipped.
     releases_only: bool,
     /// Looked for when the first is needed.
     found: Option<Vec<Installation>>,

@@ -90,7 +90,7 @@ impl Interrupts {
 mod tests {
     use super::*;
 
-    /// What never ends by itself, but when it is told to.
+    /// Work that ends only when it is cancelled.
     async fn clean_up(interrupts: &Interrupts) -> String {
         let cancel = CancellationToken::new();
         let work = async {

@@ -3,10 +3,11 @@
 //!
 //! One file per run, of JSON lines: first what the run is (`{"run":…}`), then
 //! `{"record":1,"resource":{…},"build":…,"at":…}` when something is about to be created and
-//! `{"struck":1}` when it is gone; times are in seconds since 1970. A record that comes again tells
-//! more of the same thing, and `{"about":BUILD,"facts":{…}}` tells what is true of all that a build
-//! made. The file appears with the first record and disappears when nothing is left. As long as the run lives it holds a lock on
-//! the file, which works between containers and, where the filesystem has it, between machines.
+//! `{"struck":1}` when that record is resolved; times are in seconds since 1970. A second line with
+//! the same number replaces the record, and `{"about":BUILD,"facts":{…}}` holds attributes of
+//! everything that a build created. The file appears with the first record and disappears when all are
+//! resolved. As long as the run lives it holds a lock on the file, which works between containers and,
+//! where the filesystem has it, between machines.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -72,14 +73,14 @@ pub struct FileJournal {
 struct State {
     file: Option<(File, PathBuf)>,
     next: u64,
-    /// The records that are not struck out.
+    /// The records that are not resolved.
     open: BTreeMap<u64, Open>,
     /// What is known of each build's things.
     facts: BTreeMap<Arc<str>, Facts>,
 }
 
 impl FileJournal {
-    /// The journal of the run `run`. There is no file until something is written down.
+    /// The journal of the run `run`. There is no file until something is recorded.
     pub fn new(run: RunInfo) -> Arc<Self> {
         Arc::new(FileJournal { run, state: Mutex::default() })
     }
@@ -146,7 +147,7 @@ impl FileJournal {
         state.add(&line);
     }
 
-    /// Strikes out what `gone` says is gone.
+    /// Resolves the records that `gone` selects.
     fn resolve(&self, gone: impl Fn(u64, &str) -> bool) {
         let mut state = self.state();
         let struck: Vec<u64> = state
@@ -180,7 +181,7 @@ impl State {
     }
 }
 
-/// A record that is not struck out.
+/// A record that is not resolved.
 #[derive(Debug)]
 struct Open {
     build: Arc<str>,

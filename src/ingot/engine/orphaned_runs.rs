@@ -80,7 +80,7 @@ impl OrphanedRun {
         // The last line may be cut off: then nothing was created after it.
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         if whole < text.len() {
-            // What is struck out later begins a line of its own.
+            // So that a later line, which resolves a record, begins a line of its own.
             let _ = file.set_len(whole as u64);
         }
         let (info, left) = read(&text);
@@ -96,7 +96,7 @@ impl OrphanedRun {
         left
     }
 
-    /// Removes `orphan`, which is one of this run's, and strikes it out.
+    /// Removes `orphan`, which is one of this run's, and resolves its record.
     ///
     /// # Errors
     /// It may still exist.
@@ -109,12 +109,12 @@ impl OrphanedRun {
         if let Some((file, _)) = &mut self.journal
             && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
         {
-            tracing::warn!(%error, "could not strike out a record of the journal");
+            tracing::warn!(%error, "could not resolve a record of the journal");
         }
         Ok(())
     }
 
-    /// Strikes out what is kept for `-resume`, of which there is a record of its own.
+    /// Resolves what is kept for `-resume`: the kept build has a record of its own.
     fn leave(&mut self, kept: &BTreeSet<(String, String)>) {
         let is_kept = |orphan: &OrphanedResource| {
             let Resource { kind, id, .. } = &orphan.resource;
@@ -124,7 +124,7 @@ impl OrphanedRun {
             if let Some((file, _)) = &mut self.journal
                 && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
             {
-                tracing::warn!(%error, "could not strike out a record of the journal");
+                tracing::warn!(%error, "could not resolve a record of the journal");
             }
         }
     }

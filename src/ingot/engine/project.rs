@@ -93,7 +93,7 @@ pub struct Project {
     secrets: Secrets,
     /// An id of this run.
     pub run_uuid: String,
-    /// Whether pre-releases of plugins are passed over.
+    /// Whether pre-releases of plugins are skipped.
     #[cfg(feature = "plugin-host")]
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
@@ -270,7 +270,7 @@ impl Project {
             .insert("path".into(), text(vec![("cwd", directory(cwd)), ("root", directory(root))]));
         let later = || Value::unknown(Type::String);
         self.names.insert("packer".into(), packer(later(), later()));
-        // What these are is said in each block of a build; `source` is nothing before.
+        // Each block of a build sets their values; `source` is nothing before.
         let nothing = Type::Object(BTreeMap::new());
         self.names.insert("build".into(), Value::unknown(nothing));
         #[cfg(feature = "plugin-host")]

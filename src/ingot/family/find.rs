@@ -11,7 +11,7 @@ use crate::template::load;
 const DEEPEST: usize = 8;
 
 /// The templates that `paths` stand for: files, directories with a template in them, and directories
-/// with such directories somewhere below. Hidden directories are passed over.
+/// with such directories somewhere below. Hidden directories are skipped.
 pub fn find_templates(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for path in paths {

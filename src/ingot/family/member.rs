@@ -107,7 +107,7 @@ pub fn read_member(
     let place = place.or(project.builds.first().map(|build| build.header));
     if plan.is_none() && !diagnostics.has_errors() {
         let none = Diagnostic::error(format!(
-            "{} publishes nothing, so it is of no family",
+            "{} publishes nothing, so it belongs to no family",
             template.display()
         ));
         let none = none.help("add an hcp_packer_registry block, or leave the template out");
@@ -124,7 +124,7 @@ pub fn read_member(
                 reference.name
             ))
             .at(reference.place)
-            .help("use variables and locals for it, so that parents can be told from a template")
+            .help("use variables and locals for it, so that the parents of a template can be found")
         };
         let channel = match reference.by {
             FoundBy::Channel(channel) => Some(channel),

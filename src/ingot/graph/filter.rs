@@ -46,7 +46,7 @@ impl Filter {
         Ok(Filter { only: compile("-only", only)?, except: compile("-except", except)? })
     }
 
-    /// Names, as the flags give them for JSON templates of before HCL2: nothing in them stands for
+    /// Names, as the flags give them for legacy JSON templates: nothing in them stands for
     /// anything else.
     pub fn of_names(only: &[String], except: &[String]) -> Filter {
         let names = |lists: &[String]| {

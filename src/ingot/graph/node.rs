@@ -15,7 +15,7 @@ pub struct Node {
     pub name: String,
     /// The builder's type.
     pub ty: String,
-    /// The source's name in this build; as it is written in a JSON template of before HCL2, where
+    /// The source's name in this build; as it is written in a legacy JSON template, where
     /// it may have `{{ }}`.
     pub source_name: String,
     /// The name of the source block. `build_name` in `{{ }}` and in scripts is this one even if

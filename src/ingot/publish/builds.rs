@@ -52,8 +52,8 @@ impl KnownBuilds {
             let names: Vec<String> = waiting.iter().map(|(name, _)| format!("{name:?}")).collect();
             // Building it again would make it twice.
             ui.say(format!(
-                "\nVersion {fingerprint:?} lacks what was built and is kept to be published later: \
-                 {}.\n`ingot registry push` publishes it; it need not be built again.",
+                "\nVersion {fingerprint:?} lacks builds that are kept to be published later: {}.\n\
+                 `ingot registry push` publishes them; they need not be built again.",
                 names.join(", ")
             ));
         }

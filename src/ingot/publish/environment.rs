@@ -14,7 +14,7 @@ pub(super) const FINGERPRINT: &str = "HCP_PACKER_BUILD_FINGERPRINT";
 pub(super) const FINGERPRINT_FROM: &str = "INGOT_BUILD_FINGERPRINT";
 /// Packer's switch.
 const REGISTRY: &str = "HCP_PACKER_REGISTRY";
-/// How often a registry is told that a build still runs, as a duration.
+/// How often a registry is notified that a build still runs, as a duration.
 const HEARTBEAT: &str = "INGOT_REGISTRY_HEARTBEAT";
 /// Packer's period.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(120);
@@ -53,7 +53,7 @@ impl Environment {
     }
 }
 
-/// How often a registry is told that a build still runs.
+/// How often a registry is notified that a build still runs.
 pub(super) fn heartbeat() -> Duration {
     let set = variable(HEARTBEAT).and_then(|text| Some(GoDuration::parse(&text).ok()?.0));
     set.filter(|period| !period.is_zero()).unwrap_or(DEFAULT_HEARTBEAT)

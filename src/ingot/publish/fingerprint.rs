@@ -21,7 +21,7 @@ pub(super) fn of(environment: &Environment, dir: &Path) -> Result<String, Diagno
         )),
         (None, Some("git")) => of_commit(dir),
         (None, Some(other)) => Err(Diagnostic::error(format!("{FINGERPRINT_FROM} is {other:?}"))
-            .help(format!("it can be `git`; {FINGERPRINT} is what gives a fingerprint itself"))),
+            .help(format!("it can be `git`; to give a fingerprint itself, set {FINGERPRINT}"))),
         (None, None) => Ok(generate()),
     }
 }
@@ -42,7 +42,7 @@ fn of_commit(dir: &Path) -> Result<String, Diagnostic> {
             .help(format!("commit the template, or set {FINGERPRINT}")),
     })?;
     if !is_valid(&sha) {
-        return Err(error(format!("the commit {sha} is no fingerprint: it is too long"))
+        return Err(error(format!("the commit {sha} cannot be a fingerprint: it is too long"))
             .help(format!("set {FINGERPRINT}, which has 40 characters at the most")));
     }
     let changed = vcs::changed_since_commit(dir)

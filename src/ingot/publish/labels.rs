@@ -48,7 +48,7 @@ pub(super) fn add_fitting(labels: &mut Labels, found: Labels) -> Vec<String> {
     let mut warnings = Vec::new();
     for (key, value) in found {
         if key.is_empty() || key.len() > LABEL_KEY || !is_plain(&key) {
-            warnings.push(format!("a label is left out, as its name is no name: {key:.40?}"));
+            warnings.push(format!("a label is left out: its name is invalid: {key:.40?}"));
         } else if labels.len() >= LABELS && !labels.contains_key(&key) {
             warnings
                 .push(format!("the label `{key}` is left out: the registry takes {LABELS} labels"));

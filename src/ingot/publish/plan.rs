@@ -33,8 +33,8 @@ pub struct Plan {
     pub fingerprint_of_commit: bool,
     /// The syntax of the template.
     pub template_type: TemplateType,
-    /// All builds of the template, selected or not, as `TYPE.NAME`; as they are called in a JSON
-    /// template of before HCL2.
+    /// All builds of the template, selected or not, as `TYPE.NAME`; in a legacy JSON template by the
+    /// names that it gives them.
     pub components: Vec<String>,
     /// The versions that images come from which data sources looked up, by the images' ids.
     pub parents: BTreeMap<String, Parent>,
@@ -53,8 +53,8 @@ pub struct Parent {
     pub channel_id: String,
 }
 
-/// Reports what can be told of publishing without a registry: channels that cannot be assigned, and
-/// builds without artifacts.
+/// Reports problems of publishing that can be found without a registry: channels that cannot be
+/// assigned, and builds without artifacts.
 pub fn check<B>(project: &Project, nodes: &[CheckedNode<B>], diagnostics: &mut Diagnostics) {
     let inside = project.builds.iter().filter_map(|build| build.registry.as_ref());
     let blocks: Vec<&RegistryBlock> = project.registry.iter().chain(inside).collect();
@@ -165,7 +165,7 @@ fn plan_with(
         bucket_labels: block.bucket_labels,
         build_labels: block.build_labels,
         channels: block.channels,
-        // One that is wrong has been told of, and nothing is built.
+        // An invalid one was already reported, and nothing is built.
         fingerprint: fingerprint.unwrap_or_default(),
         fingerprint_given: environment.fingerprint.is_some()
             || environment.fingerprint_from.is_some(),
@@ -222,7 +222,7 @@ fn the_build<'a>(builds: &'a [Build], diagnostics: &mut Diagnostics) -> Option<&
     Some(first)
 }
 
-/// A build's sources, which have to be told apart by their names alone.
+/// A build's sources, whose names alone must be unique.
 fn components(build: &Build, diagnostics: &mut Diagnostics) -> Vec<String> {
     let mut seen = BTreeSet::new();
     for used in &build.sources {

@@ -170,7 +170,7 @@ impl Publication {
         let _ = self.inputs.set(inputs);
     }
 
-    /// What is told of how a build was made.
+    /// The metadata of how a build was made.
     fn metadata_of(&self, node: &Node) -> api::BuildMetadata {
         let mut metadata = self.metadata.of(node, &self.plugins);
         if let Some(record) = self.inputs.get().and_then(|inputs| inputs.get(&node.component)) {
@@ -224,7 +224,7 @@ impl Publication {
         })
     }
 
-    /// What is told about a build that has made `images`, and what to warn of.
+    /// The body that publishes a build with `images`, and warnings.
     fn done_body(
         &self,
         node: &Node,
@@ -272,7 +272,7 @@ impl Publication {
         (body, warnings)
     }
 
-    /// Keeps what could not be told, so that it can be told later.
+    /// Keeps what could not be published, for `ingot registry push`.
     fn keep(
         &self,
         component: &str,
@@ -431,7 +431,7 @@ impl Publisher for Publication {
         let message = match sboms::upload(registry, bucket, fingerprint, &before.id, &sboms).await {
             Ok(()) => deliver(registry, bucket, fingerprint, &before.id, &body).await,
             Err(error) if error.code == api::Code::Unimplemented => {
-                warn("this registry keeps no SBOMs: the build is published without");
+                warn("this registry keeps no SBOMs: the build is published without them");
                 deliver(registry, bucket, fingerprint, &before.id, &body).await
             }
             Err(error) => Err(error),

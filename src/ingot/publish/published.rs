@@ -1,4 +1,4 @@
-//! What a registry is told of what a build made, and what it leaves among the artifacts.
+//! What is published of a build's artifact, and the artifact that publishing leaves.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) fn images_of(artifacts: &[Arc<dyn Artifact>]) -> Result<Vec<RegistryI
 
 /// What stands for a publication among a build's artifacts.
 pub(super) struct Published {
-    /// What is said of it.
+    /// Its description.
     pub text: String,
     /// Where it is.
     pub version: RegistryVersion,

@@ -186,7 +186,7 @@ pub fn list() -> Result<Waiting> {
 
 fn read(path: &Path) -> Result<Queued> {
     let text = read_small(path, "unpublished build", LARGEST_ENTRY)?;
-    serde_json::from_slice(&text).context("this is no unpublished build")
+    serde_json::from_slice(&text).context("this is not an unpublished build")
 }
 
 /// Removes an entry, and the documents that belong to it.

@@ -6,7 +6,7 @@ use ingot_registry::all_pages;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 
-/// Where builds go: what has to be there before one can be told.
+/// Where builds are published: what must exist before.
 #[derive(Debug, Clone)]
 pub(super) struct Target<'a> {
     pub bucket: &'a CreateBucketBody,
@@ -193,15 +193,15 @@ pub(super) async fn deliver(
     {
         return Ok(None);
     }
-    // Which part of it was refused is not told: what may be gone is left out to find out.
+    // The registry does not say which part it refused: parts that may be gone are left out in turn.
     if matches!(refused.code, Code::InvalidArgument | Code::NotFound) {
         let without_channel = UpdateBuildBody { parent_channel_id: String::new(), ..body.clone() };
         let without_parent =
             UpdateBuildBody { parent_version_id: String::new(), ..without_channel.clone() };
-        let lost = "the channel by which what it was built from was found is not in the registry \
-                    any more: it is published without that";
-        let orphan = "what it was built from is not in the registry any more: it is published \
-                      without its parent";
+        let lost = "the channel that its parent was found by does not exist in the registry any \
+                    more: the build is published without it";
+        let orphan = "the version that it was built from does not exist in the registry any more: \
+                      the build is published without a parent";
         for (less, warning) in [(without_channel, lost), (without_parent, orphan)] {
             if less == *body {
                 continue;

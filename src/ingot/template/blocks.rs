@@ -31,7 +31,7 @@ pub struct Template {
     pub builds: Vec<Block>,
     /// `hcp_packer_registry` blocks outside of builds; more than one is a mistake.
     pub registries: Vec<Block>,
-    /// The whole, if it is JSON of before HCL2: its builders are `sources`, and there is nothing
+    /// The whole, if it is a legacy JSON template: its builders are `sources`, and there is nothing
     /// else here.
     pub legacy: Option<ingot_json_template::Template>,
 }
@@ -60,8 +60,8 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "hcp_packer_registry",
 ];
 
-/// What is a block in a template written in JSON. Blocks of plugins are told from attributes by
-/// the plugin's schema, later.
+/// What is a block in a template written in JSON. Which names are blocks of plugins is decided
+/// later, by the plugin's schema.
 pub(super) static JSON_SHAPE: Shape = Shape {
     blocks: &[
         ("packer", 0, &PACKER),
@@ -137,7 +137,7 @@ static DYNAMIC_IN_PLUGIN: Shape =
     Shape { blocks: &[("content", 0, &ATTRIBUTES)], expressions: &["iterator"], literals: &[] };
 
 impl Template {
-    /// A JSON template of before HCL2.
+    /// A legacy JSON template.
     pub fn of_legacy(dir: PathBuf, legacy: ingot_json_template::Template) -> Self {
         let mut template = Template { dir, ..Default::default() };
         super::legacy::sources(&legacy, &mut template);

@@ -48,7 +48,7 @@ pub struct SourceUse {
     pub steps: Steps,
     /// Where it is named.
     pub span: Span,
-    /// Whether it is a builder of a JSON template of before HCL2, whose name is unique by itself.
+    /// Whether it is a builder of a legacy JSON template, whose name is unique by itself.
     pub legacy: bool,
 }
 

@@ -17,7 +17,7 @@ use ingot_hcl::source::SourceMap;
 pub struct EnforcedBlock {
     /// Its name.
     pub name: String,
-    /// The syntax that it is said to be in, as `HCL2`.
+    /// The syntax that the registry names for it, such as `HCL2`.
     pub template_type: String,
     /// `provisioner` blocks.
     pub content: String,

@@ -18,7 +18,7 @@ pub struct TemplateFiles {
     pub dir: PathBuf,
     /// `*.pkr.hcl`, then `*.pkr.json`.
     pub templates: Vec<PathBuf>,
-    /// A JSON template of before HCL2, which stands alone; `-` is standard input.
+    /// A legacy JSON template, which stands alone; `-` is standard input.
     pub legacy: Option<PathBuf>,
     /// `*.ingot.hcl`: what Packer has no blocks for. Of a single file `web.pkr.hcl` or `web.json`
     /// that is `web.ingot.hcl`.
@@ -49,9 +49,9 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
         let name = path.to_string_lossy();
         let hcl2 = name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json");
         if !hcl2 && !name.ends_with(".json") && !looks_like_json(path) {
-            return Err(Diagnostic::error(format!("{shown} is no template")).help(
-                "templates are files whose names end in .pkr.hcl or .pkr.json, and JSON files of \
-                 the form before HCL2",
+            return Err(Diagnostic::error(format!("{shown} is not a template")).help(
+                "templates are files whose names end in .pkr.hcl or .pkr.json, and legacy JSON \
+                 templates",
             ));
         }
         let dir = match path.parent() {
@@ -167,8 +167,8 @@ fn read_template(
 /// The path that stands for standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
-/// Whether the first character of a file, after white space, is a brace: only files in JSON of
-/// before HCL2 may have any name.
+/// Whether the first character of a file, after white space, is a brace: only legacy JSON templates
+/// may have any name.
 fn looks_like_json(path: &Path) -> bool {
     let Ok(text) = read_text(path) else { return true };
     text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
@@ -188,7 +188,7 @@ fn legacy_file(
     Some(sources.add("<stdin>", diagnostics.keep(text)?))
 }
 
-/// The text of a JSON template of before HCL2. None if it cannot be read; why is added to
+/// The text of a legacy JSON template. None if it cannot be read; why is added to
 /// `diagnostics`.
 pub fn read_legacy(
     path: &Path,
@@ -199,7 +199,7 @@ pub fn read_legacy(
     Some(sources.get(file).text.clone())
 }
 
-/// Reads and parses a JSON template of before HCL2. None if it cannot be read; what is wrong in it
+/// Reads and parses a legacy JSON template. None if it cannot be read; what is wrong in it
 /// is added to `diagnostics`.
 pub fn parse_legacy(
     path: &Path,
@@ -222,10 +222,10 @@ pub fn parse_legacy(
     template
 }
 
-/// A template of the form before HCL2, under a name that says otherwise.
+/// The error of a legacy JSON template whose file has the name of an HCL2 template.
 fn old_form(path: &Path) -> Diagnostic {
     let shown = path.display();
-    Diagnostic::error(format!("{shown} is a JSON template of before HCL2, by a name of HCL2's"))
+    Diagnostic::error(format!("{shown} is a legacy JSON template, but is named as an HCL2 one"))
         .help("rename it to end in .json alone, or convert it: ingot hcl2_upgrade")
 }
 

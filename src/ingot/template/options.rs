@@ -87,7 +87,7 @@ struct Walk<'a> {
     unknowns: Unknowns,
     /// What the block as a whole sees.
     scope: &'a Scope<'a>,
-    /// Whether it is of a JSON template of before HCL2.
+    /// Whether it is of a legacy JSON template.
     legacy: bool,
     /// What variables are there in options that are rendered before the plugin sees them.
     variables: Names,
@@ -199,7 +199,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The option that `name` means: upper and lower case are the same in JSON of before HCL2.
+    /// The option that `name` means: upper and lower case are the same in legacy JSON templates.
     fn option<'n>(&self, name: &'n str, schema: &'n Schema) -> &'n str {
         if !self.legacy || schema.get(name).is_some() {
             return name;
@@ -313,7 +313,7 @@ impl Walk<'_> {
             Ok(value) => value,
             Err(error) => {
                 let name = spec.map_or("", |spec| spec.name.as_str());
-                let diagnostic = Diagnostic::error(format!("this is no value for `{name}`"));
+                let diagnostic = Diagnostic::error(format!("invalid value for `{name}`"));
                 self.diagnostics.push(match value.holds_secret() {
                     true => diagnostic.at(place).label("its type is not the one needed"),
                     false => diagnostic.at(place).label(error.to_string()),
@@ -326,7 +326,7 @@ impl Walk<'_> {
             && let Some(path) = null_item(&value, ty)
         {
             self.diagnostics.push(
-                Diagnostic::error(format!("this is no value for `{name}`"))
+                Diagnostic::error(format!("invalid value for `{name}`"))
                     .at(place)
                     .label(format!("at `{path}`: an item cannot be null")),
             );

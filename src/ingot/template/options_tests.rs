@@ -36,7 +36,7 @@ fn schema() -> Schema {
     Schema { options, ..Schema::default() }
 }
 
-/// The options that bodies set together, and what is said of them. `data` is not known.
+/// The options that bodies set together, and their diagnostics. `data` is not known.
 fn evaluate(bodies: &[&str]) -> (Config, String) {
     let functions = FunctionContext {
         base_dir: ".".into(),

@@ -171,7 +171,7 @@ pub(super) fn constraints(text: &str, span: Span) -> Result<VersionConstraints, 
             .at(span)
             .label(match part.is_empty() {
                 true => "a version is missing".to_owned(),
-                false => format!("`{part}` is no constraint"),
+                false => format!("`{part}` is not a version constraint"),
             })
             .help("write something like \">= 1.2.0, < 2.0.0\" or \"~> 1.2\"")
     })

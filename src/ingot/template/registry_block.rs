@@ -94,7 +94,7 @@ pub(super) fn read(
     }
 }
 
-/// Packer takes anything in this block. What means nothing is told of, since it is likely a slip.
+/// Packer takes anything in this block. An unknown name is a warning, since it is likely a mistake.
 fn warn_of_ignored(body: &Body, diagnostics: &mut Diagnostics) {
     let attributes = body.attributes.iter();
     let attributes = attributes.filter(|one| !KNOWN.contains(&one.name.as_str()));

@@ -122,7 +122,7 @@ pub const PROVISIONER_OPTIONS: &[&str] = &[
     "timeout",
     "continue_on_error",
 ];
-/// The same in a JSON template of before HCL2.
+/// The same in a legacy JSON template.
 pub const LEGACY_PROVISIONER_OPTIONS: &[&str] =
     &["only", "except", "override", "pause_before", "max_retries", "timeout"];
 /// Options of a post-processor that are the engine's own.

@@ -270,8 +270,10 @@ impl Given<'_, '_> {
                 VariableFlag::File(path) => self.file(path),
                 VariableFlag::Value(pair) => match pair.split_once('=') {
                     Some((name, _)) if name.trim().is_empty() => self.diagnostics.push(
-                        Diagnostic::error("a -var names no variable: nothing is before its `=`")
-                            .help("write -var 'NAME=value'"),
+                        Diagnostic::error(
+                            "a -var names no variable: there is nothing before its `=`",
+                        )
+                        .help("write -var 'NAME=value'"),
                     ),
                     Some((name, text)) => drop(values.insert(name.trim(), text)),
                     None => self.diagnostics.push(
@@ -367,7 +369,7 @@ impl Given<'_, '_> {
         if extension != "hcl" && extension != "json" {
             self.unreadable = true;
             self.diagnostics.push(
-                Diagnostic::error(format!("{} is no file of variables", path.display()))
+                Diagnostic::error(format!("{} is not a variable file", path.display()))
                     .help("their names end in .pkrvars.hcl or .pkrvars.json"),
             );
             return;
@@ -386,7 +388,7 @@ impl Given<'_, '_> {
                     let names = self.declared.keys().copied();
                     self.diagnostics.push(
                         Diagnostic::warning(format!(
-                            "`{}` is set here, and no variable is declared by that name",
+                            "`{}` is set here, but no variable of that name is declared",
                             attribute.name
                         ))
                         .at(attribute.name_span)

@@ -1,5 +1,5 @@
-//! Packer's JSON templates of before HCL2, which Packer calls legacy JSON: `builders`,
-//! `provisioners`, `post-processors` and `variables`, with Go templates in their strings.
+//! Packer's legacy JSON templates, those of before HCL2: `builders`, `provisioners`,
+//! `post-processors` and `variables`, with Go templates in their strings.
 //!
 //! - [`read()`] reads one into a [`Template`], every part with its place, and [`Template::check`]
 //!   finds what Packer refuses before it looks at any plugin;

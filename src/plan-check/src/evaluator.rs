@@ -12,10 +12,10 @@ use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 use ingot_registry::first_pages;
 
-/// How many texts that nothing says are images the registry is asked for at most.
+/// How many strings that may or may not be images the registry is asked for at most.
 const MOST: usize = 5_000;
 
-/// What the registry says of every image that a plan uses.
+/// Checks every image that a plan uses against the registry.
 ///
 /// # Errors
 /// The registry failed. That something is not in it is no error.
@@ -30,8 +30,8 @@ pub async fn check(plan: Inventory, registry: &dyn Registry, rules: &Rules) -> R
     if count > MOST {
         uses.retain(|it| it.origin != Origin::Any);
         notes.push(format!(
-            "the plan has {count} different texts, too many to ask the registry for each; only those \
-             that are known to be images were looked up"
+            "the plan has {count} different strings, too many to ask the registry for each; only \
+             those that are known to be images were looked up"
         ));
     }
     let mut evaluator = Evaluator {
@@ -78,7 +78,7 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// What is to be said of a use; nothing if it turns out not to be one.
+    /// The finding about a use; none if it turns out not to be one.
     async fn evaluate(&mut self, found: &Use) -> Result<Option<Finding>> {
         let mut finding = Finding {
             address: found.address.clone(),
@@ -135,8 +135,8 @@ impl Evaluator<'_> {
                 }
                 (None, _) if found.brings => {}
                 (None, Origin::DataSource) => {
-                    finding.message.push_str("; the plan brings it to nothing");
-                    // What has it and keeps it is told for itself.
+                    finding.message.push_str("; nothing in the plan starts to use it");
+                    // A resource that has it and keeps it has a finding of its own.
                     finding.level = finding.level.min(Level::Warn);
                 }
                 (None, _) => finding.message.push_str("; the resource has it already"),
@@ -147,7 +147,7 @@ impl Evaluator<'_> {
         {
             finding.level = finding.level.min(Level::Warn);
             if finding.level > Level::Pass {
-                finding.message.push_str("; that it is this image only its name says");
+                finding.message.push_str("; only its name suggests that it is this image");
             }
         }
         finding.platform = Some(place.platform.clone()).filter(|it| !it.is_empty());
@@ -269,18 +269,19 @@ impl Evaluator<'_> {
             )),
             (None, _, _) if found.cut => Some((
                 Status::Unknown,
-                "what image it is is known only when the plan is applied; it refers to more than \
-                 could be followed"
+                "which image this is will be known only when the plan is applied; it refers to \
+                 more than could be followed"
                     .into(),
             )),
             (None, _, _) if found.references.is_empty() => Some((
                 Status::Unknown,
-                "what image it is is known only when the plan is applied".into(),
+                "which image this is will be known only when the plan is applied".into(),
             )),
             (None, _, _) => Some((
                 Status::Unknown,
                 format!(
-                    "what image it is is known only when the plan is applied; it comes from {}",
+                    "which image this is will be known only when the plan is applied; it comes \
+                     from {}",
                     found.references.join(", ")
                 ),
             )),

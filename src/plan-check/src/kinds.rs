@@ -394,7 +394,7 @@ mod tests {
                 ["p/g", "global/images/g", "g"].iter().all(|one| short.contains(&(*one).into()))
             );
         }
-        // The project may be told by the resource's.
+        // The project may be known from the resource.
         let there = Caller { project: Some("p"), ..disk };
         for text in ["g", "global/images/g"] {
             let found = exact(text, there);

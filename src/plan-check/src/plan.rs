@@ -309,8 +309,7 @@ impl Plan {
             .map_err(|_| PlanError::NotPlan("a part of it has another type than it should".into()))
     }
 
-    /// Everything there is to be after the plan is applied: resources, and data sources that are
-    /// read only then.
+    /// What exists after the plan is applied: resources, and data sources that are read only then.
     pub(super) fn planned(&self) -> Vec<Planned<'_>> {
         let deferred = self.deferred_changes.iter().map(|deferred| &deferred.resource_change);
         let mut planned = Vec::new();

@@ -19,7 +19,7 @@ const RULES: [(Status, &str, &str, &str); 6] = [
     (
         Status::RevocationScheduled,
         "ImageToBeRevoked",
-        "An image is used that is to be revoked",
+        "An image with a scheduled revocation is used",
         "The image's version is to be revoked at a time to come.",
     ),
     (
@@ -39,13 +39,14 @@ const RULES: [(Status, &str, &str, &str); 6] = [
         Status::Untracked,
         "UntrackedImage",
         "An image is used that the registry does not know",
-        "The image was not published to the registry, so nothing can be said of it.",
+        "The image was not published to the registry, so nothing is known about it.",
     ),
     (
         Status::Unknown,
         "UnknownImage",
         "An image is used that is known only at apply",
-        "What image it is is known only when the plan is applied, so it cannot be checked before.",
+        "Which image this is will be known only when the plan is applied, so it cannot be checked \
+         before.",
     ),
 ];
 

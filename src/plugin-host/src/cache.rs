@@ -1,5 +1,5 @@
-//! What programs said of themselves and of their options, kept from run to run by their hashes, so
-//! that a template can be checked without asking again.
+//! The descriptions of plugin programs and their options, kept from run to run by the programs'
+//! hashes, so that a template can be checked without starting them again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +42,7 @@ struct Kept {
     specs: BTreeMap<String, ObjectSpec>,
 }
 
-/// What one program said of its options.
+/// The options of one program.
 pub struct SpecCache {
     file: Option<PathBuf>,
     kept: Mutex<Kept>,
@@ -62,12 +62,12 @@ impl SpecCache {
         self.kept.lock()
     }
 
-    /// What the program said of itself.
+    /// The description of the program.
     pub fn description(&self) -> Option<Description> {
         self.kept().description.clone()
     }
 
-    /// Keeps what the program said of itself.
+    /// Keeps the description of the program.
     pub fn put_description(&self, description: &Description) {
         self.kept().description = Some(description.clone());
         self.write();

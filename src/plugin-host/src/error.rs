@@ -41,7 +41,7 @@ pub enum Failure {
         during: String,
     },
     /// It did not answer in time.
-    #[error("it did not answer within {} while {during}", seconds(*.limit))]
+    #[error("it did not respond within {} while {during}", seconds(*.limit))]
     Timeout {
         /// How long it had.
         limit: Duration,
@@ -50,7 +50,7 @@ pub enum Failure {
     },
     /// It did not answer what it was asked in the time that the environment gives it.
     #[error(
-        "it did not answer within {} while {during} ({} sets how long it may take)",
+        "it did not respond within {} while {during} ({} sets how long it may take)",
         seconds(*.limit), crate::host::TIMEOUT
     )]
     Unanswered {
@@ -117,7 +117,7 @@ fn seconds(duration: Duration) -> String {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
-            // What the plugin says of its options or its work is said as if it were built in.
+            // The plugin's own errors are shown as if it were built in.
             Failure::Remote(message) => f.write_str(message),
             Failure::Cancelled => f.write_str("cancelled"),
             failure => {

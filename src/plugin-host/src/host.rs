@@ -97,7 +97,7 @@ impl Host {
         Host { call_timeout: limit, ..self }
     }
 
-    /// Makes sure that plugins do work only if the journal tells that they run.
+    /// Makes sure that plugins do work only if the journal has a record that they run.
     ///
     /// # Errors
     /// It cannot be written.

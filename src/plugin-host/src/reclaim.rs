@@ -19,7 +19,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether they are.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Ends the processes that the journal tells of.
+/// Ends the processes that the journal records.
 pub struct ReclaimProcesses;
 
 #[async_trait]

@@ -85,7 +85,7 @@ impl Answers {
             let Some(number) = field(&header, "Seq").as_u64() else {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "an answer without the number of its request",
+                    "a response without the number of its request",
                 ));
             };
             let waiting = self.pending().as_mut().and_then(|pending| pending.remove(&number));
@@ -157,8 +157,8 @@ impl RpcClient {
     }
 }
 
-/// Writes requests until nobody has any more. Then the server at the other end is told that the
-/// conversation is over, and stops.
+/// Writes requests until nobody has any more. Then it closes the connection, so that the server at the
+/// other end stops.
 async fn write(mut writer: WriteHalf<Stream>, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(request) = queue.recv().await {
         if writer.write_all(&request).await.is_err() || writer.flush().await.is_err() {
@@ -188,7 +188,7 @@ pub(crate) trait Service: Send + Sync {
     /// Runs `method`, such as `Ui.Say`.
     ///
     /// # Errors
-    /// What the caller is told.
+    /// The message for the caller.
     async fn call(&self, method: &str, argument: Value) -> Result<Value, String>;
 }
 

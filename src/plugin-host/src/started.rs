@@ -46,7 +46,7 @@ impl StartedPrograms {
         started
     }
 
-    /// Makes sure that the journal tells of them.
+    /// Makes sure that they are in the journal.
     ///
     /// # Errors
     /// It cannot be written.
@@ -114,7 +114,7 @@ fn end_programs() {
     let runs = std::mem::take(&mut *RUNS.lock());
     let mut ended = Vec::new();
     for run in runs.iter().filter_map(Weak::upgrade) {
-        // What has left the groups ends first: whoever uses a plugin notices the end of it, and tells of
+        // Processes that left the groups end first: whoever uses a plugin notices its end, and reports
         // that while it is waited for.
         if let Some(record) = run.record.lock().take()
             && reclaim::end_others(&run.run, GONE_WITHIN)

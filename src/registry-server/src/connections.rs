@@ -200,7 +200,7 @@ impl<S> Accept<TcpStream, S> for Acceptor {
     }
 }
 
-/// A connection that can be told to close.
+/// A connection that can be closed from outside.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,

@@ -162,6 +162,6 @@ async fn post(clients: &Clients, delivery: &Delivery) -> Result<(), String> {
         .map_err(|error| error.into_sdk_error().to_string())?;
     match response.status() {
         status if status.is_success() => Ok(()),
-        status => Err(format!("it answered {status}")),
+        status => Err(format!("it returned {status}")),
     }
 }

@@ -55,8 +55,8 @@ pub(super) async fn check_webhook(named: &[String], text: &str) -> Result<(), St
     }
     if url.scheme() != "https" {
         return Err(
-            "A webhook’s URL begins with https://: what it is told is readable on the way \
-                    otherwise."
+            "A webhook’s URL begins with https://: otherwise others can read the events on the \
+                    way."
                 .into(),
         );
     }

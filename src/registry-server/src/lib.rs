@@ -6,7 +6,7 @@
 //! rules of the registry are in [`ingot_registry::service`], those about Terraform's plans in
 //! [`ingot_plan_check`]. It knows nothing of templates, builds or the command line.
 //!
-//! [`serve`] runs a server until it is told to stop.
+//! [`serve`] runs a server until it is stopped.
 
 mod api_response;
 mod auth;
@@ -117,7 +117,7 @@ struct App {
     public_url: Option<String>,
     /// Whether it has TLS itself.
     secure: bool,
-    /// Whether browsers are told to use TLS only.
+    /// Whether responses tell browsers to use TLS only.
     strict: bool,
     request_timeout: Duration,
     connections: Arc<connections::Connections>,
@@ -230,8 +230,8 @@ pub async fn serve(
     served.map_err(fail)
 }
 
-/// Whether browsers are to be told to use nothing but TLS: where the administrator said that the
-/// server is reached by it, and not for names of this machine, which other servers have, too.
+/// Whether responses tell browsers to use nothing but TLS: where the administrator said that clients
+/// reach the server by it, and not for names of this machine, which other servers have, too.
 fn is_strict(public_url: &str) -> bool {
     let url = public_url.parse::<reqwest::Url>();
     url.is_ok_and(|url| url.scheme() == "https" && url.domain().is_some_and(|it| it != "localhost"))

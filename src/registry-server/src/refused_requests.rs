@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many principals and addresses are told apart in a minute; the others are counted together.
+/// How many principals and addresses are counted separately in a minute; the others are counted
+/// together.
 const MOST: usize = 1000;
 
 /// What was refused since it was last written down: principal and address, and how often after the

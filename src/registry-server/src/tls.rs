@@ -74,8 +74,8 @@ pub(super) async fn reload_on_hangup(config: Option<RustlsConfig>, tls: Option<T
 /// What a certificate is for at least.
 const OLDER: &str = "localhost\n127.0.0.1\n::1";
 
-/// A certificate for these names and addresses, signed by itself, in a directory: made if there is none
-/// for all of them. Clients have to be told to trust it.
+/// A self-signed certificate for these names and addresses, in a directory: created if there is none
+/// for all of them. Clients have to be configured to trust it.
 ///
 /// # Errors
 /// The files cannot be written.

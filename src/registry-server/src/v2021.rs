@@ -108,7 +108,7 @@ message! {
 }
 
 message! {
-    /// What may be said of a build.
+    /// The fields of a build that clients may set.
     BuildBody {
         cloud_provider: String,
         component_type: String,

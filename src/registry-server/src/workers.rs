@@ -96,7 +96,7 @@ async fn cancel(app: Shared) {
     loop {
         match service::cancel_silent_builds(&app.store).await {
             Ok(0) => {}
-            Ok(count) => tracing::info!(count, "cancelled builds that were not heard of"),
+            Ok(count) => tracing::info!(count, "cancelled builds without a heartbeat"),
             Err(error) => tracing::error!(%error, "silent builds could not be cancelled"),
         }
         tokio::time::sleep(SILENT).await;

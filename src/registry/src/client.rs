@@ -177,7 +177,7 @@ pub trait EnforcedBlocks: Debug + Send + Sync {
         id: &str,
         body: &CreateEnforcedBlockVersionBody,
     ) -> Result<EnforcedBlockVersion>;
-    /// Changes what there is to say of a version. Its content never changes.
+    /// Changes the description of a version. Its content never changes.
     async fn update_enforced_block_version(
         &self,
         id: &str,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ingot_sdk::environment;
 use ingot_sdk::home::home_dir;
 
-/// Where the registry is if nothing else is said: `registry.db` in `$INGOT_DATA_DIR`, else in
+/// Where the registry is by default: `registry.db` in `$INGOT_DATA_DIR`, else in
 /// `$XDG_DATA_HOME/ingot`, else in `~/.local/share/ingot`.
 pub fn default_path() -> PathBuf {
     data_directory().join("registry.db")

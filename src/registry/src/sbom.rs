@@ -194,7 +194,7 @@ impl Head {
                 "the SBOM is neither CycloneDX (a `bomFormat`) nor SPDX (a `spdxVersion`) in JSON",
             )),
             (reported, found) if reported != found => {
-                Err(Error::invalid(format!("the SBOM is said to be {reported} and is {found}")))
+                Err(Error::invalid(format!("the SBOM is declared as {reported}, but is {found}")))
             }
             _ => Ok(()),
         }
@@ -291,7 +291,7 @@ mod tests {
                       ZURYIn1gzvTE";
         assert_eq!(unpack(theirs.into(), ()).await.as_deref(), Ok(CYCLONE_DX));
         let other = check(packed, SbomFormat::Spdx, ()).await.expect_err("it is not");
-        assert_eq!(other.message, "the SBOM is said to be SPDX and is CYCLONEDX");
+        assert_eq!(other.message, "the SBOM is declared as SPDX, but is CYCLONEDX");
     }
 
     #[tokio::test]
@@ -344,7 +344,7 @@ mod tests {
             assert!(error.message.contains("window of more than 32 MiB"), "{error}");
             assert!(check(bomb, SbomFormat::CycloneDx, ()).await.is_err());
         }
-        // What is said of the size does not have to be true.
+        // The declared size does not have to be true.
         let long = STANDARD.encode(frame(&[0x00, 0x78], 40_000));
         let error = unpack(long, ()).await.expect_err("it is too large");
         assert!(error.message.contains("larger than 32 MiB"), "{error}");

@@ -19,7 +19,7 @@ pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
 pub(crate) const CLIENT_ID: &str = "HCP_CLIENT_ID";
 pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
 pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
-/// Where credentials are if nothing else is said, from the home directory.
+/// Where credentials are by default, from the home directory.
 const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
 
 /// The largest file of credentials, in bytes.
@@ -149,7 +149,7 @@ fn read(environment: Environment) -> Result<Settings> {
 /// An Ingot server at a URL; its tokens come from the same place unless `HCP_AUTH_URL` says
 /// otherwise.
 fn server(url: &str, environment: Environment) -> Result<Remote> {
-    let wrong = |why: String| Error::new(format!("{INGOT_REGISTRY} is no server's URL: {why}"));
+    let wrong = |why: String| Error::new(format!("{INGOT_REGISTRY} is not a server's URL: {why}"));
     let api = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
     if api.host_str().is_none_or(str::is_empty) || !matches!(api.path(), "" | "/") {
         return Err(wrong("it is SCHEME://HOST:PORT".into()));

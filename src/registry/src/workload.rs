@@ -94,7 +94,7 @@ impl Format {
             ("" | "value", _) => Some("`subject_cred_pointer` needs `format_type` json"),
             ("json", "") => Some("`format_type` json needs a `subject_cred_pointer`"),
             ("json", pointer) if pointer.starts_with('/') => None,
-            ("json", _) => Some("`subject_cred_pointer` is no JSON pointer: it begins with /"),
+            ("json", _) => Some("`subject_cred_pointer` is not a JSON pointer: begin it with /"),
             _ => Some("`format_type` is neither value nor json"),
         }
     }
@@ -108,7 +108,7 @@ impl Format {
         let pointer = &self.subject_cred_pointer;
         match value.pointer(pointer) {
             Some(Value::String(token)) => Ok(token.clone()),
-            Some(_) => Err(format!("what is at {pointer} is no string")),
+            Some(_) => Err(format!("the value at {pointer} is not a string")),
             None => Err(format!("there is nothing at {pointer}")),
         }
     }
@@ -154,7 +154,7 @@ impl Workload {
                 let source = url.as_ref()?;
                 let bad = Url::parse(&source.url).is_err();
                 needs("url", "url", Some(&source.format), source.url.is_empty())
-                    .or_else(|| bad.then(|| "`workload`: url: it is no URL".to_owned()))
+                    .or_else(|| bad.then(|| "`workload`: url: it is not a URL".to_owned()))
             })
     }
 
@@ -210,7 +210,7 @@ impl UrlSource {
         let response = request.send().await.map_err(|error| why(&error))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(format!("it answered {status}"));
+            return Err(format!("it returned {status}"));
         }
         let read = body(response).await?;
         self.format.token(text(&read)?)
@@ -224,19 +224,19 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
     if bytes.len() > LARGEST {
         return Err(format!("it is larger than {LARGEST} bytes"));
     }
-    std::str::from_utf8(bytes).map_err(|_| "it is no text".into())
+    std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".into())
 }
 
 /// All of a response, up to what a token may be.
 async fn body(response: reqwest::Response) -> Result<Vec<u8>, String> {
     let body = ingot_sdk::http::bounded(response, LARGEST).await.map_err(|error| why(&error))?;
-    body.ok_or_else(|| format!("it answered more than {LARGEST} bytes"))
+    body.ok_or_else(|| format!("it returned more than {LARGEST} bytes"))
 }
 
 /// Why a call failed, without the URL, which may hold a secret.
 fn why(error: &reqwest::Error) -> String {
     let causes = ingot_sdk::error::causes(error);
-    causes.skip(1).last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
+    causes.skip(1).last().map_or_else(|| "no response".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]
@@ -257,7 +257,7 @@ mod tests {
             (json!({ "token": {} }), "token: `token` is missing"),
             (json!({ "env": { "format_type": "xml", "var": "A" } }), "neither value nor json"),
             (json!({ "file": { "format_type": "json", "path": "x" } }), "subject_cred_pointer"),
-            (json!({ "url": { "url": "nowhere" } }), "it is no URL"),
+            (json!({ "url": { "url": "nowhere" } }), "it is not a URL"),
         ] {
             let found = workload(source).problem().unwrap();
             assert!(found.contains(problem), "{found}");

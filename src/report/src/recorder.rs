@@ -123,7 +123,7 @@ impl Recorder {
         }
     }
 
-    /// What is known by now. Builds that run are told of as cancelled: whoever asks then ends them.
+    /// The report as of now. Running builds are reported as cancelled: whoever asks then ends them.
     pub fn report(&self, facts: &RunFacts) -> Report {
         let now = self.now();
         let state = self.state.lock();

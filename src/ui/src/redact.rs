@@ -16,7 +16,7 @@ const SHORTEST: usize = 3;
 #[derive(Debug, Default)]
 pub struct Redactor(RwLock<Patterns>);
 
-/// Is told of each secret.
+/// A callback for each secret.
 type SecretObserver = Arc<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct Patterns {
     observer: Observer,
 }
 
-/// Who is told of secrets.
+/// The observer of secrets.
 #[derive(Default)]
 struct Observer(Option<SecretObserver>);
 

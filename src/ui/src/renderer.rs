@@ -71,11 +71,11 @@ struct State {
     group_end: Option<String>,
 }
 
-/// A transfer that is told in lines.
+/// A transfer that is shown in lines.
 struct Transfer {
     build: Option<Arc<str>>,
     label: String,
-    /// The last tenth that was told.
+    /// The last tenth that was shown.
     told: u64,
 }
 
@@ -140,7 +140,7 @@ impl Renderer {
     }
 
     fn begin_view<'a>(&self, names: impl Iterator<Item = &'a str>, builds_shown: bool) {
-        // Where standard output leads elsewhere, transfers are told in its lines.
+        // Where standard output is not the terminal, transfers are shown in its lines.
         if !self.screen.has_view() || (!builds_shown && !self.screen.out_is_terminal()) {
             return;
         }

@@ -122,7 +122,7 @@ impl Moto {
         let moto = Moto { child: Some(child), port, reusable: false, images: None };
         let deadline = Instant::now() + Duration::from_secs(60);
         while moto.http("GET", "/moto-api/data.json", "").is_none() {
-            assert!(Instant::now() < deadline, "moto does not answer on port {port}");
+            assert!(Instant::now() < deadline, "moto does not respond on port {port}");
             std::thread::sleep(Duration::from_millis(50));
         }
         moto

@@ -70,7 +70,7 @@ fn start(mut command: Command, port: u16, header: &'static str, health: &str) ->
         match server.request("GET", health, None) {
             // Consul has a leader a moment after it listens.
             Some((200, body)) if body != "\"\"" => return Some(server),
-            _ => assert!(Instant::now() < deadline, "{} does not answer", server.address),
+            _ => assert!(Instant::now() < deadline, "{} does not respond", server.address),
         }
         std::thread::sleep(Duration::from_millis(50));
     }

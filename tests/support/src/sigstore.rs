@@ -1,5 +1,5 @@
-//! Sigstore's real services, each with nothing in it at first: Fulcio with a log of certificates, and
-//! Rekor, both on Trillian, and an issuer of OIDC tokens whose key is the test's.
+//! Sigstore's real services, empty at first: Fulcio with a certificate transparency log, and Rekor,
+//! both on Trillian, and an issuer of OIDC tokens whose key is the test's.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -383,7 +383,7 @@ fn wait_until_got(url: &str) -> String {
         });
         match got {
             Some(text) if text.contains("-----BEGIN") => return text,
-            got => assert!(Instant::now() < deadline, "{url} does not answer: {got:?}"),
+            got => assert!(Instant::now() < deadline, "{url} does not respond: {got:?}"),
         }
         std::thread::sleep(Duration::from_millis(100));
     }

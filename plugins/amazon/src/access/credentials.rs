@@ -75,8 +75,8 @@ pub(super) async fn add(
     }
 }
 
-/// `config` with the credentials of `source`, which is asked now so that a failure is told as
-/// such and not as one of the first call.
+/// `config` with the credentials of `source`, which is asked now so that its failure is not
+/// reported as one of the first call.
 async fn with(
     config: SdkConfig,
     source: impl ProvideCredentials + 'static,

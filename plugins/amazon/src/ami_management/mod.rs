@@ -1,5 +1,5 @@
-//! `post-processor "amazon-ami-management"`: removes AMIs of earlier builds. Options, defaults and what
-//! is said are those of the plugin of that name, github.com/wata727/amazon-ami-management.
+//! `post-processor "amazon-ami-management"`: removes AMIs of earlier builds. Options, defaults and
+//! messages are those of the plugin of that name, github.com/wata727/amazon-ami-management.
 
 mod options;
 mod used;

@@ -35,7 +35,7 @@ pub struct Options {
     /// Manager. Needs the permission `ssm:GetParameters`.
     #[serde(default)]
     pub(super) resolve_aliases: bool,
-    /// Only say what would be removed.
+    /// Only list what would be removed.
     #[serde(default)]
     pub(super) dry_run: bool,
     /// Has no effect; the plugin of this name knows it still.
@@ -88,7 +88,7 @@ impl Options {
                 ));
         }
         if self.regions.iter().any(|region| region.trim().is_empty()) {
-            errors.push(ConfigError::on("regions", "this is no region"));
+            errors.push(ConfigError::on("regions", "this is not a region"));
         }
     }
 }

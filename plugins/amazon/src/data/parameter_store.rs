@@ -73,9 +73,9 @@ impl Fetch for ReadParameter {
             Err(failure) => return Err(access.explain(lookup_error(failure, name, region)).await),
         };
         let parameter = &answer["Parameter"];
-        let value = parameter["Value"].as_str().ok_or_else(|| {
-            Error::new(format!("AWS answered without a value of the parameter {name}"))
-        })?;
+        let value = parameter["Value"]
+            .as_str()
+            .ok_or_else(|| Error::new(format!("AWS returned no value of the parameter {name}")))?;
         if parameter["Type"] == "SecureString" {
             ui.mask(value);
         }

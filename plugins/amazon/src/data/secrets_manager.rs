@@ -28,7 +28,7 @@ pub struct Options {
     access: AccessOptions,
     /// The secret's name or ARN.
     name: String,
-    /// Which value is meant, of a secret that is a JSON object of several.
+    /// Which value to read, of a secret that is a JSON object of several.
     key: Option<String>,
     /// The id of the version to read. Goes before `version_stage`.
     version_id: Option<String>,

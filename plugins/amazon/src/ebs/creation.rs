@@ -69,8 +69,7 @@ impl<T: Clone + Send + 'static> Creation<T> {
         Ok(Creation { entry, call: None, created: Some(created), taken: false })
     }
 
-    /// Creates it by another call, as the first one was refused. `resource` is what there is to be known
-    /// of it now.
+    /// Creates it by another call, as the first one was refused. `resource` is what is known of it now.
     pub(crate) fn instead(
         &mut self,
         resource: &Resource,
@@ -131,14 +130,14 @@ impl<T: Clone + Send + 'static> Creation<T> {
         self.entry.amend(resource);
     }
 
-    /// Strikes it from the journal: it is gone, or the user's.
+    /// Resolves its record in the journal: it is gone, or the user's.
     pub(crate) fn done(self) {
         self.entry.done();
     }
 }
 
 /// Makes a call that creates something, with a client that does not repeat calls. Before it is
-/// made again, `find` looks for what a lost answer may have told of. `again` says which refusals
+/// repeated, `find` looks for what it created in case only the response was lost. `again` says which refusals
 /// are only for now. Once the build is cancelled it is not made again.
 ///
 /// # Errors

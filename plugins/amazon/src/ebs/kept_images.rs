@@ -1,4 +1,4 @@
-//! The AMIs that keep states of instances, as far as records tell of them: one small file for each, so
+//! The AMIs that keep states of instances and have a record: one small file for each, so
 //! that nobody has to ask AWS in all regions.
 //!
 //! The records may be in a directory that others write to. So no more is taken from one than where the
@@ -138,7 +138,7 @@ impl Records {
         let path = self.path(key);
         match read_small(&path, "record of an AMI", LARGEST) {
             Ok(bytes) => {
-                let record = serde_json::from_slice::<Record>(&bytes).context("it is no record");
+                let record = serde_json::from_slice::<Record>(&bytes).context("it is not a record");
                 let record = record.and_then(|record| record.checked(self.own));
                 let reading = || format!("reading {}", path.display());
                 record.map(Some).with_context(reading).map_err(|error| {
@@ -242,8 +242,8 @@ pub struct KeptImage {
     pub bytes: u64,
 }
 
-/// The AMIs that keep states whose keys begin with `owner`, as the records beside the index of the
-/// cache in `cache` tell, and why others cannot be told of. AWS is not asked.
+/// The AMIs that keep states whose keys begin with `owner`, by the records beside the index of the
+/// cache in `cache`, and why other records cannot be read. AWS is not asked.
 ///
 /// # Errors
 /// The directory cannot be read.

@@ -8,7 +8,7 @@
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
 //! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
-//! | [`mod@kept_images`] | the AMIs of the step cache, as records tell of them |
+//! | [`mod@kept_images`] | the AMIs of the step cache, by their records |
 //! | [`state_removal`] | removing the AMIs of the step cache, and nothing else |
 //! | [`region_access`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |

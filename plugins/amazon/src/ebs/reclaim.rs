@@ -204,7 +204,7 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
         },
         import::OBJECT => import::remove_object(access, resource).await?,
         import::TASK => import::remove_task(ec2, resource).await?,
-        other => return Err(Error::new(format!("{other} is nothing that this builder creates"))),
+        other => return Err(Error::new(format!("this builder does not create {other}"))),
     }
     Ok(())
 }

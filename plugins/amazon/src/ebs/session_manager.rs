@@ -220,7 +220,7 @@ impl Forwarding {
             Ok(Err(failure)) => {
                 tracing::debug!(%failure, session = session.id, "the session is left to AWS");
             }
-            Err(_) => tracing::debug!(session = session.id, "AWS does not answer"),
+            Err(_) => tracing::debug!(session = session.id, "AWS does not respond"),
         }
     }
 }

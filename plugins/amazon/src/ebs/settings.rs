@@ -159,7 +159,7 @@ impl Settings {
         interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
     }
 
-    /// What there is to know about fast launching, where it is on and an AMI is made.
+    /// The settings of fast launching, where it is on and an AMI is created.
     pub(super) fn fast_launch(&self) -> Option<&FastLaunch> {
         let ami = &self.raw.ami;
         ami.fast_launch.as_ref().filter(|launch| launch.is_enabled() && !ami.skip_create_ami)

@@ -22,7 +22,7 @@ pub(super) async fn remove_state(ec2: &Ec2, key: &StateKey, recorded: &str) -> R
     let named = find_own(ec2, &[recorded]).await?.into_iter().next();
     if named.as_ref().is_some_and(|image| !is_state_of(image, key)) {
         return Err(Error::new(format!(
-            "the AMI {recorded}, which is written down for this state, does not keep it: it has \
+            "the AMI {recorded}, which the record of this state names, does not hold it: it has \
              another name, or not the tag {STATE_TAG} with the state's key"
         ))
         .hint("nothing is removed; find out who wrote the record, and remove its file"));
@@ -33,7 +33,7 @@ pub(super) async fn remove_state(ec2: &Ec2, key: &StateKey, recorded: &str) -> R
         ids.extend(image.image_id.filter(|id| !ids.contains(id)));
     }
     for id in ids {
-        // Those that EC2 does not tell of any more once the AMI is gone must be known before.
+        // Looked up before: EC2 no longer lists them once the AMI is gone.
         let snapshots = snapshots_made_for(ec2, &id).await?;
         deregister_unprotected(ec2, &id).await.map_err(|failure| {
             let protected = failure.is(PROTECTED);

@@ -1,4 +1,4 @@
-//! The AMI under the name that it is to have, and what is said of it.
+//! The AMI under its final name, and its description and tags.
 
 use std::collections::BTreeSet;
 

@@ -151,7 +151,7 @@ impl Object {
                 let message = format!(
                     "{what} was overwritten or removed by somebody else while it was imported"
                 );
-                let hint = "give each import a key of its own in s3_key_name, or leave that away";
+                let hint = "give each import a key of its own in s3_key_name, or remove that";
                 let failure = Failure::new(Kind::Refused, message);
                 Err(Failure { hint: Some(hint.to_owned()), ..failure })
             }

@@ -159,7 +159,7 @@ impl Options {
             errors.push(
                 ConfigError::on("boot_mode", "machines of `arm64` boot by UEFI only")
                     .related(["architecture"])
-                    .hint("set boot_mode = \"uefi\", or leave it away"),
+                    .hint("set boot_mode = \"uefi\", or remove it"),
             );
         }
         if self.boot_mode() == "uefi" && given(&self.platform).is_none() {

@@ -261,8 +261,8 @@ fn unknown(failure: &Failure) -> bool {
     failure.kind == Kind::NotFound || code.starts_with("InvalidConversionTaskId")
 }
 
-/// The id of the import with this tag. Only one that was started without a tag is told by what it imports,
-/// as long as it is under way: those that are done may be of another run.
+/// The id of the import with this tag. One that was started without a tag is recognized by what it
+/// imports, and only while it is under way: those that are done may be of another run.
 async fn find(ec2: &Ec2, mark: &TaskMark) -> Result<Option<String>, Failure> {
     let mut tasks = ec2.describe_import_image_tasks().into_paginator().items().send();
     let mut untagged = None;

@@ -209,7 +209,7 @@ impl S3 {
         match Document::parse(text.trim_start()) {
             Ok(document) if xml::error(&document).is_some() => Err(xml::failure(&document, 500)),
             Ok(_) => Ok(answer.version()),
-            Err(_) => Err(Failure::new(Kind::Broken, "S3 answered no XML")),
+            Err(_) => Err(Failure::new(Kind::Broken, "S3 returned invalid XML")),
         }
     }
 
@@ -266,7 +266,7 @@ impl S3 {
     ) -> Result<Vec<String>, Failure> {
         let answer = self.persist(key, Operation::Uploads).await?;
         let text = String::from_utf8_lossy(&answer.body);
-        let broken = |_| Failure::new(Kind::Broken, "S3 answered no XML");
+        let broken = |_| Failure::new(Kind::Broken, "S3 returned invalid XML");
         let document = Document::parse(&text).map_err(broken)?;
         let all = document.descendants().filter(|node| xml::is(node, "Upload"));
         let ids =

@@ -33,7 +33,7 @@ fn bare(status: u16) -> Failure {
     match status {
         403 => Failure::answered("AccessDenied", "Access Denied"),
         404 => Failure::answered("NotFound", ""),
-        _ => Failure::new(Kind::Refused, format!("AWS answered {status}")).with_status(status),
+        _ => Failure::new(Kind::Refused, format!("AWS returned {status}")).with_status(status),
     }
 }
 

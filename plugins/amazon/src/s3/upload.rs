@@ -50,7 +50,7 @@ pub(crate) struct Upload {
     pub since: OffsetDateTime,
     /// Uploads to the same key that are another's.
     pub others: Others,
-    /// Is told the id of the upload, where it comes in parts.
+    /// Gets the id of a multipart upload.
     pub id: oneshot::Sender<String>,
     /// Is set where the upload failed and nothing is left of it.
     pub clean: Arc<AtomicBool>,
@@ -240,7 +240,7 @@ impl Running {
             Ok(upload) => upload,
             Err(failure) => return (Err(failure), true),
         };
-        // The answers that were lost may have told of others.
+        // The lost responses may have been of other uploads.
         let strays = self.lost.swap(false, Ordering::AcqRel);
         // Whoever waited for it may be gone.
         let _ = id.send(upload.clone());
@@ -299,7 +299,7 @@ impl Running {
             let before = self.lost.load(Ordering::Acquire);
             match self.s3.complete(&self.key, upload, &tags).await {
                 Err(failure) if before && failure.is("NoSuchUpload") => {
-                    // The answer that was lost may have told of success.
+                    // The lost response may have been a success.
                     let found = self.s3.find(&self.key, &self.token).await?;
                     found.map(|found| found.version).ok_or(failure)
                 }

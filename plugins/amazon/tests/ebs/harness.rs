@@ -72,7 +72,7 @@ impl Written {
         self.lines.lock().unwrap().clear();
     }
 
-    /// What is not struck, with all that was noted.
+    /// The resources whose records are not resolved, with all that was noted.
     pub(crate) fn open(&self) -> Vec<Resource> {
         let notes = self.notes.lock().unwrap().clone();
         let noted = |resource: &Resource| {

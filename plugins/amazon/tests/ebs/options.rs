@@ -1,4 +1,4 @@
-//! Options: what is wrong is told all at once, offline.
+//! Options: all errors are reported at once, offline.
 
 use serde_json::{Value, json};
 

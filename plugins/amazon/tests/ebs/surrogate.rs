@@ -53,7 +53,7 @@ async fn an_ami_is_created_of_snapshots_of_the_disks() {
     assert_eq!(artifact.id(), format!("{REGION}:{}", image.image_id().unwrap()));
     assert_eq!(*cloud.hook.output.lock().unwrap(), "provisioned\n");
 
-    // moto keeps little of what it is told, so the call is looked at.
+    // moto stores little of the request, so the request is compared.
     let taken = cloud.calls("CreateSnapshot");
     assert_eq!(taken.len(), 2, "{taken:?}");
     for call in &taken {

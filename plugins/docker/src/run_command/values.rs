@@ -405,7 +405,7 @@ pub(super) fn mount(value: &str) -> Result<Mount, String> {
                     "rshared" => Propagation::RSHARED,
                     "slave" => Propagation::SLAVE,
                     "rslave" => Propagation::RSLAVE,
-                    other => return Err(bad(format!("{other:?} is no kind of propagation"))),
+                    other => return Err(bad(format!("{other:?} is not a kind of propagation"))),
                 });
             }
             "bind-nonrecursive" => bind.non_recursive = Some(switch()?),

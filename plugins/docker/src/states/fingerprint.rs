@@ -63,7 +63,7 @@ impl Fingerprint {
     /// It does not tell.
     pub(super) async fn of(runner: &Runner, scratch: &str) -> Result<Fingerprint> {
         let asked = tokio::time::timeout(TIMEOUT, ask(runner, scratch)).await;
-        asked.unwrap_or_else(|_| Err(Error::new("the container does not answer")))
+        asked.unwrap_or_else(|_| Err(Error::new("the container does not respond")))
     }
 
     /// What was left since `before`, once processes that are about to end have.
@@ -160,14 +160,14 @@ async fn ask(runner: &Runner, scratch: &str) -> Result<Fingerprint> {
         if let Piece::Output(bytes) = piece {
             length += bytes.len();
             if length > MOST {
-                return Err(Error::new("the container tells too much of itself"));
+                return Err(Error::new("the container reports too much about itself"));
             }
             output.stdout(&bytes);
         }
     }
     let status = running.status().await?;
     let found = Fingerprint::read(&output.stdout_text()).filter(|_| status == ExitStatus::Code(0));
-    found.ok_or_else(|| Error::new("the container does not tell what runs in it"))
+    found.ok_or_else(|| Error::new("the container does not report what runs in it"))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 
 use super::image::BaseImage;
 
-/// Programs that wait, whatever they are told to do, and that may be a container's main one.
+/// Programs that only wait, whatever their arguments, and that may be a container's main program.
 const WAITING: &[&str] = &["cat", "pause", "sleep", "tail"];
-/// Shells, which wait where they are not told what to do.
+/// Shells, which wait where they have no arguments.
 const SHELLS: &[&str] = &["ash", "bash", "dash", "sh", "zsh"];
-/// Flags of shells that tell them nothing to do.
+/// Flags of shells that are no command for them.
 const SHELL_FLAGS: &[&str] = &["-", "-i", "-il", "-l", "-li", "--login"];
 
 /// Why an image does not hold the state of a container that is created like this, if it does not.

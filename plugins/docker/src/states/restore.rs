@@ -86,7 +86,7 @@ impl Plan {
             let Some(path) = plain(&path).filter(|_| !entry.header().entry_type().is_gnu_sparse())
             else {
                 let shown = String::from_utf8_lossy(&path).into_owned();
-                return Err(Error::new(format!("{shown} is no entry of a layer")));
+                return Err(Error::new(format!("{shown} is not an entry of a layer")));
             };
             let (directory, name) = match path.iter().rposition(|&byte| byte == b'/') {
                 Some(at) => (&path[..at], &path[at + 1..]),

@@ -81,7 +81,7 @@ impl Drop for Workers {
         self.stopped.store(true, Ordering::Relaxed);
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // That it panicked was told where its block was waited for.
+            // Its panic was already reported where its block was waited for.
             let _ = thread.join();
         }
     }

@@ -113,7 +113,7 @@ impl Options {
         errors.into_result(())
     }
 
-    /// The user of a scheduled task, if there is to be one.
+    /// The user of the scheduled task, if one is used.
     pub(crate) fn elevated_user(&self) -> Option<&str> {
         given(&self.elevated_user)
     }

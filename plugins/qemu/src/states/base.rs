@@ -226,7 +226,7 @@ async fn version(ctx: &RunContext, qemu: &str) -> Result<String> {
     let text = output.stdout_text();
     match text.lines().next().filter(|_| status.success()) {
         Some(line) => Ok(line.to_owned()),
-        None => Err(Error::new(format!("{qemu} does not tell its version"))),
+        None => Err(Error::new(format!("{qemu} does not report its version"))),
     }
 }
 

@@ -35,7 +35,7 @@ enum Place {
 
 /// The last of `keys` whose state is there, in the cache of this machine or in the directory that
 /// machines share; `done` counts from 0 for the first of them. `machine` is the key of what it is made
-/// of. What keeps states from being used is said, and what is damaged is removed.
+/// of. Reports what keeps states from being used, and removes damaged ones.
 pub(crate) async fn find(
     ctx: &RunContext,
     machine: &StateKey,
@@ -116,7 +116,7 @@ impl FoundState {
         let sizes = virtual_sizes(ctx, settings, medium).await.map_err(Fault::Failed)?;
         for (disk, size) in disks.iter().zip(sizes) {
             let header = Qcow2::read(disk).map_err(Fault::Failed)?;
-            let header = header.ok_or_else(|| Fault::damaged("its disk is no qcow2 image"))?;
+            let header = header.ok_or_else(|| Fault::damaged("its disk is not a qcow2 image"))?;
             if let Some(why) = header.unfit() {
                 return Err(Fault::damaged(why));
             }

@@ -105,7 +105,7 @@ impl OpenSet {
             .map_err(|error| Fault::damaged(format!("{MANIFEST}: {error}")))?;
         let plain = manifest.files.keys().all(|name| !name.contains('/') && !name.starts_with('.'));
         if manifest.format != FORMAT || !plain {
-            return Err(Fault::damaged(format!("{MANIFEST} is of another form")));
+            return Err(Fault::damaged(format!("{MANIFEST} has another format")));
         }
         let mut files = BTreeMap::new();
         for (name, facts) in &manifest.files {
@@ -128,7 +128,7 @@ impl OpenSet {
     fn read_key(&self) -> Result<Option<String>, Fault> {
         let Some((file, facts)) = self.file(KEY) else { return Ok(None) };
         if facts.bytes > LARGEST_KEY {
-            return Err(Fault::damaged(format!("{KEY} is no key")));
+            return Err(Fault::damaged(format!("{KEY} is not a key")));
         }
         let mut bytes = vec![0; usize::try_from(facts.bytes).unwrap_or_default()];
         let read = file.read_exact_at(&mut bytes, 0);

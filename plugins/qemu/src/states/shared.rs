@@ -207,7 +207,7 @@ pub(crate) fn missing(ctx: &RunContext, states_of_build: &States) -> Vec<StateKe
 }
 
 /// Writes the states of `keys` to the directory that machines share. `set` is what they are in, `machine`
-/// the key of what the machine is made of. What goes wrong is said.
+/// the key of what the machine is made of. Errors are reported.
 pub(crate) async fn export(
     ctx: &RunContext,
     settings: &Settings,

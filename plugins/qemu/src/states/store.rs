@@ -140,7 +140,7 @@ fn look(root: &Path, key: &StateKey) -> Result<KeptSet, Fault> {
                 set.states.retain(|other| other == key || is_here(other));
                 Ok(KeptSet { name, set })
             }
-            Ok(_) => Err(Fault::Damaged(Error::new("its description is not of it"))),
+            Ok(_) => Err(Fault::Damaged(Error::new("its description belongs to another state"))),
             // Others may have put a new set in its place since its name was read.
             Err(Fault::Absent) if looks < LOOKS => continue,
             Err(Fault::Absent) => Err(Fault::Damaged(Error::new("a part of it is gone"))),

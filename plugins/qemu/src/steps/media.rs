@@ -18,7 +18,7 @@ use super::states::give_up_if_damaged;
 use crate::network::host_address;
 use crate::options::given;
 
-/// How long a server may take to tell of a file.
+/// How long a server may take to describe a file.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Makes the key pair that the build logs in with, or reads the user's.
@@ -112,12 +112,12 @@ async fn remote_medium(ctx: &RunContext, urls: &[&str]) -> Result<(String, Optio
         };
         let Ok(answer) = answer else {
             let seconds = HEAD_TIMEOUT.as_secs();
-            reasons.push(format!("the server has not answered for {seconds} seconds"));
+            reasons.push(format!("the server has not responded for {seconds} seconds"));
             continue;
         };
         match answer {
             Ok(answer) if !answer.status().is_success() => {
-                reasons.push(format!("the server answers {}", answer.status()));
+                reasons.push(format!("the server returns {}", answer.status()));
             }
             Ok(answer) if answer.headers().get("accept-ranges").is_none_or(|v| v != "bytes") => {
                 reasons.push("the server does not hand out parts of the file".to_owned());

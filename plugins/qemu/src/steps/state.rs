@@ -120,7 +120,7 @@ impl State {
         })
     }
 
-    /// What provisioners are told, under Packer's names.
+    /// The values that provisioners get, under Packer's names.
     pub(super) fn generated_data(&self, ctx: &RunContext) -> GeneratedData {
         let mut data = self.settings.communication.generated_data(self.target.as_ref());
         // Packer has no id for machines of QEMU either.

@@ -155,9 +155,7 @@ impl Step<State> for KeepInstalled {
         };
         let Some(keeper) = state.keeper() else { return Ok(()) };
         if !state.states.sources.are_unchanged() {
-            ctx.ui.say(
-                "No state of the machine is kept: what it is made of changed while it was made",
-            );
+            ctx.ui.say("No state of the machine is kept: its inputs changed while it was created");
             (state.states.base, state.states.keys) = (None, Vec::new());
             return Ok(());
         }
@@ -208,7 +206,7 @@ impl Step<State> for StoreStatesOfFailure {
     async fn cleanup(&self, ctx: &RunContext, state: &mut State, outcome: Outcome) {
         // Who interrupts a build wants to be gone.
         if outcome == Outcome::Failed && !ctx.cancel.is_cancelled() && state.machine.is_none() {
-            // What went wrong was told.
+            // The error was already reported.
             let _ = keep(ctx, state).await;
         }
     }

@@ -9,7 +9,7 @@ pub(super) fn parse(text: &str) -> impl Iterator<Item = Package> {
 }
 
 fn package(paragraph: &str) -> Option<Package> {
-    // Later lines tell of files, with letters of their own.
+    // Later lines describe files, with letters of their own.
     let field = |letter: &str| {
         let mut lines = paragraph.lines().take_while(|line| !line.starts_with("F:"));
         lines.find_map(|line| line.strip_prefix(letter)?.strip_prefix(':')).and_then(some)

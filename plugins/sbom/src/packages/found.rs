@@ -1,4 +1,4 @@
-//! The packages that one file tells of.
+//! The packages that one file lists.
 
 use super::Package;
 
@@ -6,7 +6,7 @@ use super::Package;
 /// takes.
 pub(super) const MOST_PACKAGES: usize = 200_000;
 
-/// The packages that one file tells of, up to [`MOST_PACKAGES`].
+/// The packages that one file lists, up to [`MOST_PACKAGES`].
 #[derive(Default)]
 pub(super) struct Found {
     packages: Vec<Package>,

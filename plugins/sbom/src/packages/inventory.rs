@@ -85,7 +85,7 @@ impl<'e> Reading<'e> {
                     Some(text) => self.file(&path, &text),
                     None => {
                         let most = LARGEST_FILE >> 20;
-                        self.note(format!("{path} has more than {most} MiB and is passed over"));
+                        self.note(format!("{path} has more than {most} MiB and is skipped"));
                     }
                 }
             }
@@ -100,7 +100,7 @@ impl<'e> Reading<'e> {
         let mut found = Found::default();
         match parse(path, text, &mut found) {
             Ok(()) => self.add(path, Some(path), found),
-            Err(why) => self.note(format!("{path} is passed over: {why}")),
+            Err(why) => self.note(format!("{path} is skipped: {why}")),
         }
     }
 
@@ -117,7 +117,7 @@ impl<'e> Reading<'e> {
         let mut found = Found::default();
         match parse(section, &mut found) {
             Ok(()) => self.add(&path, Some(&path), found),
-            Err(why) => self.note(format!("{path} is passed over: {why}")),
+            Err(why) => self.note(format!("{path} is skipped: {why}")),
         }
     }
 
@@ -126,7 +126,7 @@ impl<'e> Reading<'e> {
         let room = MOST_PACKAGES - self.packages.len();
         let Some(packages) = found.into_packages().filter(|found| found.len() <= room) else {
             self.note(format!(
-                "{shown} is passed over: with it there would be more than {MOST_PACKAGES} packages"
+                "{shown} is skipped: with it there would be more than {MOST_PACKAGES} packages"
             ));
             return;
         };
@@ -134,7 +134,7 @@ impl<'e> Reading<'e> {
         for package in packages {
             let Package { ecosystem, name, version, architecture, .. } = &package;
             let key = (*ecosystem, name.clone(), version.clone(), architecture.clone());
-            // Each package once, with all places that tell of it.
+            // Each package once, with all files that list it.
             let known = self.packages.entry(key).or_insert(package);
             if let Some(location) = &location
                 && known.locations.last() != Some(location)
@@ -155,7 +155,7 @@ impl<'e> Reading<'e> {
         let rpm = std::mem::take(&mut self.rpm);
         self.add("the database of rpm", None, rpm);
         if self.more_notes > 0 {
-            self.notes.push(format!("{} more files are passed over", self.more_notes));
+            self.notes.push(format!("{} more files are skipped", self.more_notes));
         }
         let packages = self.packages.into_values().collect();
         Inventory { os: self.os, packages, notes: self.notes, files: Vec::new() }
@@ -173,7 +173,7 @@ fn inside(path: &str, root: &str) -> String {
     }
 }
 
-/// Reads the packages that a file tells of.
+/// Reads the packages that a file lists.
 ///
 /// # Errors
 /// Why it cannot be read.
@@ -241,9 +241,9 @@ mod tests {
         ]);
         assert_eq!(found.packages.len(), 3);
         let wanted = [
-            "/b/Cargo.lock is passed over: with it there would be more than 200000 packages",
-            "/c/Cargo.lock is passed over: with it there would be more than 200000 packages",
-            "/d/package-lock.json is passed over: it is not valid JSON: EOF",
+            "/b/Cargo.lock is skipped: with it there would be more than 200000 packages",
+            "/c/Cargo.lock is skipped: with it there would be more than 200000 packages",
+            "/d/package-lock.json is skipped: it is not valid JSON: EOF",
         ];
         assert_eq!(found.notes.len(), wanted.len(), "{:?}", found.notes);
         for (note, wanted) in found.notes.iter().zip(wanted) {
@@ -251,6 +251,6 @@ mod tests {
         }
         let many = vec![("/x/package-lock.json", "{"); 60];
         let notes = inventory(&many).notes;
-        assert_eq!((notes.len(), notes[50].as_str()), (51, "10 more files are passed over"));
+        assert_eq!((notes.len(), notes[50].as_str()), (51, "10 more files are skipped"));
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn lock_file(text: &str, found: &mut Found) -> Result<(), String> {
     Ok(())
 }
 
-/// What is said of a package: in its `package.json`, or by an entry of a lock file.
+/// What describes a package: its `package.json`, or an entry of a lock file.
 struct Manifest<'f> {
     name: Option<String>,
     version: Option<String>,

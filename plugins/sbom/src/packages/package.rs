@@ -64,7 +64,7 @@ pub struct Package {
     pub license: Option<String>,
     /// Who maintains or supplies it.
     pub supplier: Option<String>,
-    /// The files that tell of it.
+    /// The files that list it.
     pub locations: Vec<Arc<str>>,
 }
 

@@ -1,4 +1,4 @@
-//! What `rpm -qa` tells of each package, in the fields that the collector asks for.
+//! The output of `rpm -qa` for each package, in the fields that the collector asks for.
 
 use super::text::some;
 use super::{Ecosystem, Package};

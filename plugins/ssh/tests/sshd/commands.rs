@@ -116,7 +116,7 @@ async fn a_command_that_is_given_up_is_ended_on_the_machine() {
     assert!(runs(&server, "pid"));
     link.settle().await;
     assert!(!runs(&server, "pid"));
-    // Beside another it goes on: which of the two it is cannot be told.
+    // Beside another it goes on: nothing tells which of the two it is.
     let other = output(&*link, "sleep 2; echo other");
     let given_up = give_up(&*link, "echo $$ > pid; sleep 3", limit);
     assert_eq!(tokio::join!(other, given_up).0, "other\n");

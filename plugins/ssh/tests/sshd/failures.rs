@@ -44,7 +44,8 @@ async fn nobody_is_there() {
     let begun = Instant::now();
     let timeout = said(&failure(options("127.0.0.1", port)).await);
     assert!(begun.elapsed() < Duration::from_secs(10));
-    let expected = format!("no SSH connection within 1s: no answer from builder@127.0.0.1:{port}");
+    let expected =
+        format!("no SSH connection within 1s: no response from builder@127.0.0.1:{port}");
     assert!(timeout.starts_with(&expected), "{timeout}");
 
     let other = TcpListener::bind("127.0.0.1:0").unwrap();

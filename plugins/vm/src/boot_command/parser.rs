@@ -49,7 +49,7 @@ pub struct Script {
 pub struct Remark {
     /// The byte of the text it is about.
     pub at: usize,
-    /// What there is to say.
+    /// The message.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ pub struct Remark {
 /// What is wrong, and where.
 pub fn parse(text: &str) -> Result<Script, Remark> {
     let mut script = Script::default();
-    // Keys that are held down, and where that was said.
+    // Keys that are held down, and where the command says so.
     let mut held: Vec<(Key, usize)> = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -177,7 +177,7 @@ fn slip(text: &str) -> Option<String> {
     if !(3..=24).contains(&name.len()) || !name.chars().all(plain) {
         return None;
     }
-    let typed = format!("<{name}> is no key and is typed as it stands");
+    let typed = format!("<{name}> is not a key and is typed as it stands");
     let lower = name.to_ascii_lowercase();
     if let Some(time) = lower.strip_prefix("wait") {
         return Some(if wait(time).is_ok_and(|time| time.is_some()) {

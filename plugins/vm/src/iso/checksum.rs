@@ -52,7 +52,7 @@ impl Checksum {
         &self.value
     }
 
-    /// Reads the digits; the algorithm is told by their number where it is not given.
+    /// Reads the digits; their number decides the algorithm where it is not given.
     fn parse(algorithm: Option<&str>, digits: &str) -> Result<Checksum, String> {
         let known = match algorithm {
             Some(name) => ALGORITHMS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)),
@@ -129,9 +129,9 @@ async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
     let request = netrc::authorized(ui, url, http::client()?.get(url.clone()))?;
     let answer = unless_stalled(request.send()).await.context("asking")?;
     if !answer.status().is_success() {
-        return Err(Error::new(format!("the server answered {}", answer.status())));
+        return Err(Error::new(format!("the server returned {}", answer.status())));
     }
-    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the answer")?;
+    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the response")?;
     let bytes = bytes.ok_or_else(|| Error::new("this is too long to be a list of checksums"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -254,7 +254,7 @@ impl Download<'_> {
             }
             (StatusCode::OK, _) => (0, answer.content_length()),
             _ => {
-                let error = Error::new(format!("the server answered {status}"));
+                let error = Error::new(format!("the server returned {status}"));
                 return match status.is_server_error() {
                     true => again.worth_if_begun(error),
                     false => Err(error),

@@ -145,7 +145,7 @@ impl IsoOptions {
             _ => {
                 let reasons: Vec<String> = reasons.iter().map(|why| format!("- {why}")).collect();
                 Err(Error::new(format!(
-                    "retrieving the {what}: none of its URLs would do:\n{}",
+                    "retrieving the {what}: none of its URLs worked:\n{}",
                     reasons.join("\n")
                 )))
             }

@@ -91,7 +91,7 @@ fn mistakes_are_told_with_their_place() {
     let (warnings, _) = messages(json!({"boot_command": ["<esc>", "linux <entr><wait>"]}));
     assert_eq!(
         warnings,
-        ["boot_command: <entr> is no key and is typed as it stands; did you mean <enter>? \
+        ["boot_command: <entr> is not a key and is typed as it stands; did you mean <enter>? \
           (at character 7 of text 2)"]
     );
     let (_, errors) = messages(json!({"boot_command": ["a<wait0>"]}));

@@ -1,4 +1,4 @@
-//! Encryption and integrity of what is said after a login.
+//! Encryption and integrity of messages after a login.
 
 use rc4::{Rc4, StreamCipher};
 

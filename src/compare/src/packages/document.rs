@@ -20,7 +20,7 @@ pub(super) fn read(document: &[u8]) -> Result<PackageList, String> {
     let Reading { list, is_known, refused } = reading.into_inner();
     match (read, refused) {
         (Err(_), Some(why)) => Err(why),
-        (Err(error), None) => Err(format!("it is no SBOM: {error}")),
+        (Err(error), None) => Err(format!("it is not an SBOM: {error}")),
         (Ok(()), _) if !is_known => Err("it is neither CycloneDX nor SPDX 2 in JSON".to_owned()),
         (Ok(()), _) => Ok(list),
     }

@@ -93,7 +93,7 @@ pub(super) fn index(value: &Value, key: &Value) -> Result {
         return Err(Diagnostic::error("null has no items"));
     }
     if key.is_null() {
-        return Err(Diagnostic::error("null is no index"));
+        return Err(Diagnostic::error("null cannot be an index"));
     }
     let wanted = match value.ty() {
         Type::Dynamic => return Ok(Value::unknown(Type::Dynamic).mark(sensitive)),
@@ -106,7 +106,7 @@ pub(super) fn index(value: &Value, key: &Value) -> Result {
         other => return Err(Diagnostic::error(format!("{} has no items", other.with_article()))),
     };
     let key = convert(key, &wanted)
-        .map_err(|error| Diagnostic::error(format!("this is no index: {error}")))?;
+        .map_err(|error| Diagnostic::error(format!("invalid index: {error}")))?;
     if value.is_unknown() || key.is_unknown() {
         let ty = match (value.ty(), key.as_str()) {
             (Type::List(item) | Type::Map(item), _) => *item,

@@ -119,7 +119,7 @@ fn refuse_old_forms(ty: &Expr) -> Result<()> {
     });
     match old {
         None => Ok(()),
-        Some(part) => Err(Diagnostic::error("this is not a whole type")
+        Some(part) => Err(Diagnostic::error("this is not a complete type")
             .at(part.span)
             .help("types are written like string, list(string) or object({ name = string })")),
     }

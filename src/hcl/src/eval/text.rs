@@ -52,14 +52,14 @@ fn write_parts(
                 let value = filled(inner, scope)?;
                 *sensitive |= value.sensitive;
                 let invalid = |label: String| {
-                    Diagnostic::error("this cannot be part of a text").at(inner.span).label(label)
+                    Diagnostic::error("this cannot be part of a string").at(inner.span).label(label)
                 };
                 if value.is_null() {
                     return Err(invalid("it is null".into()));
                 }
                 let value = convert(&value, &Type::String).map_err(|error| {
                     invalid(error.to_string())
-                        .help("turn it into text first: jsonencode(…), join(…)")
+                        .help("convert it to a string first: jsonencode(…), join(…)")
                 })?;
                 match (value.as_str(), &mut *text) {
                     (Some(piece), Some(text)) => text.push_str(piece),

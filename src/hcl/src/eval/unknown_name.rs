@@ -32,7 +32,7 @@ pub(super) fn unknown_name(root: Root, used: Use, scope: &Scope) -> Diagnostic {
         let path = attribute.map_or(name.to_owned(), |attribute| format!("{name}.{attribute}"));
         return Diagnostic::error(format!("`{path}` is only known inside `build`"))
             .at(expr.span)
-            .label("which source this is for is not known here")
+            .label("the source is not known here")
             .help(format!("use {path} in the blocks of a build, or in a source block"));
     }
     let error = Diagnostic::error(format!("nothing is called `{name}` here")).at(expr.span);
@@ -58,7 +58,7 @@ pub(super) fn unknown_name(root: Root, used: Use, scope: &Scope) -> Diagnostic {
     }
     let error = error.suggest_or_list(name, "known here", scope.names());
     match used {
-        Use::Alone => error.help(format!("text is written in quotes: \"{name}\"")),
+        Use::Alone => error.help(format!("strings are written in quotes: \"{name}\"")),
         Use::Path => error,
         Use::Text => error
             .help(format!("to pass it on as it is, to a shell for example, write $${{{name}}}")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Stores, VolatileCalls};
 
-/// What is told of a secret text.
+/// A callback for each secret text.
 type SecretObserver = dyn Fn(&str) + Send + Sync;
 
 /// Takes the secrets that expressions make; the default one drops them.

@@ -25,13 +25,13 @@ pub(super) static FUNCTIONS: &[Function] = &[
     function("legacy_isotime", &[], Returns::String, |args, ctx| match args {
         [] => Ok(format_go(ctx.start, RFC3339).into()),
         [layout] => Ok(format_go(ctx.start, text(layout)).into()),
-        _ => Err(Failure::argument(1, "there is one format at most")),
+        _ => Err(Failure::argument(1, "at most one format is allowed")),
     })
     .rest(param("format", STRING)),
     function("legacy_strftime", &[], Returns::String, |args, ctx| match args {
         [] => Ok(format_go(ctx.start, RFC3339).into()),
         [layout] => Ok(strftime(ctx.start, text(layout)).into()),
-        _ => Err(Failure::argument(1, "there is one format at most")),
+        _ => Err(Failure::argument(1, "at most one format is allowed")),
     })
     .rest(param("format", STRING)),
     function(
@@ -52,7 +52,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
             let length = text(&args[1]);
             let unsigned = length.strip_prefix(['-', '+']).unwrap_or(length);
             if unsigned.starts_with(['-', '+', ' ']) || unsigned.ends_with(' ') {
-                return Err(Failure::argument(1, "a length of time like 1h30m is required"));
+                return Err(Failure::argument(1, "a duration like 1h30m is required"));
             }
             let duration =
                 GoDuration::parse(unsigned).map_err(|message| Failure::argument(1, message))?.0;
@@ -62,7 +62,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
             };
             moved
                 .map(|moved| format_go(moved, RFC3339).into())
-                .ok_or_else(|| Failure::argument(1, "this leads too far away"))
+                .ok_or_else(|| Failure::argument(1, "the result is out of range"))
         },
     ),
     function("timestamp", &[], Returns::String, |_, ctx| Ok(format_go(ctx.start, RFC3339).into())),

@@ -34,7 +34,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
             let charset = charset(args, 1)?;
             let text = charset.decode(&bytes(args, 0)?);
             text.map(Value::from).ok_or_else(|| {
-                Failure::argument(0, format!("these bytes are no text in {}", charset.name()))
+                Failure::argument(0, format!("these bytes are not text in {}", charset.name()))
             })
         },
     ),

@@ -155,7 +155,10 @@ fn template_file(args: &[Value], ctx: &FunctionContext) -> Outcome {
         return Err(Failure::argument(1, "an object or map of values is required"));
     };
     if let Some(name) = vars.keys().find(|name| !is_identifier(name)) {
-        return Err(Failure::argument(1, format!("{name:?} is no name that a template can use")));
+        return Err(Failure::argument(
+            1,
+            format!("{name:?} is not a name that a template can use"),
+        ));
     }
     let mut sources = SourceMap::default();
     let file = sources.add(text(&args[0]), read(args, ctx)?);

@@ -137,7 +137,7 @@ impl<'a> Verb<'a> {
                     None => Err(self.refuse("needs a number")),
                 }
             }
-            _ => Err(self.refuse("is no verb of `format`")),
+            _ => Err(self.refuse("is not a verb of `format`")),
         }
     }
 

@@ -40,7 +40,7 @@ const LONGEST_PASSWORD: usize = 72;
 
 fn bcrypt(args: &[Value], reproducible: bool) -> Outcome {
     if args.len() > 2 {
-        return Err(Failure::argument(2, "there is one cost at most"));
+        return Err(Failure::argument(2, "at most one cost is allowed"));
     }
     let cost = match args.get(1) {
         None => USUAL_COST,
@@ -75,7 +75,7 @@ fn decrypt(args: &[Value]) -> Outcome {
             "an RSA key in PEM form (BEGIN RSA PRIVATE KEY) without a password is required",
         )
     })?;
-    // What exactly is wrong must not be told: it would help to guess the key.
+    // The error must not say what exactly is wrong: that would help to guess the key.
     let plain = key
         .decrypt(rsa::Pkcs1v15Encrypt, &sealed)
         .map_err(|_| Failure::argument(0, "this key cannot decrypt it"))?;

@@ -31,7 +31,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         let known = args.iter().take_while(|arg| !arg.is_unknown()).count();
         for (index, arg) in args[..known].iter().enumerate() {
             match &arg.kind {
-                // A list that is null is passed over.
+                // A list that is null is skipped.
                 Kind::Null(Type::List(_) | Type::Tuple(_)) => {}
                 Kind::Null(Type::Dynamic) => {
                     return Err(Failure::argument(index, "`vals` must not be null"));

@@ -57,7 +57,7 @@ fn machine(args: &[Value], apply: impl Fn(f64, f64) -> f64) -> Outcome {
     let (a, b) = (number(args, 0)?.to_f64(), number(args, 1)?.to_f64());
     Number::from_f64(apply(a, b))
         .map(Value::from)
-        .ok_or_else(|| Failure::new("the result is no number, or too large for one"))
+        .ok_or_else(|| Failure::new("the result is not a number, or too large for one"))
 }
 
 fn extreme<'a>(

@@ -243,7 +243,7 @@ fn group<'a>(
     if let Some(named) = name {
         let (name, after) = named.split_once('>').ok_or("the name of a group does not end")?;
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(format!("{name:?} is no name for a group"));
+            return Err(format!("{name:?} is not a group name"));
         }
         names.push(Some(name.to_owned()));
         out.push('(');

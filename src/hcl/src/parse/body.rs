@@ -100,8 +100,8 @@ impl Parser<'_> {
 
     /// One argument or block and the end of its line.
     ///
-    /// A block of the file with an error in it is left out, so that nothing is said about what is
-    /// missing in it.
+    /// A block of the file with an error in it is left out, so that nothing missing in it is
+    /// reported.
     fn item(&mut self, body: &mut Body) -> Result<()> {
         let name = self.peek();
         let errors = self.diagnostics.len();

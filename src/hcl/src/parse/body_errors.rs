@@ -1,4 +1,4 @@
-//! What is said about arguments and blocks that are wrong.
+//! The errors of arguments and blocks.
 
 use super::Parser;
 use crate::ast::Label;
@@ -13,7 +13,7 @@ impl Parser<'_> {
             return error;
         }
         let error = Diagnostic::error(match next.kind {
-            TokenKind::CloseBrace => "nothing is open that this `}` could close",
+            TokenKind::CloseBrace => "this `}` closes nothing",
             _ => "the name of an argument or block is expected here",
         });
         let error = error.at(self.span(next));
@@ -48,7 +48,7 @@ impl Parser<'_> {
             .at(self.span(next));
         match next.kind {
             TokenKind::Newline | TokenKind::Eof | TokenKind::CloseBrace => {
-                Diagnostic::error(format!("nothing is said about `{name_text}`"))
+                Diagnostic::error(format!("`{name_text}` has no value"))
                     .at(self.span(name))
                     .label("`= value` or a block in `{ }` is missing after this")
             }
@@ -173,7 +173,7 @@ impl Parser<'_> {
                 error.at(self.span(next)).help("put it on a line of its own")
             }
             TokenKind::CloseBracket | TokenKind::CloseParen | TokenKind::SequenceEnd => {
-                Diagnostic::error(format!("nothing is open that this `{text}` could close"))
+                Diagnostic::error(format!("this `{text}` closes nothing"))
                     .at(self.span(next))
                     .help("remove it, or put what it closes before it")
             }

@@ -105,8 +105,8 @@ impl Parser<'_> {
     fn number(&self, token: Token) -> Result<Number> {
         let text = self.token_text(token);
         Number::parse(text).ok_or_else(|| {
-            let error = Diagnostic::error(format!("`{text}` is not a number that can be held"))
-                .at(self.span(token));
+            let error =
+                Diagnostic::error(format!("`{text}` is not a valid number")).at(self.span(token));
             match text.matches('.').count() {
                 0 | 1 => error,
                 _ => error.help(format!("a version or an address is text: \"{text}\"")),
@@ -392,7 +392,7 @@ impl Parser<'_> {
                 Ok(ExprKind::Index(Box::new(base), Box::new(key)))
             }
             TokenKind::Number => {
-                let error = Diagnostic::error(format!("`{text}` after a dot is no index"))
+                let error = Diagnostic::error(format!("`{text}` after a dot is not an index"))
                     .at(self.span(name));
                 let keys: Vec<&str> = text.split('.').filter(|key| !key.is_empty()).collect();
                 Err(error.help(format!("write [{}] without the dots", keys.join("]["))))

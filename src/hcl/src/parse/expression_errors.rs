@@ -1,4 +1,4 @@
-//! What is said about expressions that are wrong.
+//! The errors of expressions.
 
 use super::{Parser, Result};
 use crate::ast::Expr;
@@ -46,16 +46,16 @@ impl Parser<'_> {
                 at("typographic quotes do not make strings")?
                     .help("replace them by plain double quotes: \"…\"")
             }
-            ';' => at("a semicolon ends nothing here")?
+            ';' => at("semicolons are not allowed")?
                 .help("arguments are separated by new lines, items of lists by commas"),
-            '&' => at("`&` is no operator")?.help("`&&` is the logical and"),
-            '|' => at("`|` is no operator")?.help("`||` is the logical or"),
-            '~' | '^' => at("bits have no operators here")?.help("`!` is the logical not"),
+            '&' => at("`&` is not an operator")?.help("`&&` is the logical and"),
+            '|' => at("`|` is not an operator")?.help("`||` is the logical or"),
+            '~' | '^' => at("there are no bitwise operators")?.help("`!` is the logical not"),
             '$' if self.text[token.end..].starts_with('{') => {
-                at("`${…}` has its meaning in strings only")?
+                at("`${…}` is only allowed in strings")?
                     .help("write the expression without ${ and }, or all of it in quotes")
             }
-            '\\' => at("a backslash means something in strings only")?
+            '\\' => at("a backslash is only allowed in strings")?
                 .help("a line goes on in the next one within brackets, without a sign"),
             '\r' => at("a carriage return stands here without a new line")?
                 .help("end lines with a new line, or with both"),
@@ -71,7 +71,7 @@ impl Parser<'_> {
                 at(&format!("a control character (U+{:04X}) stands here", u32::from(character)))?
                     .help("remove it")
             }
-            other => at(&format!("`{other}` means nothing outside of strings"))?
+            other => at(&format!("`{other}` is not allowed outside of strings"))?
                 .help("text stands in double quotes"),
         };
         Some(error)
@@ -338,7 +338,7 @@ impl Parser<'_> {
             other => 1 + other.map_or(0, char::len_utf8),
         };
         let text = &escape[..length];
-        let error = Diagnostic::error(format!("`{text}` is no escape"))
+        let error = Diagnostic::error(format!("`{text}` is not an escape sequence"))
             .at(self.span_of(start, start + length));
         match kind {
             Some('u') => error.help("write \\u and the four hexadecimal digits of a character"),

@@ -1,8 +1,8 @@
 //! Text to syntax tree.
 //!
-//! A parser of our own, over the tokens that formatting needs anyway, because a template is judged
-//! by what is said when it is wrong: every slip has its own words and its place, a file with
-//! several slips has all of them reported, and how deep things nest is bounded.
+//! A parser of our own, over the tokens that formatting needs anyway, because users see
+//! its errors: every mistake has its own message and place, a file with several mistakes has all of
+//! them reported, and nesting is bounded.
 
 mod body;
 mod body_errors;

@@ -8,8 +8,8 @@ use crate::functions::FunctionContext;
 use crate::types::Type;
 use crate::{Scope, Value, eval};
 
-/// Parses a template and returns what is said about it, without the source lines: for each
-/// diagnostic `line:column message` and its notes.
+/// Parses a template and returns its diagnostics without the source lines: for each
+/// `line:column message` and its notes.
 fn said(text: &str) -> Vec<String> {
     let mut sources = SourceMap::default();
     let file = sources.add("t", text);
@@ -192,7 +192,7 @@ fn what_is_not_closed_is_shown_where_it_was_opened() {
     let said = said_of("a = \"x ${y\"\nb = 1\n");
     assert!(said.starts_with("1:8 this `${` is never closed"), "{said}");
     let said = said_of("a = \"%{ if true }x\"\n");
-    assert!(said.starts_with("1:6 this `%{ if … }` is never ended"), "{said}");
+    assert!(said.starts_with("1:6 this `%{ if … }` is never closed"), "{said}");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn common_slips_have_their_own_words() {
         ("a \"x\"", "1:3 `=` is missing after `a` | help: to set an argument write a = \"x\""),
         ("a 5", "1:3 `=` and a value are expected after `a` | help: write a = 5"),
         ("a [1]", "1:3 `=` and a value are expected after `a` | help: write a = [1]"),
-        ("a", "1:1 nothing is said about `a`"),
+        ("a", "1:1 `a` has no value"),
         ("a =", "1:3 the value of `a` is missing"),
         ("a =\n[1]", "1:3 the value of `a` is missing | help: the opening bracket stands"),
         (
@@ -229,9 +229,9 @@ fn common_slips_have_their_own_words() {
             "a = 1 b = 2",
             "1:7 something follows the value on its line | help: every argument and block starts on a line of its own",
         ),
-        ("a = 1;", "1:6 a semicolon ends nothing here"),
-        ("}", "1:1 nothing is open that this `}` could close"),
-        ("a = 1]", "1:6 nothing is open that this `]` could close"),
+        ("a = 1;", "1:6 semicolons are not allowed"),
+        ("}", "1:1 this `}` closes nothing"),
+        ("a = 1]", "1:6 this `]` closes nothing"),
         ("a = {\n  b = 1 c = 2\n}", "2:9 a comma is missing between two items"),
         ("a = [1 2]", "1:8 a comma is missing between two items"),
         ("a = [1,, 2]", "1:8 a value is missing before this comma"),
@@ -253,18 +253,18 @@ fn common_slips_have_their_own_words() {
             "a = \"x \"y\" z\"",
             "1:9 something follows the value on its line | help: a quote within a string is written \\\"",
         ),
-        ("a = \"\\d\"", "1:6 `\\d` is no escape | help: write \\\\ for a backslash"),
-        ("a = \"\\u12\"", "1:6 `\\u12` is no escape | help: write \\u and the four"),
-        ("a = \"\\ud800\"", "1:6 `\\ud800` is no escape"),
-        ("a = \"\\${b}\"", "1:6 `\\$` is no escape | help: write $${ for ${"),
+        ("a = \"\\d\"", "1:6 `\\d` is not an escape sequence | help: write \\\\ for a backslash"),
+        ("a = \"\\u12\"", "1:6 `\\u12` is not an escape sequence | help: write \\u and the four"),
+        ("a = \"\\ud800\"", "1:6 `\\ud800` is not an escape sequence"),
+        ("a = \"\\${b}\"", "1:6 `\\$` is not an escape sequence | help: write $${ for ${"),
         (
             "a = \"${b:-c}\"",
             "1:9 expected `}` at the end of this `${` | to pass ${ on as it is, to a shell for example, write $${",
         ),
-        ("a = \"${}\"", "1:6 nothing is in this `${}`"),
+        ("a = \"${}\"", "1:6 this `${}` is empty"),
         ("a = \"%{ iff b }\"", "1:6 `%{` starts a directive | help: did you mean `if`?"),
-        ("a = \"%{ endif }\"", "1:6 nothing is open that this could belong to"),
-        ("a = ${b}", "1:5 `${…}` has its meaning in strings only"),
+        ("a = \"%{ endif }\"", "1:6 this directive belongs to no open `%{`"),
+        ("a = ${b}", "1:5 `${…}` is only allowed in strings"),
         (
             "a = <<~EOT\nx\nEOT\n",
             "1:5 this is not how a heredoc starts | help: write <<EOT or <<-EOT",
@@ -273,26 +273,23 @@ fn common_slips_have_their_own_words() {
             "a = <<'EOT'\nx\nEOT\n",
             "1:5 this is not how a heredoc starts | help: write <<EOT or <<-EOT",
         ),
-        (
-            "a = 1.2.3",
-            "1:5 `1.2.3` is not a number that can be held | help: a version or an address is text",
-        ),
+        ("a = 1.2.3", "1:5 `1.2.3` is not a valid number | help: a version or an address is text"),
         ("a = 10GB", "1:5 `10GB` is not a number | help: text stands in quotes: \"10GB\""),
         ("a = 0x1F", "1:5 `0x1F` is not a number"),
-        ("a = b & c", "1:7 `&` is no operator | help: `&&` is the logical and"),
+        ("a = b & c", "1:7 `&` is not an operator | help: `&&` is the logical and"),
         ("a = b and c", "1:7 something follows the value on its line | help: write && for `and`"),
         ("a = * 2", "1:5 `*` has nothing on its left"),
         ("a = 1 +", "1:8 expected a value"),
         ("a = b ? 1", "1:10 expected `:` and the value for when the condition is false (1:7"),
-        ("a = b.0.1", "1:7 `0.1` after a dot is no index | help: write [0][1]"),
+        ("a = b.0.1", "1:7 `0.1` after a dot is not an index | help: write [0][1]"),
         ("a = b.*.c.*", "1:11 `.*` cannot follow another `.*`"),
         ("a = [for x in y x]", "1:17 expected `:` and the value for every item"),
         ("a = {for x in y : x}", "1:20 expected `=>` and a value | help: an object is written"),
         ("a = [for k, v in y : k => v]", "1:24 a list has no keys"),
         ("a =\u{a0}1", "1:4 this space is not a plain one but U+00A0 | help: replace it"),
         ("a = 1\u{200b}", "1:6 an invisible character (U+200B) stands here | help: remove it"),
-        ("a = 1 \\\n", "1:7 a backslash means something in strings only"),
-        ("a = @b", "1:5 `@` means nothing outside of strings"),
+        ("a = 1 \\\n", "1:7 a backslash is only allowed in strings"),
+        ("a = @b", "1:5 `@` is not allowed outside of strings"),
         ("a = 1\na = 2", "2:1 `a` is set twice in this block (1:1 here it is set already)"),
         ("a = f(1 2)", "1:9 a comma is missing between two items"),
         ("a = (1, 2)", "1:7 expected `)` (1:5 for this `(`)"),
@@ -306,7 +303,7 @@ fn common_slips_have_their_own_words() {
 /// The value of an expression as text.
 fn text_of(expr: &str) -> String {
     let value = run(expr).unwrap_or_else(|error| panic!("{expr}: {}", error.message));
-    value.as_str().unwrap_or_else(|| panic!("{expr} is no text")).to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{expr} is not a string")).to_owned()
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Parser<'_> {
     /// What is between `${` and `}`.
     fn filled(&mut self, open: Token) -> Result<Expr> {
         if self.peek().kind == TokenKind::SequenceEnd {
-            return Err(Diagnostic::error("nothing is in this `${}`")
+            return Err(Diagnostic::error("this `${}` is empty")
                 .at(self.span(open).to(self.span(self.peek())))
                 .help("write $${} for the characters ${}"));
         }
@@ -155,7 +155,7 @@ impl Parser<'_> {
         match self.parts(&mut pieces.into_iter(), base)? {
             (parts, None) => Ok(as_text(parts, lone)),
             (_, Some((_, span))) => {
-                Err(Diagnostic::error("nothing is open that this could belong to")
+                Err(Diagnostic::error("this directive belongs to no open `%{`")
                     .at(span)
                     .help("a directive starts with %{ if … } or %{ for … }"))
             }
@@ -247,7 +247,7 @@ fn code_point(escape: &str, digits: usize) -> Option<char> {
 }
 
 fn not_ended(span: Span, end: End, this: &str, wanted: &str) -> Diagnostic {
-    let error = Diagnostic::error(format!("this `{this}` is never ended"))
+    let error = Diagnostic::error(format!("this `{this}` is never closed"))
         .at(span)
         .help(format!("put {wanted} where it ends"));
     match end {

@@ -100,7 +100,7 @@ pub(in crate::cli) struct Indifferent {
 /// Which plugins that are programs of their own are used.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InstalledPluginsArgs {
-    /// Pass over pre-releases of plugins, such as 1.2.0-dev
+    /// Ignore pre-releases of plugins, such as 1.2.0-dev
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     pub ignore_prerelease_plugins: bool,
 }

@@ -148,7 +148,7 @@ fn kept_builds(
         Diagnostic::error(format!("{one} and {other} exclude each other")).help("keep one of them")
     };
     if flags.start_at.is_some() && !flags.resume {
-        return Err(Diagnostic::error("-start-at is for going on with a build that was kept")
+        return Err(Diagnostic::error("-start-at is for resuming a build that was kept")
             .help("add -resume; a new machine needs all of its provisioners"));
     }
     if flags.resumes() && args.changed_only {
@@ -177,7 +177,7 @@ fn kept_builds(
     if records.is_empty() && !told.is_empty() {
         return Err(Diagnostic::error("what is kept cannot be read, and may be of this template")
             .note(told.join("\n"))
-            .help("`ingot cleanup -list` tells of it, too; build without -resume"));
+            .help("`ingot cleanup -list` lists it, too; build without -resume"));
     }
     for one in told {
         ui.error(format!("Warning: what is kept cannot be read: {one}"));

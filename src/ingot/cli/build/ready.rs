@@ -14,7 +14,7 @@ use crate::engine::kept::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
 use crate::publish::{Publication, changes};
 
-/// Builds that can run, of which all is known that there is to know before.
+/// Builds that can run, prepared as far as is possible before they start.
 pub(super) struct Ready {
     pub project: Project,
     pub prepared: Vec<PreparedNode>,
@@ -57,7 +57,7 @@ pub(super) fn make_ready(
             Ok(true) => {}
             Ok(false) => return Err(Ending::NOTHING_TO_DO),
             Err(error) => {
-                ui.error(format!("It cannot be told what changed: {error}"));
+                ui.error(format!("Cannot determine what changed: {error}"));
                 if let Some(advice) = error.advice() {
                     ui.error(format!("help: {advice}"));
                 }

@@ -1,4 +1,4 @@
-//! What is told at the end of a run.
+//! The messages at the end of a run.
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Error, Result};
 
-/// Says that an image of Docker is meant.
+/// Says that a Docker image is meant.
 const DOCKER: &str = "docker:";
 /// Says that a version of a registry is meant.
 const REGISTRY: &str = "registry:";
@@ -14,7 +14,7 @@ const REGISTRY: &str = "registry:";
 pub(super) enum Subject {
     /// A file with an SBOM.
     Sbom(PathBuf),
-    /// An image of Docker.
+    /// A Docker image.
     Docker(String),
     /// A version of a bucket: by its fingerprint, its name, or the channel that points at it.
     Registry { bucket: String, version: String },
@@ -72,7 +72,7 @@ fn file(path: &Path) -> Result<Subject> {
     let head = &head[..count];
     match head.trim_ascii_start().first() {
         Some(b'{') => Ok(Subject::Sbom(path.to_owned())),
-        _ => Err(Error::new("this file is no SBOM in JSON").hint(
+        _ => Err(Error::new("this file is not an SBOM in JSON").hint(
             "disks are compared by their SBOMs: those that a registry keeps (BUCKET@FINGERPRINT), \
              or what `ingot sbom-generate DIRECTORY` writes of a disk that is mounted",
         )),

@@ -1,4 +1,4 @@
-//! What `inspect` shows of a JSON template of before HCL2. The lines are Packer's.
+//! What `inspect` shows of a legacy JSON template. The lines are Packer's.
 
 use std::process::ExitCode;
 

@@ -17,7 +17,7 @@ use crate::ui::{Renderer, UiOptions};
 pub(crate) struct PluginsArgs {
     #[command(subcommand)]
     command: PluginsCommand,
-    /// Print one line per event for programs
+    /// Print machine-readable output
     #[arg(long, global = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     machine_readable: bool,
 }
@@ -32,13 +32,13 @@ enum PluginsCommand {
         #[arg(hide = true)]
         ignored: Vec<String>,
     },
-    /// List the plugins that a template requires, and the programs that will do
+    /// List the plugins that a template requires, and the installed programs that match
     Required(RequiredArgs),
     /// Remove a plugin: all versions, those that a constraint allows, or one program
     Remove {
         /// The plugin, such as github.com/hashicorp/ansible, or the absolute path of its program
         plugin: String,
-        /// Which versions
+        /// The versions, as a constraint such as '< 1.1'
         versions: Option<String>,
     },
     /// Show what installed plugins are and what they have

@@ -10,7 +10,7 @@ use crate::cli::args::go_bool;
 
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
-    /// The plugin, by its source or its name; all without it
+    /// The plugin, by its source or its name; all unless it is given
     plugin: Option<String>,
     /// Print one JSON document
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]

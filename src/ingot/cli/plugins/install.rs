@@ -13,15 +13,15 @@ use crate::cli::args::go_bool;
 pub(super) struct InstallArgs {
     /// The plugin, such as github.com/hashicorp/ansible
     plugin: String,
-    /// Which versions will do
+    /// The version, as a constraint such as '~> 1.1'
     versions: Option<String>,
     /// Install this program, rather than download one
     #[arg(long, value_name = "PROGRAM")]
     path: Option<PathBuf>,
-    /// Install it even if it is there already
+    /// Install it even if it is installed already
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     force: bool,
-    /// Take plugins from this URL or directory only
+    /// Install plugins from this URL or directory only
     #[arg(long, value_name = "URL|DIRECTORY")]
     plugin_mirror: Option<String>,
 }

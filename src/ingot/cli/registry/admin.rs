@@ -18,7 +18,7 @@ fn role() -> impl TypedValueParser<Value = Role> {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PrincipalCommand {
-    /// Make a principal and print its secret, once
+    /// Create a principal and print its secret, once
     Create {
         /// Its name
         name: String,
@@ -47,7 +47,7 @@ pub(super) enum PrincipalCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProjectCommand {
-    /// Make a project
+    /// Create a project
     Create {
         /// Its name
         name: String,
@@ -79,11 +79,11 @@ pub(super) enum ProjectCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WebhookCommand {
-    /// Have events posted to a URL, and print what they are signed with
+    /// Create a webhook that posts events to a URL, and print its signing key
     Create {
         /// The URL
         url: String,
-        /// The events, with commas between; all unless it is given
+        /// The events, separated by commas; all unless it is given
         #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(EVENTS))]
         events: Vec<String>,
         /// The project; the first one unless it is given
@@ -97,7 +97,7 @@ pub(super) enum WebhookCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Remove a webhook, and what was still to be posted to it
+    /// Remove a webhook with its undelivered events
     Delete {
         /// Its id
         id: String,
@@ -111,10 +111,10 @@ pub(super) struct AuditArgs {
     /// How many lines to show, the newest ones; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: u32,
-    /// Only lines since a time as 2026-02-03T04:05:06Z
+    /// Only lines since this time, such as 2026-02-03T04:05:06Z
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// A JSON object on each line, to export the log
+    /// Print each line as a JSON object, to export the log
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     json: bool,
     #[command(flatten)]

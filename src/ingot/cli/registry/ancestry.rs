@@ -18,7 +18,7 @@ use ingot_registry::api::{
 
 #[derive(Debug, Args)]
 pub(super) struct AncestryArgs {
-    /// The bucket; all that were built from nothing unless it is given
+    /// The bucket; all buckets without parents unless it is given
     bucket: Option<String>,
     #[command(flatten)]
     form: Form,

@@ -29,7 +29,7 @@ pub(super) enum ArtifactCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Record what something else than Ingot built
+    /// Record a build of another tool
     ///
     /// The version is complete with the last of its builds that were declared when it was opened
     /// (`ingot registry versions create -build`), else with this one.
@@ -39,16 +39,16 @@ pub(super) enum ArtifactCommand {
         /// The platform, such as docker or aws
         #[arg(long)]
         platform: String,
-        /// The region of what -id names
+        /// The region of the images that -id names
         #[arg(long, default_value = "", requires = "id")]
         region: String,
-        /// What names the image on the platform; can be given again
+        /// The image's id on the platform; can be given again
         #[arg(long, required_unless_present = "image")]
         id: Vec<String>,
-        /// An image in a region, as eu-central-1=ami-1; can be given again
+        /// An image in a region, such as eu-central-1=ami-1; can be given again
         #[arg(long, value_name = "REGION=ID", value_parser = image)]
         image: Vec<(String, String)>,
-        /// What names the image that it was made from
+        /// The id of the image that it was built from
         #[arg(long, default_value = "")]
         source_id: String,
         #[command(flatten)]
@@ -68,7 +68,7 @@ pub(super) enum ArtifactCommand {
     },
     /// Find the version that an image is from
     Find {
-        /// What names the image on its platform
+        /// The image's id on its platform
         id: String,
         /// Its platform
         #[arg(long, default_value = "")]

@@ -21,7 +21,7 @@ pub(super) enum BucketCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Make a bucket; a build makes its own
+    /// Create a bucket; a build creates its own
     Create {
         /// Its name
         bucket: String,

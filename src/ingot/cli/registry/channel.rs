@@ -30,16 +30,16 @@ pub(super) enum ChannelCommand {
         #[command(flatten)]
         form: Form,
     },
-    /// Make a channel
+    /// Create a channel
     Create {
         /// The bucket
         bucket: String,
         /// The channel
         channel: String,
-        /// Assign it a version: its name, fingerprint or id
+        /// Assign this version to it: a name, fingerprint or id
         #[arg(long, value_name = "VERSION")]
         assign: Option<String>,
-        /// Show it only to those who may write
+        /// Show it only to contributors and admins
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
         restricted: bool,
     },
@@ -49,7 +49,7 @@ pub(super) enum ChannelCommand {
         bucket: String,
         /// The channel
         channel: String,
-        /// Show it only to those who may write, or with -restricted=false to all
+        /// Show it only to contributors and admins, or with -restricted=false to all
         #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
         restricted: Option<bool>,
     },
@@ -60,7 +60,7 @@ pub(super) enum ChannelCommand {
         /// The channel
         channel: String,
     },
-    /// Point a channel at a version
+    /// Assign a version to a channel
     Assign {
         /// The bucket
         bucket: String,
@@ -69,14 +69,14 @@ pub(super) enum ChannelCommand {
         /// The version: its name, fingerprint or id
         version: String,
     },
-    /// Point a channel at the last valid version that it pointed at before this one
+    /// Assign to a channel the last valid version that it had before this one
     Rollback {
         /// The bucket
         bucket: String,
         /// The channel
         channel: String,
     },
-    /// List what a channel pointed at, newest first
+    /// List the versions that a channel was assigned, newest first
     History {
         /// The bucket
         bucket: String,

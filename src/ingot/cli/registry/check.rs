@@ -33,7 +33,7 @@ pub(super) struct CheckArgs {
     /// What to do about images that the registry does not know
     #[arg(long, value_parser = behaviour(), default_value = "warn", value_name = "WHAT")]
     untracked: Behaviour,
-    /// What to do about images that are to be revoked
+    /// What to do about images with a scheduled revocation
     #[arg(long, value_parser = behaviour(), default_value = "warn", value_name = "WHAT")]
     scheduled: Behaviour,
     /// What to do about images that are known only at apply
@@ -42,10 +42,10 @@ pub(super) struct CheckArgs {
     /// What to do about revoked images that a resource has already and keeps
     #[arg(long, value_parser = behaviour(), default_value = "warn", value_name = "WHAT")]
     existing: Behaviour,
-    /// Answer in JSON
+    /// Print JSON
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     json: bool,
-    /// Answer in SARIF 2.1.0
+    /// Print SARIF 2.1.0
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     sarif: bool,
 }

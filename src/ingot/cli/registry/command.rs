@@ -33,7 +33,7 @@ enum RegistryCommand {
     Push(push::PushArgs),
     /// Check the images of Terraform plans: 0 if all may be applied, 2 if one must not be
     Check(check::CheckArgs),
-    /// Log in to HCP Packer by browser, for yourself; HCP's command line uses the same login
+    /// Log in to HCP Packer as a user, with a browser; HCP's command line uses the same login
     Login(login::LoginArgs),
     /// Forget the login to HCP Packer
     Logout,
@@ -68,21 +68,21 @@ enum UseCommand {
     /// List the images of versions
     #[command(visible_alias = "artifact", subcommand)]
     Artifacts(artifact::ArtifactCommand),
-    /// What is in the images of a version: software bills of materials
+    /// List and get the software bills of materials of a version
     #[command(visible_alias = "sbom", subcommand)]
     Sboms(sbom::SbomCommand),
-    /// Provisioners that are run in each build of the buckets they are linked to
+    /// Manage enforced blocks: provisioners for every build of the buckets they are linked to
     #[command(visible_alias = "enforced-block", subcommand)]
     EnforcedBlocks(enforced_block::EnforcedBlockCommand),
     /// Revoke a version
     Revoke(revoke::RevokeArgs),
     /// Restore a revoked version
     Restore(revoke::RestoreArgs),
-    /// Show what was built from what
+    /// Show which versions were built from which
     Ancestry(ancestry::AncestryArgs),
     /// Write buckets, with their versions, channels and enforced blocks, to a file
     Export(transfer::ExportArgs),
-    /// Read what `export` wrote into this registry
+    /// Import a file that `export` wrote
     ///
     /// Versions keep their order, fingerprints, builds, artifacts, SBOMs, parents and revocations,
     /// channels what they point at, and buckets the enforced blocks that they are linked to. What is
@@ -93,7 +93,7 @@ enum UseCommand {
 /// How to answer.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Form {
-    /// Answer in JSON
+    /// Print JSON
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     pub(super) json: bool,
 }

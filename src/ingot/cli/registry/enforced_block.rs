@@ -55,7 +55,7 @@ pub(super) enum EnforcedBlockCommand {
         #[command(flatten)]
         content: NewContent,
     },
-    /// Link buckets to an enforced block: it is run in their builds from then on
+    /// Link buckets to an enforced block, which then runs in their builds
     Link {
         #[command(flatten)]
         which: Which,
@@ -93,10 +93,10 @@ pub(super) struct Which {
 pub(super) struct NewContent {
     /// The file with its provisioner blocks, HCL or JSON
     file: PathBuf,
-    /// What the version is called; the next number unless it is given
+    /// The version's name; the next number unless it is given
     #[arg(long, default_value = "", value_name = "VERSION")]
     version: String,
-    /// What there is to say of the version
+    /// A description of the version
     #[arg(long, default_value = "", value_name = "TEXT")]
     description: String,
 }

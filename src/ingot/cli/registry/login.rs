@@ -10,7 +10,7 @@ use crate::cli::args::go_bool;
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
-    /// Only print the address of the page to log in at, for a browser that you open yourself
+    /// Only print the URL of the login page, for a browser that you open yourself
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     no_browser: bool,
 }

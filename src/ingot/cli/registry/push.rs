@@ -14,10 +14,10 @@ use ingot_registry::Connected;
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// Only list what waits
+    /// Only list what is to be published
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
     list: bool,
-    /// Give up what waits: its id in the list, or the beginning of it; can be given again
+    /// Do not publish this build: its id in the list, or the beginning of it; can be given again
     #[arg(long, value_name = "ID", conflicts_with = "list")]
     drop: Vec<String>,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(super) async fn run(
         return Ok(());
     }
     if waiting.is_empty() {
-        return Err(Error::new("what waits to be published cannot be read")
+        return Err(Error::new("the queue of unpublished builds cannot be read")
             .hint("`ingot registry push -drop=ID` gives it up; its file's name is the id"));
     }
     let connected = connected.await?;
@@ -98,11 +98,11 @@ fn give_up(ids: &[String], waiting: &[(&PathBuf, Option<&Queued>)]) -> Result<()
         let found = match (of_id.next(), starting.next(), starting.next()) {
             (Some(found), _, _) | (None, Some(found), None) => found,
             (None, None, _) => {
-                return Err(Error::new(format!("nothing waits that is called {id}"))
+                return Err(Error::new(format!("no unpublished build is called {id}"))
                     .hint("ingot registry push -list shows what waits"));
             }
             (None, Some(_), Some(_)) => {
-                return Err(Error::new(format!("the names of several that wait begin with {id}"))
+                return Err(Error::new(format!("several unpublished builds begin with {id}"))
                     .hint("ingot registry push -list shows what waits"));
             }
         };
@@ -121,7 +121,7 @@ async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
     let shown = what(queued);
     match queued.push(connected).await {
         Ok(Pushed::Done { version_id, warnings, channels }) => {
-            // It will be told again, which is no mistake.
+            // It will be published again, which changes nothing.
             if let Err(error) = queue::remove(path) {
                 line(format!("Warning: {} could not be removed: {error}", path.display()));
             }

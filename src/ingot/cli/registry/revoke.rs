@@ -18,19 +18,19 @@ pub(super) struct RevokeArgs {
     bucket: String,
     /// The version: its name, fingerprint or id
     version: String,
-    /// Revoke it then, not now: 2026-12-31T23:59:59Z, or 2026-12-31
+    /// Revoke it at this time, not now: 2026-12-31T23:59:59Z, or 2026-12-31
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "after")]
     at: Option<Timestamp>,
-    /// Revoke it after a while, not now: 30d, 2h45m
+    /// Revoke it after this time, not now: 30d, 2h45m
     #[arg(long = "in", value_name = "DURATION", id = "after", value_parser = delay)]
     after: Option<String>,
-    /// Why
+    /// The reason
     #[arg(long, default_value = "", value_name = "TEXT")]
     reason: String,
-    /// Point its channels at the last valid version before it; false leaves them
+    /// Assign to its channels the last valid version before it; false leaves them
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     rollback: bool,
-    /// Revoke what was built from it, too; false leaves that
+    /// Also revoke what was built from it; false leaves that
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     descendants: bool,
 }
@@ -75,7 +75,7 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         ..UpdateVersionBody::default()
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
-    // To tell of it must not keep anybody from revoking.
+    // A failure of this report must not prevent the revocation.
     let impact = RevocationImpact::of(session, &args.bucket, fingerprint).await;
     let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let shown = format!("{} ({fingerprint})", version.name);
@@ -133,10 +133,8 @@ pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()>
                 VersionStatus::Revoked => "is still revoked",
                 _ => "is still to be revoked",
             };
-            line(format!(
-                "{name} ({fingerprint}) {still}, with {bucket} {from} it was built from."
-            ));
-            line("Restore that, or this once more to let it off alone.");
+            line(format!("{name} ({fingerprint}) {still}, inherited from {bucket} {from}."));
+            line("Restore that version, or run this command again to restore only this one.");
         }
         (None, true) => line(format!("{name} ({fingerprint}) is still to be revoked.")),
         (None, false) => {

@@ -1,5 +1,5 @@
-//! `ingot registry run-task`: what Terraform has to be told to have its plans checked by a registry
-//! that is served.
+//! `ingot registry run-task`: the settings with which Terraform has its plans checked by a registry
+//! server.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -21,14 +21,14 @@ fn behaviour() -> impl TypedValueParser<Value = RunTaskBehaviour> {
 pub(super) enum RunTaskCommand {
     /// Print the path of the run task's URL and its HMAC key
     Show(Which),
-    /// Give the run task a new HMAC key and print it; the old one is refused from then on
+    /// Replace the HMAC key of the run task and print the new one; the old one is refused from then on
     Rotate(Which),
-    /// Say what the run task does about images that are not revoked
+    /// Set what the run task does about images that are not revoked
     Set {
-        /// About images that the registry does not know
+        /// What to do about images that the registry does not know
         #[arg(long, value_parser = behaviour(), value_name = "WHAT")]
         untracked: Option<RunTaskBehaviour>,
-        /// About outdated images
+        /// What to do about outdated images
         #[arg(long, value_parser = behaviour(), value_name = "WHAT")]
         outdated: Option<RunTaskBehaviour>,
         #[command(flatten)]

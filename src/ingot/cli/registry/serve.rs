@@ -61,34 +61,34 @@ pub(super) struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7420")]
     listen: SocketAddr,
-    /// The certificate, as PEM; one that signs itself is made unless it is given
+    /// The certificate, in PEM; a self-signed one is created unless it is given
     #[arg(long, value_name = "PATH", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// Its key
     #[arg(long, value_name = "PATH", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// A name for the certificate that signs itself, besides localhost and the address
+    /// A name for the self-signed certificate, besides localhost and the address
     #[arg(long, value_name = "NAME")]
     tls_name: Vec<String>,
-    /// Serve without TLS, as behind a proxy that has it
+    /// Serve without TLS, for example behind a proxy that has it
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool, conflicts_with_all = ["tls_cert", "tls_name"])]
     plain_http: bool,
     /// How many requests a second a principal may make; 0 for any number
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
     rate_limit: u32,
-    /// Where Terraform reaches this server, as https://registry.example.com; where it listens unless
-    /// it is given
+    /// The URL at which Terraform reaches this server, such as https://registry.example.com; where it
+    /// listens unless it is given
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// A host that the run task may fetch plans from and send results to, HOST, HOST:PORT or
-    /// *.DOMAIN, any number of times; HCP Terraform's unless it is given
+    /// *.DOMAIN; can be given again; HCP Terraform's unless it is given
     #[arg(long, value_name = "HOST")]
     run_task_host: Vec<String>,
-    /// Let the run task do so without TLS, too
+    /// Let the run task fetch plans and send results without TLS, too
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
     run_task_http: bool,
     /// A host of the server's own network that administrators may add webhooks for on the pages,
-    /// HOST, HOST:PORT or *.DOMAIN, any number of times
+    /// HOST, HOST:PORT or *.DOMAIN; can be given again
     #[arg(long, value_name = "HOST")]
     webhook_host: Vec<String>,
     /// How long a request may take, in seconds
@@ -100,11 +100,11 @@ pub(super) struct ServeArgs {
     /// How many days to keep lines of the audit log; 0 for ever
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(0..=36500))]
     audit_days: u32,
-    /// The address of a proxy, or ADDRESS/BITS, whose X-Forwarded-For says who asks; any number of
-    /// times
+    /// The address of a trusted proxy, or ADDRESS/BITS: its X-Forwarded-For names the client; can be
+    /// given again
     #[arg(long, value_name = "ADDRESS")]
     trusted_proxy: Vec<ProxyNetwork>,
-    /// How many connections to the database to make at most, 4 or more
+    /// How many connections to the database to open at most, 4 or more
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     connections: u32,
 }

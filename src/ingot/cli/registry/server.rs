@@ -10,25 +10,25 @@ use super::{admin, backup, run_task, serve, sign_in_link};
 pub(super) enum ServerCommand {
     /// Serve a registry to other machines
     Serve(serve::ServeArgs),
-    /// Manage who may use a registry that is served
+    /// Manage the principals of a registry server: who may use it
     #[command(visible_alias = "principals", subcommand)]
     Principal(admin::PrincipalCommand),
-    /// Manage the projects of a registry that is served
+    /// Manage the projects of a registry server
     #[command(visible_alias = "projects", subcommand)]
     Project(admin::ProjectCommand),
-    /// Manage the webhooks of a registry that is served
+    /// Manage the webhooks of a registry server
     #[command(visible_alias = "webhooks", subcommand)]
     Webhook(admin::WebhookCommand),
-    /// Create a link that signs in to the web pages of a registry that is served, once
+    /// Create a link that signs in to the web pages of a registry server, once
     SignInLink(sign_in_link::SignInLinkArgs),
-    /// Manage the run task for Terraform of a registry that is served
+    /// Manage the Terraform run task of a registry server
     #[command(visible_alias = "run-tasks", subcommand)]
     RunTask(run_task::RunTaskCommand),
-    /// Show who changed what in a registry that is served
+    /// Show the audit log of a registry server: who changed what
     Audit(admin::AuditArgs),
-    /// Back up the database of a registry that is served, while it is
+    /// Back up the database of a registry server, while it runs
     Backup(backup::BackupArgs),
-    /// Fill the empty database of a registry from a backup
+    /// Restore a backup into the empty database of a registry
     RestoreBackup(backup::BackupArgs),
 }
 

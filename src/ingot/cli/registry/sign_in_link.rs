@@ -11,10 +11,10 @@ use ingot_registry_server::web;
 
 #[derive(Debug, Args)]
 pub(super) struct SignInLinkArgs {
-    /// As whom: a principal's name or client id
+    /// The principal to sign in as: its name or client id
     #[arg(default_value = ADMIN)]
     principal: String,
-    /// Where the registry's pages are; where it was served last unless it is given
+    /// The URL of the registry's pages; where it was served last unless it is given
     #[arg(long, value_name = "URL")]
     address: Option<String>,
     #[command(flatten)]

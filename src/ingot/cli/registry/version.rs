@@ -33,10 +33,10 @@ pub(super) enum VersionCommand {
     Create {
         /// The bucket
         bucket: String,
-        /// What builds that fill it give as HCP_PACKER_BUILD_FINGERPRINT
+        /// Its fingerprint, which its builds get as HCP_PACKER_BUILD_FINGERPRINT
         fingerprint: String,
-        /// A build that it will have, as TYPE.NAME: it is open until all of them are done; can be
-        /// given again
+        /// A build that it will have, as TYPE.NAME: the version is complete when all of them are
+        /// done; can be given again
         #[arg(long, value_name = "BUILD")]
         build: Vec<String>,
     },
@@ -46,7 +46,7 @@ pub(super) enum VersionCommand {
         bucket: String,
         /// The version: its name, fingerprint or id
         version: String,
-        /// Say that it is complete: it has all the builds that it will have
+        /// Mark it as complete: it has all the builds that it will have
         #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
         complete: bool,
     },

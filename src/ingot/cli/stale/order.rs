@@ -7,8 +7,8 @@ use ingot_sdk::{Error, Result, Ui};
 
 use crate::family::{Family, Member, Standing, standing};
 
-/// Why each member is to be built, if it is, as far as that can be told before: a parent that is built
-/// moves its channels.
+/// Why each member is to be built, if it is, as far as that is known before: building a parent moves
+/// its channels.
 pub(in crate::cli) fn foreseen(family: &Family, standings: &[Standing]) -> Vec<Vec<String>> {
     let mut all: Vec<Vec<String>> = Vec::new();
     for (place, member) in family.members.iter().enumerate() {

@@ -39,7 +39,7 @@ pub(super) async fn stop_on_signal(
     loop {
         let signal = signals.next().await;
         let first = !cancel.is_cancelled();
-        // Nobody may read what is said of it.
+        // Before the messages, as nobody may read them.
         cancel.cancel();
         for &child in &*children.lock() {
             interrupt(child);

@@ -293,7 +293,7 @@ impl<'a> InputReader<'a> {
         };
         let own = start(&given).filter(|_| given != ".." && !given.is_empty());
         let text = own.or_else(|| start(&root)).unwrap_or_else(|| text.to_owned());
-        // In the middle of a text only a whole path can be told.
+        // In the middle of a text only a whole path can be recognized.
         let text = match root.len() > 1 {
             true => text.replace(&format!("{root}/"), &format!("{TEMPLATE_DIR}/")),
             false => text,
@@ -301,7 +301,7 @@ impl<'a> InputReader<'a> {
         self.digests.masked(self.with_user_variables(text))
     }
 
-    /// In JSON templates of before HCL2 options mention variables as `{{ user }}`, which are filled
+    /// In legacy JSON templates options mention variables as `{{ user }}`, which are filled
     /// in later: what they are belongs to the text.
     fn with_user_variables(&self, mut text: String) -> String {
         if self.project.template.legacy.is_none() || !text.contains("{{") {

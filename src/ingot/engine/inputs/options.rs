@@ -40,8 +40,8 @@ const NOT_READ: &[&str] = &[
 /// The options that name local files or directories which a block reads, with what they name: one
 /// entry for each name. An option of a nested block is `block.option`. What is not known is left out.
 ///
-/// Built-in plugins [say so](Reads). Of others it is told by the names of their options: `script`,
-/// `…_file`, `…_directory` and the like, and only what is there counts.
+/// Built-in plugins [say so](Reads). Of others the names of the options decide: `script`, `…_file`,
+/// `…_directory` and the like, and only files that exist count.
 pub fn local_files(schema: &Schema, config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if schema.open || schema.renders_itself {

@@ -167,7 +167,7 @@ impl BuildInputs {
         let mut gone: Vec<_> = old.iter().map(key).collect();
         let mut added = Vec::new();
         for (block, record) in self.blocks.iter().zip(new) {
-            // What is not known is told from the others by its name alone.
+            // Unknown blocks are compared by their names alone.
             let same = |one: &(String, String)| {
                 one.0 == record.name && (undecided(block) || one.1 == record.digest)
             };

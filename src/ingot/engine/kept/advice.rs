@@ -20,7 +20,7 @@ pub(super) fn how_to_go_on(build: &KeptBuild, template: &str, hosted: bool) -> S
             .to_owned();
     }
     if build.machine.is_none() && !build.left.is_empty() {
-        return "What is left can be looked at, but not gone on with: there was no machine to \
+        return "What is left can be looked at, but not resumed: there was no machine to \
                 provision. `ingot cleanup -kept` removes it."
             .to_owned();
     }
@@ -37,7 +37,7 @@ pub(super) fn how_to_go_on(build: &KeptBuild, template: &str, hosted: bool) -> S
     };
     let what = match build.machine {
         Some(_) => "The machine is kept",
-        None => "It is kept how far this came",
+        None => "The progress of this build is kept",
     };
     format!("{what}: `ingot build -resume {template}` {where_}.{removes}")
 }

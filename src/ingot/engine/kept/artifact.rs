@@ -93,7 +93,7 @@ impl RecordedArtifact {
         owned: bool,
     ) -> Result<Arc<dyn Artifact>> {
         let gone = |what: &dyn std::fmt::Display| {
-            Error::new(format!("{what} is gone, which the builder had made"))
+            Error::new(format!("{what} is gone, which the builder created"))
                 .hint("build again without -resume")
         };
         let files = self.files.iter().map(|file| self.directory.join(file));
@@ -103,7 +103,7 @@ impl RecordedArtifact {
         for resource in &self.resources {
             let what = format!("{} {}", resource.kind, resource.id);
             let looked = tokio::time::timeout(LOOK_TIMEOUT, is_there(resource)).await;
-            let looked = looked.unwrap_or_else(|_| Err(Error::new("there is no answer")));
+            let looked = looked.unwrap_or_else(|_| Err(Error::new("there is no response")));
             if !looked.with_context(|| format!("looking for {what}"))? {
                 return Err(gone(&what));
             }

@@ -112,7 +112,7 @@ fn may_change(option: &str) -> bool {
     !MADE_WITH.contains(&option) && REACH.iter().any(|reach| option.starts_with(reach))
 }
 
-/// What is to be said of a step that is not what it was.
+/// The line about a step that has changed.
 fn step_line(
     what: &str,
     index: usize,

@@ -96,7 +96,7 @@ struct State {
     adopted: Vec<Option<Resource>>,
 }
 
-/// What is told of a build that is kept or was stopped.
+/// The messages about a build that is kept or was stopped.
 pub(in crate::engine) struct Told {
     /// In place of a failure.
     pub stopped: Option<String>,
@@ -341,7 +341,7 @@ impl Keeper {
         list().iter().any(kept)
     }
 
-    /// What is to be told at the end.
+    /// The messages for the end of the run.
     pub(in crate::engine) fn told(&self) -> Told {
         let state = self.state.lock();
         let stopped = state.stopped.clone();

@@ -4,7 +4,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`record`] | what is written down of a build, and where |
-//! | [`inputs`] | what a build's steps are made of, so that changes since can be told |
+//! | [`inputs`] | what a build's steps are made of, so that later changes can be found |
 //! | [`changes`] | those changes, and which of them make going on wrong |
 //! | [`keeper`] | writes the record while and after the build runs |
 //! | [`kept_journal`] | the build's journal, without what that record stands for |

@@ -214,8 +214,8 @@ impl Planner<'_> {
         let name = &node.name;
         let refused = |what: String| {
             Diagnostic::error(format!("`{name}` cannot go on: {what}")).at(node.header).help(
-                "-only-post-processors runs them over what there is; without -resume it is built \
-                     anew",
+                "-only-post-processors runs them on the artifact; without -resume the build starts \
+                     over",
             )
         };
         if self.flags.start_at.is_some() {

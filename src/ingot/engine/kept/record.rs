@@ -355,7 +355,7 @@ fn only_ours(directory: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(format!("{} {wrong}: what is in it is not believed", directory.display())))
+    Err(Error::new(format!("{} {wrong}: its content is not trusted", directory.display())))
 }
 
 /// All builds that are kept, as far as that can be read, the oldest first.
@@ -390,7 +390,7 @@ fn read(path: &Path) -> Result<KeptRecord> {
     let build: KeptBuild = serde_json::from_slice(&bytes).with_context(reading)?;
     if build.format != FORMAT {
         return Err(Error::new(format!(
-            "{} is of another version of Ingot (form {})",
+            "{} was written by another version of Ingot (format {})",
             file.display(),
             build.format
         )));

@@ -131,7 +131,7 @@ pub fn plan(
         newest.retain(|name, record| match finished.get(name) {
             Some(&at) if at > record.build.kept_at => {
                 ui.error(format!(
-                    "What is kept of '{name}' since {} is not gone on with: a build of it has \
+                    "What is kept of '{name}' since {} is not resumed: a build of it has \
                      finished since, at {}. `ingot cleanup -kept` removes what is kept.",
                     shown_time(record.build.kept_at),
                     shown_time(at)
@@ -213,7 +213,7 @@ pub fn plan(
 /// That there is nothing to go on with.
 pub(crate) fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
     match flags.only_post_processors {
-        true => Diagnostic::error("nothing is kept that post-processors could run over").help(
+        true => Diagnostic::error("no artifact is kept for post-processors to run on").help(
             "-on-error=keep keeps what the builder made, and so does -resume; build with it first",
         ),
         false => Diagnostic::error("nothing is kept of a build of this template")

@@ -74,7 +74,7 @@ impl Project {
         rendered.map_err(|error| Diagnostic::error(error.to_string()))
     }
 
-    /// What `{{ }}` in the variables of a JSON template of before HCL2 see.
+    /// What `{{ }}` in the variables of a legacy JSON template see.
     pub(super) fn context_of_variables(&self) -> PrepareContext {
         PrepareContext {
             template_dir: self.template.dir.clone(),

@@ -16,9 +16,9 @@ use crate::template::{EnforcedBlock, companion, enforced, locals_and_data};
 /// What was found in enforced blocks.
 #[derive(Debug, Default)]
 pub struct Enforced {
-    /// What is to be said of those that hold provisioners, in Packer's words.
+    /// The messages about those that hold provisioners, in Packer's words.
     pub loaded: Vec<String>,
-    /// The names of those that hold none. Packer passes them over.
+    /// The names of those that hold none. Packer skips them silently.
     pub without: Vec<String>,
 }
 

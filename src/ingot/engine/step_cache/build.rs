@@ -300,7 +300,7 @@ impl Keeping<'_> {
         }
     }
 
-    /// Tells of a step whose result is there already.
+    /// Reports a step whose result is in the cache already.
     pub(in crate::engine) async fn use_cached(&self, index: usize, info: StepInfo) {
         let running = self.ctx.ui.step(info);
         let shown = self.shown(index);

@@ -50,7 +50,7 @@ pub(super) struct Known<'a> {
 /// Why that is not known before it runs, or is never the same.
 pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
     let kind = step.block.label(0);
-    let plugin = of.project.plugins.provisioners.get(kind).ok_or("its plugin is not there")?;
+    let plugin = of.project.plugins.provisioners.get(kind).ok_or("its plugin is not installed")?;
     let schema = plugin.schema();
     if schema.renders_itself || schema.open {
         return Err(format!(
@@ -105,7 +105,7 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
                 return Err("it copies files to this machine, which each build has to do".into());
             }
             if config.get("generated").and_then(OptionValue::as_bool) == Some(true) {
-                return Err("its source only comes to be while the build runs".into());
+                return Err("its source is created while the build runs".into());
             }
             &["source", "sources"]
         }

@@ -1,5 +1,5 @@
-//! What can be told of the step cache without starting a machine. Which states are found is not among
-//! it: that depends on the image that the machine starts from, which only its builder can tell.
+//! What is known of the step cache without starting a machine. Which states are found is not: that
+//! depends on the image that the machine starts from, which only its builder knows.
 
 use std::path::Path;
 

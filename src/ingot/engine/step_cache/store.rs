@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use ingot_sdk::{Error, Result, StateKey};
 pub use ingot_shared_states::StoredState;
 
-/// What is told of the states of one type of builder.
+/// The states of one type of builder.
 #[derive(Default)]
 pub struct StoredStates {
     /// Those that are there.
     pub states: Vec<StoredState>,
-    /// Why others that are there cannot be told of.
+    /// Why others cannot be read.
     pub unreadable: Vec<Error>,
 }
 

@@ -472,7 +472,7 @@ async fn a_step_that_is_not_cached_says_why() {
         (shell("inline = [build.Host]"), "build.Host is known only while the build runs"),
         (shell("inline = [\"{{ timestamp }}\"]"), "inline: {{ timestamp }} gives another value"),
         (shell("inline = [\"x\"]\n    execute_command = \"{{.ID}}\""), "{{ .ID }} is known only"),
-        (file("source = \"DIR/b\"\n    generated = true"), "only comes to be while the build runs"),
+        (file("source = \"DIR/b\"\n    generated = true"), "is created while the build runs"),
         (
             "  provisioner \"shell-local\" {\n    inline = [\"true\"]\n  }\n".into(),
             "on this machine",

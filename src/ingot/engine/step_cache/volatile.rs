@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
         Some(format!("local.{name}: {why}"))
     }
 
-    /// A variable of a JSON template of before HCL2, whose default is a template itself. All others
+    /// A variable of a legacy JSON template, whose default is a template itself. All others
     /// are constants.
     fn variable(&self, name: &str) -> Option<String> {
         let legacy = self.project.template.legacy.as_ref()?;

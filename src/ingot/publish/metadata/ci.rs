@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use ingot_registry::settings::Environment;
 
-/// A CI: its name, the variable that gives it away, and those that are told.
+/// A CI: its name, the variable that identifies it, and those that are published.
 struct Ci {
     name: &'static str,
     sign: &'static str,

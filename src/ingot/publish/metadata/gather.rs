@@ -1,4 +1,4 @@
-//! All that is told, put together.
+//! The metadata of a build, put together.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::{ci, machine, vcs};
 use crate::graph::Node;
 
-/// How much is told of why a build failed, in characters.
+/// How long the published reason of a failed build may be, in characters.
 const REASON: usize = 4000;
 
-/// The options of `build` that are told. Values of variables are not: they may be secrets.
+/// The options of `build` that are published. Values of variables are not: they may be secrets.
 #[derive(Debug, Clone, Default)]
 pub struct CommandOptions {
     /// `-debug`
@@ -39,7 +39,7 @@ pub struct CommandOptions {
     pub promote: Option<String>,
 }
 
-/// The name under which the channel is told that a family assigns.
+/// The name of the field with the channel that a family assigns.
 const PROMOTE: &str = "promote";
 
 /// Whether the run of a family that made a build was to assign its version to `channel`.
@@ -95,7 +95,7 @@ impl Metadata {
         }
     }
 
-    /// What is told about one build.
+    /// The metadata of one build.
     pub(crate) fn of(&self, node: &Node, plugins: &PluginSet) -> BuildMetadata {
         self.with(self.about_packer(node, plugins))
     }
@@ -120,8 +120,8 @@ impl Metadata {
         packer
     }
 
-    /// What is told about a build that failed, and why it did. The API has no field for that; what
-    /// it takes about the tool may be any JSON, so it is there: `packer.error`.
+    /// The metadata of a failed build, with the reason. The API has no field for that, but takes any
+    /// JSON about the tool, so it is there: `packer.error`.
     pub(crate) fn of_failure(&self, node: &Node, plugins: &PluginSet, why: &str) -> BuildMetadata {
         let mut packer = self.about_packer(node, plugins);
         // Registries refuse zero characters, and nobody wants to see others of their kind.

@@ -1,4 +1,4 @@
-//! What is told about how a build came about: the tool, its plugins and options, the machine, the
+//! The metadata of how a build was made: the tool, its plugins and options, the machine, the
 //! repository and the CI. The fields are Packer's.
 
 mod ci;

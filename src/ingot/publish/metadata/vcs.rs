@@ -46,7 +46,7 @@ fn git(dir: &Path, args: &[&str]) -> Result<String, Unknown> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
-    tracing::debug!(why = said, "git says nothing about the repository");
+    tracing::debug!(why = said, "git reports nothing about the repository");
     let fatal = said.lines().find_map(|line| line.strip_prefix("fatal: "));
     let why = fatal.or(said.lines().next()).unwrap_or_default();
     // With `--quiet` it does not say that there is no commit. A `.git` that leads to no repository is

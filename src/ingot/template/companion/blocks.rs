@@ -68,7 +68,7 @@ impl Companion {
         self.steps.get(step.shown_name())
     }
 
-    /// Whether the state after a provisioner may be kept and used; it may if nothing is said.
+    /// Whether the state after a provisioner may be kept and used; it may by default.
     pub fn may_cache(&self, step: &Step) -> bool {
         self.step(step).and_then(|block| block.cache).unwrap_or(true)
     }

@@ -318,7 +318,8 @@ pub fn goss_checks(file: &Path, defaults: Defaults) -> Result<Vec<Check>, Vec<St
         return Err(one("Ingot does not render the `{{ }}` of goss files".to_owned()));
     }
     let value = yaml_value(&text).map_err(|error| one(format!("this is not YAML: {error}")))?;
-    let document = json_of(&value).ok_or_else(|| one("a value in it is no JSON".to_owned()))?;
+    let document =
+        json_of(&value).ok_or_else(|| one("a value in it cannot be written as JSON".to_owned()))?;
     goss::checks(&document, defaults)
         .map_err(|errors| errors.into_iter().map(|error| format!("{shown}: {error}")).collect())
 }

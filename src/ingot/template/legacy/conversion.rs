@@ -1,4 +1,4 @@
-//! How freely options of JSON templates of before HCL2 are read: as Packer's decoder of them does,
+//! How freely options of legacy JSON templates are read: as Packer's decoder of them does,
 //! which is mapstructure's with weakly typed input.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Templates of the JSON form before HCL2, as the rest of the program takes templates: source
-//! blocks, and one build of all of them.
+//! Legacy JSON templates, converted to the form that the rest of the program takes: source blocks,
+//! and one build of all of them.
 
 pub mod conversion;
 mod template;

@@ -198,7 +198,7 @@ impl Resolver<'_> {
         }
         let Some(Text { text, span }) = self.texts.get(name) else { return };
         if self.open.len() >= DEEPEST {
-            let message = format!("more than {DEEPEST} variables ask for each other in a row");
+            let message = format!("more than {DEEPEST} variables refer to each other in a chain");
             self.diagnostics.push(Diagnostic::error(message).at(*span).names_only());
             self.resolved.insert(name.to_owned(), Value::unknown(Type::String));
             return;
@@ -209,8 +209,8 @@ impl Resolver<'_> {
         let around = uses.iter().find(|used| self.open.contains(used));
         if let Some(used) = around {
             let message = match used == name {
-                true => format!("the variable `{name}` asks for itself"),
-                false => format!("the variables `{name}` and `{used}` ask for each other"),
+                true => format!("the variable `{name}` refers to itself"),
+                false => format!("the variables `{name}` and `{used}` refer to each other"),
             };
             let error = Diagnostic::error(message).at(*span).names_only();
             self.diagnostics.push(error.help("write one of the values out"));

@@ -6,7 +6,7 @@ use ingot_hcl::source::SourceMap;
 
 use super::{Form, Kind, Plugins, Upgraded, upgrade};
 
-/// Knows the forms that it was told, by `type.option.option`.
+/// Knows the given forms, by `type.option.option`.
 #[derive(Default)]
 struct TestPlugins(BTreeMap<&'static str, Form>);
 

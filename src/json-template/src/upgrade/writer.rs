@@ -133,7 +133,7 @@ impl<'a> Writer<'a> {
         format(text.trim_end_matches('\n').trim_start_matches('\n')) + "\n"
     }
 
-    /// The comments of the template, under what is said of the file itself.
+    /// The comments of the template, below those about the file itself.
     pub(super) fn head(&self) -> String {
         let mut head = String::new();
         if self.annotate {

@@ -23,7 +23,7 @@ use crate::rpc::{done, unknown_method};
 pub(crate) const DISCONNECTED: i64 = 2_300_218;
 /// The exit code of a command that could not be run, where that came out late; the SDK's.
 const LOST: i64 = 123;
-/// How long a command's failure to start is waited for before the plugin is told that it runs.
+/// How long to wait for a command's failure to start before the plugin is notified that it runs.
 const START_GRACE: Duration = Duration::from_millis(200);
 /// How much output may wait for a plugin that does not read it, in bytes. Then the command waits.
 const MAX_WAITING: usize = 4 << 20;

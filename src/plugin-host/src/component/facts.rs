@@ -1,4 +1,4 @@
-//! What a component is told about the build that it is part of, besides its options.
+//! The values that a component gets about the build that it is part of, besides its options.
 //!
 //! The SDK reads it, among it what `{{ }}` in options refer to, as plugins render those themselves.
 //! Packer tells components of JSON templates more than those of HCL2 templates, which have
@@ -21,7 +21,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// What builders are told.
+    /// Those of builders.
     pub(super) fn of_builder(ctx: &PrepareContext) -> Facts {
         let mut facts = common(ctx);
         if ctx.json_template {
@@ -31,7 +31,7 @@ impl Facts {
         Facts { before: Some(map(facts)), after: None }
     }
 
-    /// What provisioners and post-processors are told.
+    /// Those of provisioners and post-processors.
     pub(super) fn of_step(ctx: &PrepareContext) -> Facts {
         let mut facts = common(ctx);
         facts.push(sensitive_variables(ctx));

@@ -59,7 +59,7 @@ impl Component {
         }
         let asked = self.host.block_on(async {
             let instance = self.host.instance(&self.id).await?;
-            let during = "telling what options it has";
+            let during = "describing its options";
             let response = instance.ask(kind.method(), Value::Nil, during).await?;
             let bytes = field(&response, kind.method()).as_slice().unwrap_or_default();
             let spec = match self.id.protobuf {
@@ -108,7 +108,7 @@ impl Component {
         match self.spec(kind) {
             Ok(spec) => spec::schema(&spec),
             Err(error) => {
-                tracing::debug!(%error, "a plugin did not tell its options");
+                tracing::debug!(%error, "a plugin did not describe its options");
                 Schema { open: true, renders_itself: true, ..Schema::default() }
             }
         }

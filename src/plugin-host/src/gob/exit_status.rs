@@ -45,7 +45,7 @@ pub(crate) fn decode_exit_status(bytes: &[u8]) -> io::Result<i64> {
         value @ Gob::Struct(_) => match value.field("ExitStatus") {
             Gob::Nil => Ok(0),
             Gob::Int(status) => Ok(*status),
-            _ => Err(invalid("an exit status that is no number")),
+            _ => Err(invalid("an exit status that is not a number")),
         },
         _ => Err(invalid("the end of a command is not a struct")),
     }

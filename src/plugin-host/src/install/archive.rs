@@ -19,7 +19,7 @@ const MAX_FILES: usize = 1000;
 pub(super) fn unpack(archive: &Path, name: &str, target: &Path, limit: u64) -> Result<()> {
     let file = File::open(archive).context("opening the archive")?;
     let mut zip = ZipArchive::new(file)
-        .map_err(|error| Error::new(format!("it is no zip archive that can be read: {error}")))?;
+        .map_err(|error| Error::new(format!("the zip archive cannot be read: {error}")))?;
     if zip.len() > MAX_FILES {
         return Err(Error::new(format!(
             "the archive has {} files, which no plugin has",

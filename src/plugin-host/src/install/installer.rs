@@ -150,10 +150,10 @@ impl Installer {
         let reasons = search.reasons();
         Err(match request.locked {
             Some(locked) => Error::new(format!(
-                "version {}, which the lock file names, cannot be had: {reasons}",
+                "version {}, which the lock file names, cannot be installed: {reasons}",
                 locked.version
             ))
-            .hint("`ingot init -upgrade` takes a version that can be had, and locks that"),
+            .hint("`ingot init -upgrade` installs a version that is available, and locks it"),
             None if request.constraints.is_empty() => {
                 Error::new(format!("no version of it can be installed: {reasons}"))
             }

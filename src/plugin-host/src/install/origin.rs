@@ -81,7 +81,7 @@ impl Origins {
         })
     }
 
-    /// Tells of mirrors where a server in the network could not be reached.
+    /// Adds a hint about mirrors where a server in the network could not be reached.
     pub(super) fn with_advice(&self, error: Error) -> Error {
         match self.mirror.is_none() && error.is_transient() && error.advice().is_none() {
             true => error.hint(
@@ -127,10 +127,13 @@ fn mirror_at(text: &str) -> Result<Origin> {
         true => Ok(Origin::Directory(path)),
         false => {
             let problem = match scheme {
-                None => format!("{text} is no URL and no directory"),
+                None => format!("{text} is neither a URL nor a directory"),
                 // There may be a password in it.
                 Some(_) => {
-                    format!("{} is no URL with https or http, and no directory", http::shown(text))
+                    format!(
+                        "{} is neither a URL with https or http nor a directory",
+                        http::shown(text)
+                    )
                 }
             };
             Err(Error::new(format!("the plugin mirror {problem}")))

@@ -61,7 +61,7 @@ impl Search {
         let more = self.reasons.len().saturating_sub(MAX_REASONS);
         self.reasons.truncate(MAX_REASONS);
         if more > 0 {
-            self.reasons.push(format!("{more} more will not do either"));
+            self.reasons.push(format!("{more} more do not match either"));
         }
         if self.ended {
             self.reasons

@@ -298,7 +298,7 @@ impl Transfer {
                 )),
             };
         }
-        let error = Error::new(format!("the server answered {status}"));
+        let error = Error::new(format!("the server returned {status}"));
         match status {
             StatusCode::UNAUTHORIZED if self.token.is_some() => {
                 error.hint(format!("check the token in {TOKEN}"))

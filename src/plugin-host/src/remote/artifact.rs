@@ -42,7 +42,7 @@ impl RemoteArtifact {
         id: u32,
         offered: Option<DropGuard>,
     ) -> Result<RemoteArtifact, HostError> {
-        let during = "telling what it made";
+        let during = "describing its artifact";
         let stream = match maker.process().mux().dial(id).await {
             Ok(stream) => stream,
             Err(_) => return Err(maker.process().lost(during).await),
@@ -75,7 +75,7 @@ impl RemoteArtifact {
     }
 }
 
-/// The images that the state for registries tells of: one, or a list.
+/// The images in the state for registries: one, or a list.
 fn images_of(state: &Json) -> Vec<RegistryImage> {
     let one = |image: &Json| {
         let field = |name: &str| image.get(name).and_then(Json::as_str).unwrap_or("").to_owned();
@@ -124,12 +124,12 @@ impl Artifact for RemoteArtifact {
             &self.client,
             "Artifact.State",
             name.into(),
-            "telling about what it made",
+            "describing its artifact",
         );
         match self.host.block_on(asking) {
             Ok(state) => Some(to_json(&state)).filter(|state| !state.is_null()),
             Err(error) => {
-                tracing::debug!(%error, state = name, "an artifact did not tell a state");
+                tracing::debug!(%error, state = name, "an artifact did not return a state");
                 None
             }
         }

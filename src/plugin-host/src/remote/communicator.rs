@@ -22,7 +22,7 @@ use crate::rpc::RpcClient;
 
 /// How long a command's output may lag behind its end.
 const DRAIN: Duration = Duration::from_secs(10);
-/// The end of a command is told in about a hundred bytes.
+/// The message about the end of a command takes about a hundred bytes.
 const MAX_END: u64 = 4096;
 /// A command that does nothing, in every shell.
 const NOTHING: &str = "exit 0";

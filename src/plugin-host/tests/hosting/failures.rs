@@ -21,7 +21,7 @@ fn what_is_no_plugin_is_reported_when_it_starts() {
     ] {
         let Some(trial) = trial(&[("TRIAL_START", how)]) else { return };
         let before = Instant::now();
-        // Its options cannot be had, so that any are taken, and what is wrong is told then.
+        // Its options are not known, so any are accepted, and the error comes when it is prepared.
         assert!(trial.builder().schema().open);
         let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(message), "{how}: {error}");
@@ -90,7 +90,7 @@ fn a_plugin_that_does_not_answer_is_reported_after_the_timeout() {
     let options = json!({"fail": "hang", "at": "prepare"});
     let error = build(&trial, options).map(|_| ()).unwrap_err().to_string();
     assert!(
-        error.contains("did not answer within 0.5 seconds while checking its options"),
+        error.contains("did not respond within 0.5 seconds while checking its options"),
         "{error}"
     );
     assert!(before.elapsed() < Duration::from_secs(10));

@@ -85,7 +85,7 @@ impl Trial {
         context(facts(), &self.said)
     }
 
-    /// The line that was said after `start`.
+    /// The line that follows `start` in the output.
     pub(crate) fn line(&self, start: &str) -> String {
         let lines = self.said.lines();
         let found = lines.iter().find_map(|line| line.strip_prefix(start));

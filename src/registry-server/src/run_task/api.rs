@@ -45,7 +45,7 @@ async fn get(State(app): State<Shared>, call: Call) -> ApiResponse<RunTaskApi> {
     Ok(Json(of(&app, &call.session).await?))
 }
 
-/// What Terraform has to be told of a project's run task.
+/// The settings of a project's run task in Terraform.
 ///
 /// # Errors
 /// The caller may not write, or the database failed.

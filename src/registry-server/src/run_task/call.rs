@@ -76,7 +76,7 @@ impl Call {
         // What serde says may quote the token.
         let call: Call = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            Error::invalid(format!("this is no run task's call: line {line}, column {column}"))
+            Error::invalid(format!("not a run task's request: line {line}, column {column}"))
         })?;
         match call.payload_version {
             1 => Ok(call),
@@ -143,8 +143,8 @@ impl Call {
     }
 }
 
-/// The URL, if this server may go there: to a host that its administrator named, by TLS unless
-/// that was said not to be needed.
+/// The URL, if this server may connect to it: to a host that its administrator named, by TLS unless
+/// the administrator allows plain HTTP.
 ///
 /// # Errors
 /// It may not.

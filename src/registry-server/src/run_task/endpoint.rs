@@ -36,7 +36,7 @@ impl RunTasks {
         RunTasks { options, notifier: Notify::new(), large: Arc::new(Semaphore::new(1)) }
     }
 
-    /// The URL that Terraform is to be told.
+    /// The URL to set in Terraform.
     pub(super) fn url(&self, api_id: &str) -> String {
         format!("{}{PATH}/{api_id}", self.options.public_url.trim_end_matches('/'))
     }

@@ -44,7 +44,7 @@ pub(super) fn checked(report: &Report, url: &str, parts: bool) -> Value {
     result(status, &message, Some(url).filter(|url| !url.is_empty()), outcomes)
 }
 
-/// Adds to a message what is told in parts elsewhere: the worst first, as many as it has room for.
+/// Adds the findings to a message, the worst first, as many as it has room for.
 fn in_words(reported: &[&Finding], message: &mut String) {
     for (index, finding) in reported.iter().enumerate() {
         let next = short(&format!("{}: {}", finding.place(), finding.message));

@@ -87,14 +87,14 @@ impl<'a> Remote<'a> {
                     let to = response.headers().get(header::LOCATION);
                     let to = to.and_then(|to| url.join(to.to_str().ok()?).ok());
                     let to = to.ok_or_else(|| {
-                        Failure::Lasting("Terraform says that the plan is nowhere".into())
+                        Failure::Lasting("Terraform redirected without a URL".into())
                     })?;
                     url = self.url(to.as_str())?;
                 }
                 status => return Err(refused("the plan", status)),
             }
         }
-        Err(Failure::Lasting("Terraform says again and again that the plan is elsewhere".into()))
+        Err(Failure::Lasting("Terraform redirected too many times".into()))
     }
 
     /// Sends a result.
@@ -146,7 +146,7 @@ fn broken(error: reqwest::Error) -> Failure {
 }
 
 fn refused(what: &str, status: StatusCode) -> Failure {
-    let why = format!("Terraform answered {status} when asked to give or take {what}");
+    let why = format!("Terraform returned {status} when asked to give or take {what}");
     let passing = status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     if passing { Failure::Passing(why) } else { Failure::Lasting(why) }

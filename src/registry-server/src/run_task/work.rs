@@ -131,7 +131,7 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
     let work = read(job)?;
     // Where a server ended in the middle nobody counted but the database.
     if job.attempts > ATTEMPTS {
-        let why = format!("{ATTEMPTS} times it was begun and not ended");
+        let why = format!("it was started {ATTEMPTS} times and never finished");
         return end(app, &remote, job, &work, &outcome::failed(&why), "failed").await;
     }
     let Some(url) = &work.plan else {
@@ -193,7 +193,7 @@ async fn work(app: &App, client: &Client, job: &RunTaskJob) -> Result<()> {
 
 fn read(job: &RunTaskJob) -> Result<Work> {
     // What serde says may quote the token.
-    let wrong = |_| Error::new(Code::Internal, "a run task's call is not what it was written as");
+    let wrong = |_| Error::new(Code::Internal, "a stored request of a run task cannot be read");
     serde_json::from_str(&job.call).map_err(wrong)
 }
 
@@ -240,7 +240,7 @@ async fn end(
         Err(Failure::Passing(why)) if job.attempts < ATTEMPTS => put_off(app, job, &why).await,
         Err(failure) => {
             let (result, why) = (&job.task_result_id, failure.why());
-            tracing::error!(result, why, "gave up telling a run task's result");
+            tracing::error!(result, why, "gave up reporting a run task's result");
             transaction!(app.store, |tx| tx.end_run_task(job, why))
         }
     }

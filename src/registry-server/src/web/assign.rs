@@ -1,5 +1,5 @@
-//! Pointing a channel at a version: what is said before it is done where it is not what one would
-//! expect, what is said when somebody else was faster, and the way back.
+//! Assigning a version to a channel: the question before an unexpected assignment, the message when
+//! somebody else was faster, and undoing it.
 
 use axum::extract::Query;
 use axum::http::StatusCode;

@@ -1,6 +1,6 @@
-//! What was done, told on the page that follows. The query says what to tell, and anybody can write
-//! a query; so it is told only if it is so, and if the audit log says that the visitor did it just
-//! now.
+//! The notice of what was done, on the page that follows. The query says which notice, and anybody can
+//! write a query; so it is shown only if it is true, and if the audit log says that the visitor did
+//! it just now.
 
 use maud::{Markup, html};
 
@@ -32,7 +32,7 @@ pub(super) async fn moved(context: &PageContext, bucket: &str) -> Option<Markup>
     }
     let name = context.visit.asked("channel");
     let page = Page { size: 2, ..Page::default() };
-    // A notice that cannot be had is none; the page itself tells of failures.
+    // Without the data there is no notice; the page itself reports failures.
     let history = context.session.channel_history(bucket, &name, &page).await.ok()?.history;
     let last = history.first()?;
     if last.author_id != context.visit.principal.name || !is_recent(last.assigned_at) {
@@ -62,8 +62,8 @@ pub(super) async fn moved(context: &PageContext, bucket: &str) -> Option<Markup>
     })
 }
 
-/// Whether the visitor did this just now, as the audit log says. A notice that cannot be had is none;
-/// the page itself tells of failures.
+/// Whether the visitor did this just now, as the audit log says. False if that cannot be read; the
+/// page itself reports failures.
 async fn did(context: &PageContext, action: &str, target: &str) -> bool {
     context.session.did(action, target, RECENT).await.unwrap_or_default()
 }

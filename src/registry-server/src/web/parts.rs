@@ -126,8 +126,8 @@ pub(super) fn no_enter() -> Markup {
     html! { button type="submit" disabled hidden {} }
 }
 
-/// A table. On a narrow screen its rows become cards, so roles are said, which would be lost with
-/// the table's layout.
+/// A table. On a narrow screen its rows become cards, so it has explicit ARIA roles, which would be
+/// lost with the table's layout.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
     html! {
         table role="table" {

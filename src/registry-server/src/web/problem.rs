@@ -77,8 +77,8 @@ fn page(error: &Error, page: Page, back: &Back) -> (StatusCode, Page) {
     (status, page)
 }
 
-/// Puts the header, the way to the page and the way back around the pages of errors. Who has not
-/// signed in is asked to; if they sent a form, they are told that nothing came of it.
+/// Puts the header, the way to the page and the way back around the pages of errors. Visitors who
+/// have not signed in are asked to; if they sent a form, the page says that it was not processed.
 pub(super) async fn frame(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let asked = parts.clone();

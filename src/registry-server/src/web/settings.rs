@@ -1,4 +1,4 @@
-//! The settings of a project: Terraform's run task, who may use it, who is told, what was done.
+//! The settings of a project: Terraform's run task, members, webhooks, the audit log.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -169,7 +169,7 @@ fn audit(lines: &[AuditRow]) -> Markup {
     html! {
         section aria-labelledby="audit" {
             h2 #audit { "Audit log" }
-            @if lines.is_empty() { p.dimmed { "Nothing was done so far." } }
+            @if lines.is_empty() { p.dimmed { "Nothing has been done yet." } }
             @else { (table("What was done last", &columns, &rows)) }
             p.hint { "All of it is listed by " code { "ingot registry audit" } " on the server." }
         }

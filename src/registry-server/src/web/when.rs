@@ -60,7 +60,7 @@ fn distance(at: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
-/// How long what was done is told of.
+/// How long after an action its notice is shown.
 pub(super) const RECENT: Duration = Duration::from_secs(600);
 
 /// Whether a moment is not long past, and not to come.

@@ -17,7 +17,7 @@ message! {
         block_content: String,
         /// The syntax of the content.
         template_type: TemplateType,
-        /// What there is to say of it.
+        /// Its description.
         additional_description: String,
         /// When it was created.
         created_at: Timestamp,
@@ -59,7 +59,7 @@ message! {
         block_content: String,
         /// The syntax of the content.
         template_type: TemplateType,
-        /// What there is to say of the version.
+        /// The description of the version.
         additional_description: String,
         /// Custom metadata.
         labels: Labels,
@@ -103,13 +103,13 @@ message! {
         block_content: String,
         /// The syntax of the content.
         template_type: TemplateType,
-        /// What there is to say of it.
+        /// Its description.
         additional_description: String,
     }
 }
 
 message! {
-    /// Changes what there is to say of a version of an enforced block.
+    /// Changes the description of a version of an enforced block.
     UpdateEnforcedBlockVersionBody {
         /// It.
         additional_description: String,

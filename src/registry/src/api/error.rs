@@ -90,7 +90,7 @@ pub struct Error {
     pub message: String,
     /// What to do about it, where that is known here; it is not sent to others.
     pub advice: Option<&'static str>,
-    /// Whether what was asked may have been done all the same, although it is told to have failed.
+    /// Whether the request may have been carried out although it is reported as failed.
     pub perhaps_done: bool,
 }
 

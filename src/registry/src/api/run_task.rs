@@ -16,7 +16,7 @@ enumeration! {
 }
 
 message! {
-    /// What Terraform has to be told.
+    /// The settings for Terraform.
     RunTaskApi {
         /// Where it is to send its calls.
         api_url: String,

@@ -166,7 +166,7 @@ impl HttpRegistry {
             let tried = self.once(call).await;
             if let Err(Failure { error, again: true, perhaps_done, .. }) = &tried {
                 perhaps_done_before.fetch_or(*perhaps_done, Ordering::Relaxed);
-                tracing::debug!(%error, "the registry did not answer");
+                tracing::debug!(%error, "the registry did not respond");
             }
             tried
         };
@@ -209,8 +209,9 @@ impl HttpRegistry {
         let url = self.url(call);
         tracing::debug!(method = %call.method, path = url.path(), "asking the registry");
         let mut headers = HeaderMap::new();
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| last(Error::new(Code::Unauthenticated, "the token is no text")))?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+            last(Error::new(Code::Unauthenticated, "the token cannot be sent in a header"))
+        })?;
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -305,7 +306,7 @@ pub(super) async fn bounded(answer: reqwest::Response) -> Result<Option<Vec<u8>>
 }
 
 pub(super) fn too_long(host: &str) -> Error {
-    Error::new(Code::Internal, format!("{host} answers more than {LARGEST_ANSWER} bytes"))
+    Error::new(Code::Internal, format!("{host} returned more than {LARGEST_ANSWER} bytes"))
 }
 
 /// A call's body.
@@ -378,5 +379,5 @@ fn plain_error(status: StatusCode, place: &str) -> Error {
         "what stands before the registry, such as a proxy, limits the size of requests; that of an SBOM \
          has up to 11 MiB",
     );
-    Error::new(code, format!("{place} answered {status}")).advise(too_large)
+    Error::new(code, format!("{place} returned {status}")).advise(too_large)
 }

@@ -103,7 +103,7 @@ fn pairs(query: &impl Serialize) -> Result<Vec<(String, String)>> {
 
 /// What an answer has to hold.
 pub(super) fn present<T>(part: Option<T>, what: &str) -> Result<T> {
-    part.ok_or_else(|| Error::new(Code::Internal, format!("the registry's answer has no {what}")))
+    part.ok_or_else(|| Error::new(Code::Internal, format!("the registry's response has no {what}")))
 }
 
 #[async_trait]

@@ -315,7 +315,7 @@ async fn answered(
     let is_token =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     let answer = answer.filter(|answer| is_token(&answer.access_token)).ok_or_else(|| {
-        Error::new(Code::Unauthenticated, format!("what {host} answered is no token"))
+        Error::new(Code::Unauthenticated, format!("{host} returned no valid token"))
     })?;
     mask(&answer.access_token);
     answer.refresh_token.iter().for_each(|token| mask(token));

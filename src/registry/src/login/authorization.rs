@@ -35,7 +35,7 @@ impl LogIn {
     /// Another program uses the port that it comes back to.
     pub async fn begin(settings: LoginSettings) -> Result<LogIn> {
         check_home()?;
-        // What would keep the login from being kept is told before anybody logs in.
+        // Whether the login can be kept is checked before anybody logs in.
         let kept = StoredLogin::of(&settings.login);
         kept.is_any()?;
         drop(kept.lock().await?);

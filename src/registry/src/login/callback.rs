@@ -59,7 +59,7 @@ impl Callback {
         };
         let first = TcpListener::bind(("127.0.0.1", PORT)).await.map_err(busy)?;
         let mut listeners = vec![first];
-        // `localhost` may be either: who has the other one would be told the code.
+        // `localhost` may be either: a program that listens on the other one would get the code.
         match TcpListener::bind(("::1", PORT)).await {
             Ok(second) => listeners.push(second),
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(busy(error)),

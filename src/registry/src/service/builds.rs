@@ -110,7 +110,7 @@ impl Session {
         let version = self.find_version(tx, bucket, fingerprint).await?;
         let mut row = self.find_build(tx, &version, id).await?;
         if row.status == BuildStatus::Done && only_labels(&row, body) {
-            // What is said of a build may change, not what it made.
+            // The labels of a build may change, not its artifacts.
             row.labels.clone_from(&body.labels);
             tx.put_build(&row).await?;
             check_size(tx, &version.id).await?;

@@ -1,5 +1,5 @@
-//! What happened: written into the outbox in the transaction it happened in, so that whoever wants
-//! to know is told of it if and only if it happened.
+//! Events: written into the outbox in the transaction of the change, so that webhooks get an event if
+//! and only if the change was made.
 
 use std::collections::BTreeSet;
 use std::slice;
@@ -23,8 +23,8 @@ const OUTDATED: &str = "bucket.outdated";
 /// All events that webhooks may want.
 pub const EVENTS: &[&str] = &[COMPLETED, REVOKED, RESTORED, ASSIGNED, OUTDATED];
 
-/// How many buckets are told to be out of date by one move of a channel. More would hold up whoever
-/// moves it; the parent's own event tells of the move all the same.
+/// How many buckets one move of a channel reports as out of date. More would hold up whoever moves
+/// it; the parent's own event reports the move all the same.
 const MOST_OUTDATED: usize = 500;
 
 /// Tells what happened to a version.
@@ -120,7 +120,7 @@ async fn wanting(tx: &mut Tx, row: &VersionRow, event: &str) -> Result<Vec<Strin
     Ok(hooks.filter(|hook| wanted(&hook.events)).map(|hook| hook.id).collect())
 }
 
-/// What is told of an event of a version.
+/// The payload of an event of a version.
 fn about(tx: &Tx, event: &str, row: &VersionRow, author: &str) -> Value {
     json!({
         "event": event,

@@ -1,5 +1,5 @@
 //! The family of a bucket: what its newest complete version was built from, what was built from the
-//! bucket, and so on both ways. Where the API tells of one generation, this tells of all.
+//! bucket, and so on both ways. The API has one generation, this has all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -47,7 +47,7 @@ pub struct Lineage {
     pub members: Vec<Member>,
     /// How they are related.
     pub kin: Vec<AncestryEdge>,
-    /// Whether there are more than are told of: there is no room for them.
+    /// Whether there are more than are listed here: there is no room for them.
     pub more: bool,
     /// Whether there are generations beyond those that were asked for.
     pub deeper: bool,

@@ -9,7 +9,7 @@ use super::{Session, rules};
 use crate::api::*;
 use crate::store::{Role, VersionRow};
 
-/// How many of those that were built from a version are told.
+/// How many of those that were built from a version are listed.
 const MOST: u32 = 100;
 
 /// A version that another was built from, or that was built from it.
@@ -32,7 +32,7 @@ pub struct Relations {
     pub parents: Vec<Relation>,
     /// What was built from it, also what is not the newest of its bucket any more.
     pub children: Vec<Relation>,
-    /// Whether there are more children than are told.
+    /// Whether there are more children than are listed.
     pub more: bool,
     /// The complete version of its bucket before it.
     pub previous: Option<String>,

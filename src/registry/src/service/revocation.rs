@@ -53,9 +53,9 @@ impl Session {
     }
 }
 
-/// Makes what holds for a version and all that was built from it of what they were revoked by, and
-/// what comes of that: channels go back and whoever wants to know is told. Whether any of them was
-/// revoked by this. `caller` is who restores.
+/// Derives the state of a version and its descendants from their revocations, and carries out the
+/// consequences: channels roll back and events are written. Returns whether this revoked any of them.
+/// `caller` is who restores.
 pub(super) async fn settle(tx: &mut Tx, id: &str, bucket: &str, caller: &str) -> Result<bool> {
     tx.lock_bucket_id(bucket).await?;
     tx.lock_family(id).await?;

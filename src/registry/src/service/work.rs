@@ -96,7 +96,7 @@ mod tests {
         let after = Timestamp::from_micros(written.micros().map(|at| at + 1));
         let line = AuditRow { action: "kept".into(), ..AuditRow::default() };
         transaction!(store, |tx| tx.audit(&line)).expect("it is written");
-        // No transaction removes more than it is told.
+        // No transaction removes more than its limit.
         let removed = transaction!(store, |tx| tx.forget_audit(after, 3));
         assert_eq!(removed.expect("they are removed"), 3);
         let removed = forget_audit(&store, after).await.expect("they are removed");

@@ -265,7 +265,7 @@ mod tests {
         }
     }
 
-    /// What keeps a backup from being read is told as it is.
+    /// Other errors of reading a backup are reported as they are.
     #[tokio::test]
     async fn only_what_is_no_backup_is_called_so() {
         let dir = tempfile::tempdir().expect("a directory");

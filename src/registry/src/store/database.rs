@@ -75,7 +75,7 @@ impl Store {
                 let why = match &error {
                     sqlx::Error::Database(error) => error.message().to_owned(),
                     sqlx::Error::Io(error) => error.to_string(),
-                    sqlx::Error::PoolTimedOut => "it does not answer".into(),
+                    sqlx::Error::PoolTimedOut => "it does not respond".into(),
                     _ => "the URL is invalid or the server refuses it".into(),
                 };
                 Error::new(

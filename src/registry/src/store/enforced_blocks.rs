@@ -34,7 +34,7 @@ pub struct EnforcedVersionRow {
     pub template_type: TemplateType,
     /// What is enforced; empty where it was not asked for.
     pub content: String,
-    /// What there is to say of it.
+    /// Its description.
     pub description: String,
     /// When it was created.
     pub created_at: Timestamp,
@@ -187,7 +187,7 @@ impl Tx {
         Ok(id)
     }
 
-    /// Changes what there is to say of a version of an enforced block.
+    /// Changes the description of a version of an enforced block.
     pub async fn describe_enforced_version(&mut self, id: &str, description: &str) -> Result<()> {
         let sql =
             "UPDATE enforced_block_versions SET description = $1, updated_at = $2 WHERE id = $3";

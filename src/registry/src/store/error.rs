@@ -97,7 +97,7 @@ impl From<sqlx::Error> for Error {
                  permissions, or whether it is a standby",
             ),
             Failure::Slow => unavailable("the registry's database took too long; try again"),
-            Failure::Lost => unavailable("the registry's database does not answer"),
+            Failure::Lost => unavailable("the registry's database does not respond"),
             Failure::Damaged => Error::new(
                 Code::Internal,
                 "the registry's database is damaged; restore a backup into a new one",

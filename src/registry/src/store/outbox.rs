@@ -1,4 +1,4 @@
-//! What is told to others: webhooks, what is to be delivered to them, and the audit log.
+//! Webhooks, the events to deliver to them, and the audit log.
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::{Columns, Tx, new_id};
 use crate::api::{Result, Timestamp};
 
-/// Somebody who wants to be told.
+/// A URL that events are posted to.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// A ULID.

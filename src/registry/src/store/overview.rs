@@ -213,7 +213,7 @@ impl BucketOrder {
         }
     }
 
-    /// What a bucket's place in the list is told by.
+    /// The key that a bucket is sorted by.
     pub fn key(self, line: &BucketLine) -> String {
         match self {
             BucketOrder::Name => line.name.clone(),
@@ -250,7 +250,7 @@ impl BucketOrder {
     }
 }
 
-/// How far a child is behind: 0 if that cannot be told, 1 if it is not, 2 if it is.
+/// Whether a child is behind: 0 for undetermined, 1 for no, 2 for yes.
 const BEHIND: &str = "CAST(CASE WHEN c.version_id IS NULL THEN 0 \
     WHEN c.version_id = d.parent_version_id THEN 1 ELSE 2 END AS BIGINT) AS behind";
 

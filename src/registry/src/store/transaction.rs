@@ -160,7 +160,7 @@ impl Store {
             tx.commit().await
         };
         let slow =
-            |_| Error::new(Code::Unavailable, "the registry's database does not answer in time");
+            |_| Error::new(Code::Unavailable, "the registry's database does not respond in time");
         timeout(CHECK, checked).await.map_err(slow)?
     }
 
@@ -188,7 +188,7 @@ impl Store {
                 }
             }
         }
-        Err(Error::new(Code::Unavailable, "the registry's database does not answer"))
+        Err(Error::new(Code::Unavailable, "the registry's database does not respond"))
     }
 }
 

@@ -116,10 +116,10 @@ impl Metadata<'_> {
         let response = sent.map_err(|error| self.said(path, &why(&error)))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(self.said(path, &format!("it answered {status}")));
+            return Err(self.said(path, &format!("it returned {status}")));
         }
         let read = body(response).await.map_err(|error| self.said(path, &error))?;
-        String::from_utf8(read).map_err(|_| self.said(path, "it answered no text"))
+        String::from_utf8(read).map_err(|_| self.said(path, "the response is not UTF-8"))
     }
 }
 

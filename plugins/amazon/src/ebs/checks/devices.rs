@@ -165,7 +165,7 @@ fn idle(device: &BlockDevice) -> Option<(&'static str, String)> {
     let kind = given(&device.volume_type);
     if let Some(named) = given(&device.virtual_name).filter(|name| !name.starts_with("ephemeral")) {
         let message = format!(
-            "`virtual_name` of {name} has no effect: {named:?} is no instance store volume, whose \
+            "`virtual_name` of {name} has no effect: {named:?} is not an instance store volume, whose \
              names are ephemeral0 and so on"
         );
         return Some(("virtual_name", message));

@@ -190,7 +190,7 @@ fn metadata(raw: &Options, errors: &mut ConfigErrors) {
     if !(0..=64).contains(&limit) {
         errors.push(ConfigError::on(
             block("http_put_response_hop_limit"),
-            "an answer may travel 1 to 64 hops",
+            "a response may travel 1 to 64 hops",
         ));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn volumes(volumes: &[EbsVolume], ctx: &PrepareContext, errors: &mut 
             wrong(
                 errors,
                 &format!("{block}.snapshot_volume"),
-                format!("{name} is no volume of EBS, so that there is no snapshot of it"),
+                format!("{name} is not an EBS volume, so it gets no snapshot"),
                 "remove snapshot_volume",
             );
         }

@@ -79,7 +79,7 @@ pub struct AmiOptions {
     pub snapshot_groups: Vec<String>,
     /// Protects the AMI from being deregistered.
     pub deregistration_protection: Option<DeregistrationProtection>,
-    /// Make no AMI: run the instance and the provisioners only.
+    /// Create no AMI: only run the instance and the provisioners.
     #[serde(default)]
     pub skip_create_ami: bool,
     /// Do not give the AMI the tags of `run_tags`.

@@ -34,7 +34,7 @@ pub struct InstanceOptions {
     /// Let T2, T3 and T4g instances use more CPU than they have credits for.
     #[serde(default)]
     pub enable_unlimited_credits: bool,
-    /// Do not stop the instance before the AMI is made; a provisioner has to.
+    /// Do not stop the instance before the AMI is created; a provisioner has to.
     #[serde(default)]
     pub disable_stop_instance: bool,
     /// What becomes of the instance when it shuts itself down: `stop` (the default) or
@@ -45,9 +45,9 @@ pub struct InstanceOptions {
     /// Do not ask IAM whether `iam_instance_profile` exists.
     #[serde(default)]
     pub skip_profile_validation: bool,
-    /// Make an instance profile with this policy, for the build only.
+    /// Create an instance profile with this policy, for the build only.
     pub temporary_iam_instance_profile_policy_document: Option<PolicyDocument>,
-    /// What the instance runs when it starts. Base64 is passed on as it is.
+    /// The script or data that the instance gets when it starts. Base64 is passed on as it is.
     pub user_data: Option<String>,
     /// A file with it.
     #[schemars(extend("reads" = "paths"))]
@@ -78,7 +78,7 @@ pub struct MetadataOptions {
     pub http_endpoint: Option<String>,
     /// Whether requests need a token: `optional` (the default) or `required`.
     pub http_tokens: Option<String>,
-    /// How many hops an answer may travel, 1 (the default) to 64.
+    /// How many hops a response may travel, 1 (the default) to 64.
     pub http_put_response_hop_limit: Option<i32>,
     /// Whether it tells the instance's tags: `enabled` or `disabled` (the default).
     pub instance_metadata_tags: Option<String>,
@@ -98,7 +98,7 @@ pub struct Placement {
 /// A license.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct LicenseSpecification {
-    /// Which one.
+    /// The license configuration.
     pub license_configuration_request: Option<LicenseConfigurationRequest>,
 }
 
@@ -126,10 +126,10 @@ pub struct Statement {
     /// `Allow` or `Deny`.
     #[serde(rename = "Effect")]
     pub effect: Option<String>,
-    /// What.
+    /// The actions that it allows or denies.
     #[serde(rename = "Action", default)]
     pub action: Vec<String>,
-    /// On what.
+    /// The resources that it is about.
     #[serde(rename = "Resource", default)]
     pub resource: Vec<String>,
 }

@@ -24,7 +24,7 @@ pub struct NetworkOptions {
     pub availability_zone: Option<String>,
     /// Whether the instance gets a public address. By default as the subnet says.
     pub associate_public_ip_address: Option<bool>,
-    /// The security group of the instance. By default one is made for the build.
+    /// The security group of the instance. By default one is created for the build.
     pub security_group_id: Option<String>,
     /// Its security groups.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub struct NetworkOptions {
     /// `session_manager` the instance is reached through AWS Systems Manager, without an address:
     /// AWS's program `session-manager-plugin` has to be installed.
     pub ssh_interface: Option<String>,
-    /// How long to wait before a session is opened, with `session_manager`. No pause by default.
+    /// With `session_manager`: how long to wait before a session is opened. No pause by default.
     pub pause_before_ssm: Option<GoDuration>,
     /// The port of this machine that a session forwards, with `session_manager`. By default any
     /// that is free.

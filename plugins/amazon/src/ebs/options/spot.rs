@@ -19,7 +19,7 @@ pub struct SpotOptions {
     pub spot_allocation_strategy: Option<String>,
     /// Has no effect; Packer still knows it.
     pub spot_price_auto_product: Option<String>,
-    /// Had spot instances last for this long. EC2 no longer offers it.
+    /// How long spot instances last. EC2 no longer offers this.
     pub block_duration_minutes: Option<i64>,
     /// Tags of the request for a spot instance.
     #[serde(default)]

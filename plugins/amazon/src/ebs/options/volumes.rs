@@ -70,7 +70,7 @@ pub struct EbsVolume {
     /// The same as blocks.
     #[serde(default)]
     pub tag: Vec<KeyValue>,
-    /// Make a snapshot of it.
+    /// Create a snapshot of it.
     #[serde(default)]
     pub snapshot_volume: bool,
     /// The snapshot's description. By default it tells when it was made.

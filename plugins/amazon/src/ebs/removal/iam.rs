@@ -50,7 +50,7 @@ pub(crate) async fn remove_profile(iam: &Iam, name: &str, known: bool) -> Result
 
 /// Takes out a part, with a client that does not repeat calls. Unless it is `known` to be there it
 /// is looked for before, and always before the call is made again: the part may be gone although
-/// the answer that said so was lost, and what is said to a second call is anybody's guess.
+/// the response that said so was lost, and nobody knows how AWS responds to a second call.
 async fn take_out<L, C>(
     known: bool,
     mut look: impl FnMut() -> L,

@@ -69,8 +69,8 @@ pub(crate) struct Snapshots {
     pub only_created: bool,
 }
 
-/// Removes an AMI and its snapshots, also those that it does not tell of yet. `about` is told all of
-/// them before anything is removed.
+/// Removes an AMI and its snapshots, also those that it does not list yet. `about` gets all of them
+/// before anything is removed.
 pub(crate) async fn remove_image(
     ec2: &Ec2,
     id: &str,
@@ -131,14 +131,14 @@ pub(crate) async fn orphans(ec2: &Ec2, mark: &ImageMark) -> Result<BTreeSet<Stri
     Ok(ids)
 }
 
-/// The snapshots of an AMI that it tells of.
+/// The snapshots that an AMI lists.
 pub(crate) fn snapshots_of(image: &Image) -> Vec<String> {
     let devices = image.block_device_mappings().iter();
     devices.filter_map(|device| device.ebs()?.snapshot_id().map(str::to_owned)).collect()
 }
 
-/// An AMI that is not ready may not tell of its snapshots, but they tell of it: EC2 writes its id
-/// in their descriptions.
+/// The snapshots whose descriptions name the AMI, as EC2 writes them. An AMI that is not ready may
+/// not list its snapshots.
 pub(crate) async fn snapshots_created_for(ec2: &Ec2, id: &str) -> Result<Vec<String>, Failure> {
     let descriptions =
         format!("Created by CreateImage(*) for {id}*,Copied for DestinationAmi {id}*");
@@ -155,7 +155,7 @@ async fn described_as(ec2: &Ec2, descriptions: &str) -> Result<Vec<Snapshot>, Fa
     };
     match persist(search).await {
         Ok(answer) => Ok(answer.and_then(|answer| answer.snapshots).unwrap_or_default()),
-        // Then those that AMIs tell of are all there is to go by.
+        // Then only those that AMIs list are known.
         Err(failure) if failure.kind == Kind::Denied => Ok(Vec::new()),
         Err(failure) => Err(failure),
     }

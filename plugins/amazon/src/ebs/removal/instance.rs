@@ -110,7 +110,7 @@ impl Found {
     /// Notes what has to go besides `instance`; its id, if it is to be asked to terminate.
     fn note(&mut self, mark: &Mark, instance: &Instance) -> Option<String> {
         self.requests.extend(instance.spot_instance_request_id().map(str::to_owned));
-        // One that is terminated no longer tells of its volumes.
+        // One that is terminated no longer lists its volumes.
         self.volumes.extend(mark.lasting_volumes(instance));
         if is_over(instance) {
             return None;
@@ -139,7 +139,8 @@ pub(crate) async fn remove_instances(
 ) -> Result<()> {
     let mut found = Found::default();
     if let Some(known) = known {
-        // Only what is seen tells of its volumes, and is known to be there once it is terminated.
+        // Only an instance that EC2 returns lists its volumes, and is known to exist once it is
+        // terminated.
         let seen = match known.instance {
             Some(instance) => Some(instance.clone()),
             None => find_known(ec2, known.id).await?,

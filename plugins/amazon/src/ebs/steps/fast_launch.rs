@@ -30,8 +30,8 @@ pub(super) struct LaunchTemplate {
     version: i64,
 }
 
-/// Finds the launch templates that the template names, so that one that does not exist is told of
-/// before anything is made.
+/// Finds the launch templates that the template names, so that a missing one is reported before
+/// anything is created.
 ///
 /// # Errors
 /// One does not exist, or not in that version.
@@ -121,7 +121,7 @@ impl Step<State> for EnableFastLaunch {
         let images = state.images.iter();
         let work = images.map(|(region, image)| disable(state.access.client(region), &image.id));
         if tokio::time::timeout(UNDOING, join_all(work)).await.is_err() {
-            ctx.ui.error("AWS does not answer when fast launching is turned off.");
+            ctx.ui.error("AWS does not respond when fast launching is turned off.");
         }
     }
 }

@@ -103,7 +103,7 @@ impl Step<State> for Launch {
         let known = known.map(|id| Known { id, instance: instance.as_ref() });
         let pace = pace::quick(state.access.polling(), pace::MACHINE);
         let removed = remove_instances(&ctx.ui, &state.ec2, pace, &state.mark, known).await;
-        // Not before the instance has told of its volumes.
+        // Not before the instance lists its volumes.
         if let Some(fleet) = launched.as_ref().and_then(|launched| launched.fleet.as_deref()) {
             remove_fleet(&state.ec2, fleet).await;
         }
@@ -414,7 +414,7 @@ pub(super) async fn running(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Re
             return Ok(Look::NotYet("not seen yet".to_owned()));
         };
         Ok(match instance.state().and_then(|state| state.name()) {
-            // A spot instance may run before EC2 tells of its disks. What is not known of them would
+            // A spot instance may run before EC2 lists its disks. Those that are not known would
             // neither be tagged, nor kept, nor removed.
             Some(InstanceStateName::Running) if instance.block_device_mappings().is_empty() => {
                 Look::NotYet("its disks are not seen yet".to_owned())

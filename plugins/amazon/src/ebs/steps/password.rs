@@ -78,5 +78,5 @@ fn decrypt(data: &str, key: &KeyPair) -> Result<String> {
     let bytes = STANDARD.decode(data.replace(['\r', '\n'], ""));
     let bytes = bytes.map_err(|_| failed("AWS did not send Base64"))?;
     let plain = key.decrypt(&bytes).map_err(|why| failed(&why.to_string()))?;
-    String::from_utf8(plain).map_err(|_| failed("it is no text"))
+    String::from_utf8(plain).map_err(|_| failed("it is not UTF-8"))
 }

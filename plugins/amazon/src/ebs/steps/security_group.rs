@@ -190,13 +190,13 @@ async fn sources(ctx: &RunContext, state: &State) -> Result<Vec<Cidr>> {
 async fn own_address(url: &str, limit: Duration) -> Result<Cidr> {
     let answer = http::client()?.get(url).timeout(limit).send().await;
     let answer = answer.and_then(|answer| answer.error_for_status()).context("asking")?;
-    let answer = http::body(answer, LONGEST_ANSWER).await.context("reading the answer")?;
+    let answer = http::body(answer, LONGEST_ANSWER).await.context("reading the response")?;
     let text = String::from_utf8_lossy(&answer);
     let text = text.trim();
     let bits = if text.contains(':') { 128 } else { 32 };
     let unspecified = text.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified());
     let source = Cidr::parse(&format!("{text}/{bits}")).filter(|_| !unspecified);
-    source.ok_or_else(|| Error::new("the answer is no address"))
+    source.ok_or_else(|| Error::new("the response is not an address"))
 }
 
 #[cfg(test)]
@@ -240,7 +240,7 @@ mod tests {
         assert!(ask(Some("2001:db8::7")).await.unwrap().v6);
         for wrong in ["0.0.0.0", "<html>log in</html>", ""] {
             let error = ask(Some(wrong)).await.unwrap_err();
-            assert_eq!(error.to_string(), "the answer is no address", "{wrong}");
+            assert_eq!(error.to_string(), "the response is not an address", "{wrong}");
         }
     }
 

@@ -133,7 +133,7 @@ fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<CreatedSnap
     let call = async move {
         let attempt = || async {
             let answer = request.clone().send().await.during("making a snapshot")?;
-            let none = || Failure::new(Kind::Broken, "AWS did not tell the snapshot's id");
+            let none = || Failure::new(Kind::Broken, "AWS did not return the snapshot's id");
             answer.snapshot_id.ok_or_else(none)
         };
         let find =
@@ -211,7 +211,7 @@ pub(super) fn volumes(state: &State) -> Result<BTreeMap<String, String>> {
 
 /// The error that the instance lacks a volume which it was launched with.
 pub(super) fn lacks(device: &str) -> Error {
-    Error::new(format!("EC2 does not tell of a volume {device} of the instance"))
+    Error::new(format!("EC2 lists no volume {device} of the instance"))
 }
 
 fn default_description() -> String {

@@ -53,7 +53,7 @@ fn check(state: &State, image: &Image, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Renders all tags and descriptions, so that what is wrong with them is told before anything is made.
+/// Renders all tags and descriptions, so that errors in them are reported before anything is created.
 fn try_tags(ctx: &RunContext, state: &State) -> Result<()> {
     for (option, tags) in state.settings.raw.all_tags() {
         state.info.tags(ctx, option, tags)?;

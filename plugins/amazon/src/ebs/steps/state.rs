@@ -219,7 +219,7 @@ impl State {
         self.info.tags(ctx, "run_tags", &self.settings.raw.tags.run_tags)
     }
 
-    /// What provisioners are told, under Packer's names.
+    /// The values that provisioners get, under Packer's names.
     pub(super) fn generated_data(&self, ctx: &RunContext) -> GeneratedData {
         let mut data = self.settings.communication.generated_data(self.target.as_ref());
         let id = self.instance_id().unwrap_or_default();

@@ -53,8 +53,8 @@ impl Step<State> for SwapVolumes {
             device.and_then(|device| device.ebs()?.delete_on_termination())
         };
         let goes_along = deleted(&source);
-        // What is detached does not go with the instance any more. Nor does the new root, until that
-        // is said anew at the end.
+        // A detached volume is not deleted with the instance any more. Nor is the new root, until
+        // that is set again at the end.
         let with_instance: Vec<String> = detached
             .iter()
             .filter(|(name, _)| deleted(name) == Some(true))
@@ -111,7 +111,7 @@ impl Step<State> for SwapVolumes {
             })
         };
         until(&ctx.ui, &format!("the volume {new} to be attached"), pace, look).await?;
-        // A volume that is attached does not go with its instance unless that is said anew.
+        // An attached volume is not deleted with its instance unless that is set again.
         let ebs =
             EbsInstanceBlockDeviceSpecification::builder().set_delete_on_termination(goes_along);
         let device = InstanceBlockDeviceMappingSpecification::builder()

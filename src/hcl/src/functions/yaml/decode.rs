@@ -117,12 +117,12 @@ impl<'a> Reader<'a> {
                     self.size += size;
                     self.aliased += size;
                     if self.aliased > LARGEST_ALIASES {
-                        return self.fail("the aliases stand for more than 4 MiB in all");
+                        return self.fail("the aliases expand to more than 4 MiB");
                     }
                     return Ok(value);
                 }
-                Some(None) => return self.fail("an alias stands inside what it stands for"),
-                None => return self.fail("an alias stands for nothing"),
+                Some(None) => return self.fail("an alias refers to itself"),
+                None => return self.fail("an alias refers to no anchor"),
             },
             _ => return self.fail("a value is missing"),
         };
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
                     }
                     entries.insert(key.to_owned(), value);
                 }
-                None => return self.fail("a key must be a text, number or bool"),
+                None => return self.fail("a key must be a string, number or bool"),
             }
         }
     }
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
 }
 
 fn scalar(text: &str, tag: Option<&str>, quoted: bool) -> Result<Value, String> {
-    let wrong = |what: &str| format!("{text:?} is no {what}");
+    let wrong = |what: &str| format!("{text:?} is not {what}");
     match tag {
         None if quoted => Ok(text.into()),
         None => match plain(text) {
@@ -221,9 +221,9 @@ fn scalar(text: &str, tag: Option<&str>, quoted: bool) -> Result<Value, String> 
             Err(_) => Err(wrong("base64")),
         },
         Some("null") => Ok(Value::null(Type::Dynamic)),
-        Some("bool") => boolean(text).map(Value::from).ok_or_else(|| wrong("bool")),
-        Some("int" | "float") => number(text).map(Value::from).ok_or_else(|| wrong("number")),
-        Some("timestamp") => timestamp(text).map(Value::from).ok_or_else(|| wrong("time")),
+        Some("bool") => boolean(text).map(Value::from).ok_or_else(|| wrong("a bool")),
+        Some("int" | "float") => number(text).map(Value::from).ok_or_else(|| wrong("a number")),
+        Some("timestamp") => timestamp(text).map(Value::from).ok_or_else(|| wrong("a time")),
         Some(other) => Err(format!("the tag !!{other} is not supported")),
     }
 }
@@ -298,7 +298,7 @@ mod tests {
             document.push_str(&format!("a{level}: &a{level} [{below}]\n"));
         }
         let error = decode(&document, Repeated::LastCounts).unwrap_err();
-        assert_eq!(error, "line 6: the aliases stand for more than 4 MiB in all");
+        assert_eq!(error, "line 6: the aliases expand to more than 4 MiB");
         let few = "base: &base {x: 1}\none: *base\nother: {<<: *base, y: 2}\n";
         let few = decode(few, Repeated::LastCounts).unwrap();
         assert_eq!(few.as_entries().map(|entries| entries.len()), Some(3));

@@ -20,10 +20,10 @@ use crate::cli::whole_file;
 pub(in crate::cli::registry) struct ExportArgs {
     /// The file to write
     file: PathBuf,
-    /// A bucket; all of them unless one is given. Can be given again
+    /// A bucket; all unless it is given; can be given again
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
-    /// Also the SBOMs of builds, which may be large
+    /// Include the SBOMs of builds, which may be large
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
     sboms: bool,
 }

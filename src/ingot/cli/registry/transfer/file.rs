@@ -92,7 +92,7 @@ pub(super) fn read(path: &Path) -> Result<Export> {
     match export.ingot_registry_export {
         PLAIN | FORM => Ok(export),
         other => Err(Error::new(format!(
-            "{file} has form {other}; this Ingot reads forms {PLAIN} and {FORM}"
+            "{file} has format {other}; this Ingot reads formats {PLAIN} and {FORM}"
         ))
         .hint("use the Ingot that wrote it, or a newer one")),
     }

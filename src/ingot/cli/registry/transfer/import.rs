@@ -22,7 +22,7 @@ use super::{enforced, sboms};
 pub(in crate::cli::registry) struct ImportArgs {
     /// A file that `ingot registry export` wrote
     file: PathBuf,
-    /// A bucket of the file; all of them unless one is given. Can be given again
+    /// A bucket of the file; all unless it is given; can be given again
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
 }

@@ -272,7 +272,7 @@ fn note(state: &State, records: &Records, key: &StateKey, image: &Image, account
     let mark = ImageMark { name: name.to_owned(), ..ImageMark::default() };
     let resource = image_resource(state.resource(IMAGE, name), &mark);
     if let Err(error) = records.write(key, &record(image, &resource, account)) {
-        tracing::warn!(%error, "a state is not written down");
+        tracing::warn!(%error, "a state could not be recorded");
     }
 }
 
@@ -304,7 +304,7 @@ async fn settle(ctx: &RunContext, state: &mut State) {
             continue;
         };
         let name = image.creation.mark.name.clone();
-        // What went wrong with others was told.
+        // Errors of others were already reported.
         if !error.is_cancelled() && image.exact {
             ctx.ui.say(format!("A state of the instance is not kept: {error}"));
         }
@@ -319,12 +319,12 @@ async fn settle(ctx: &RunContext, state: &mut State) {
 
 async fn keep(ctx: &RunContext, state: &State, image: &mut StateImage) -> Result<()> {
     if !image.exact {
-        return Err(Error::new("it was not made at once"));
+        return Err(Error::new("EC2 began with its snapshots too late"));
     }
     let id = image.creation.call.created().await?;
     let whole = available(&ctx.ui, &state.access, &state.ec2, &id).await?;
     let records = state.states.records.as_ref();
-    let records = records.ok_or_else(|| Error::new("there is nowhere to write it down"))?;
+    let records = records.ok_or_else(|| Error::new("there is no directory for its record"))?;
     records.write(&image.key, &record(&whole, &image.creation.resource, &state.states.account))
 }
 
