@@ -9,11 +9,12 @@ use ingot_sdk::{Error, Result, Ui};
 use serde::Serialize;
 
 use super::args::{PlanArgs, PlanFormat};
+use super::asynchronous::{Threads, to_end};
 use super::masked_json::masked_json;
 use super::stale::{ask, foreseen};
 use super::{family, plan};
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
-use crate::engine::signals;
+use crate::engine::signals::or_cancelled;
 use crate::family::{Family, ParentStanding, Standing};
 use crate::publish::changes::{connect_to_read, is_revoked};
 use crate::ui::Renderer;
@@ -117,7 +118,6 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
 
 /// How the members stand in the registry. Where that is a file that is not there, none was built.
 fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asking = async {
         let connected = connect_to_read(ui).await?;
         let mut standings = Vec::new();
@@ -129,12 +129,7 @@ fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
         }
         Ok(standings)
     };
-    runtime.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            standings = only_reading(asking) => standings,
-        }
-    })
+    to_end(Threads::Current, or_cancelled(only_reading(asking)))
 }
 
 fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {

@@ -3,6 +3,7 @@
 
 mod args;
 mod argv;
+mod asynchronous;
 mod build;
 mod cache;
 mod changed_only;

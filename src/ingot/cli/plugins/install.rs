@@ -8,6 +8,7 @@ use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
 use crate::cli::args::go_bool;
+use crate::cli::asynchronous::{Threads, to_end};
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArgs {
@@ -57,7 +58,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         known: None,
     };
     let installer = installer(args.plugin_mirror.as_deref(), ui)?;
-    let installed = runtime()?.block_on(installer.install(&request))?;
+    let installed = to_end(Threads::Current, installer.install(&request))?;
     say(&installed, ui);
     Ok(())
 }
@@ -79,7 +80,7 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
         return Err(Error::new("it is a directory, not a program").context(doing()));
     }
     let installer = installer(None, ui)?;
-    let installed = runtime()?.block_on(installer.install_program(&path, address));
+    let installed = to_end(Threads::Current, installer.install_program(&path, address));
     let installed = installed.with_context(doing)?;
     ui.say(format!(
         "Successfully installed plugin {} from {} to {}",
@@ -95,13 +96,6 @@ pub(super) fn installer(mirror: Option<&str>, ui: &Ui) -> Result<Installer> {
     let directory = super::directory()?;
     let programs = super::programs(&directory);
     Installer::new(directory, Origins::from_environment(mirror)?, programs, ui.clone())
-}
-
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime for downloads")
 }
 
 /// Says what was installed, as Packer does.

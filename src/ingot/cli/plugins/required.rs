@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use super::{Lines, core, install, usable};
 use crate::builtin::plugins;
 use crate::cli::args::InitArgs;
+use crate::cli::asynchronous::{Threads, runtime};
 use crate::engine::{Project, ProjectOptions, is_for_other_builders};
 use crate::template::Template;
 use crate::template::packer_block::RequiredPlugin;
@@ -159,7 +160,7 @@ impl<'a> Run<'a> {
             lock: LockFile::read(template)?,
             template: template.to_owned(),
             installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
-            runtime: install::runtime()?,
+            runtime: runtime(Threads::Current)?,
             found: discovery::installations(&directory),
             host: Arc::new(Host::new(super::programs(&directory), Vec::new())),
         })
