@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::args::{PlanArgs, PlanFormat};
 use super::asynchronous::{Threads, to_end};
+use super::family;
 use super::masked_json::masked_json;
+use super::output::failed;
 use super::stale::{ask, foreseen};
-use super::{family, plan};
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
 use crate::engine::signals::or_cancelled;
 use crate::family::{Family, ParentStanding, Standing};
@@ -92,7 +93,7 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
     let asks = !args.offline && settings::is_configured();
     let standings = match asks.then(|| standings(&family, &ui)).transpose() {
         Ok(standings) => standings,
-        Err(error) => return plan::failed(&error, &redactor),
+        Err(error) => return failed(&error, &redactor),
     };
     let shown = planned(&family, standings.as_deref());
     let text = match args.format {
@@ -103,7 +104,7 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
         PlanFormat::Dot => dot(&shown),
         PlanFormat::Json => match masked_json(&shown, &redactor) {
             Ok(json) => json + "\n",
-            Err(error) => return plan::failed(&Error::new(error.to_string()), &redactor),
+            Err(error) => return failed(&Error::new(error.to_string()), &redactor),
         },
     };
     let text = match args.format {

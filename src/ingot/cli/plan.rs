@@ -12,6 +12,7 @@ use super::args::{PlanArgs, PlanFormat};
 use super::asynchronous::{Threads, to_end};
 use super::family_plan;
 use super::masked_json::masked_json;
+use super::output::failed;
 use super::usage;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
@@ -97,11 +98,6 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
     let asking = only_reading(last_published(plan, skip_enforcement, ui));
     let asked = to_end(Threads::Current, or_cancelled(asking));
     asked.map_err(|error| error.further_hint("-offline plans without the registry"))
-}
-
-pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
-    super::show_error(error, redactor);
-    ExitCode::FAILURE
 }
 
 fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {

@@ -7,6 +7,7 @@ use ingot_plugin_host::install::{Installed, Installer, Origins, PluginAddress, R
 use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
+use super::installed::{constraints, core, directory, programs};
 use crate::cli::args::go_bool;
 use crate::cli::asynchronous::{Threads, to_end};
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         }
         return install_program(path, &address, ui);
     }
-    let constraints = args.versions.as_deref().map(super::constraints).transpose()?;
+    let constraints = args.versions.as_deref().map(constraints).transpose()?;
     if constraints.as_ref().is_some_and(|versions| versions.names_pre_release()) {
         return Err(Error::new(format!(
             "Unsupported prerelease for constraint {:?}",
@@ -46,7 +47,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         ));
     }
     let allow = |version: &Version| {
-        constraints.as_ref().is_none_or(|versions| versions.allow(&super::core(version)))
+        constraints.as_ref().is_none_or(|versions| versions.allow(&core(version)))
     };
     let request = Request {
         address: &address,
@@ -93,8 +94,8 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
 
 /// An installer for the plugin directory.
 pub(super) fn installer(mirror: Option<&str>, ui: &Ui) -> Result<Installer> {
-    let directory = super::directory()?;
-    let programs = super::programs(&directory);
+    let directory = directory()?;
+    let programs = programs(&directory);
     Installer::new(directory, Origins::from_environment(mirror)?, programs, ui.clone())
 }
 

@@ -91,14 +91,6 @@ enum UseCommand {
     Import(transfer::ImportArgs),
 }
 
-/// How to answer.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Form {
-    /// Print JSON
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
-    pub(super) json: bool,
-}
-
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());

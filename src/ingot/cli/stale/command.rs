@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::fate::summary;
 use super::order::dry_run;
-use super::process::{Children, stop_on_signal};
-use super::run::Run;
+use super::process::stop_on_signal;
+use super::run::{Children, Run};
 use crate::cli::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use crate::cli::asynchronous::{Threads, to_end};
 use crate::cli::{family, run_report};
