@@ -15,10 +15,12 @@ use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::find_image::FindImage;
-use crate::kept::{KeptContainer, ResumeContainer};
+use crate::kept::KeptContainer;
+use crate::resume_container::ResumeContainer;
 use crate::run_container::RunContainer;
+use crate::state::State;
 use crate::states::{FindState, export, keep_made};
-use crate::steps::{Connect, Export, State};
+use crate::steps::{Connect, Export};
 
 /// `source "docker"`
 #[derive(Default)]

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::config::Goal;
 use crate::engine::{Engine, EngineContext, is_away};
-use crate::steps::State;
-use crate::unfinished::{REPOSITORY, UnfinishedImage};
+use crate::state::State;
+use crate::unfinished::UnfinishedImage;
+use crate::unfinished_name::REPOSITORY;
 
 /// Commits the container to an image.
 pub(crate) struct Commit;
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
     use crate::config::Options;
     use crate::reclaim::DockerReclaim;
-    use crate::steps::Container;
+    use crate::state::Container;
     use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
 
     #[tokio::test]

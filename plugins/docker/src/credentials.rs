@@ -15,8 +15,6 @@ use ingot_sdk::{Error, Result, Ui, environment};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
-use crate::proxy::Proxies;
-
 /// The key under which the docker client keeps Docker Hub's credentials.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
@@ -37,6 +35,17 @@ pub(crate) struct ClientConfig {
     /// The credentials in `DOCKER_AUTH_CONFIG`, which count before all others.
     #[serde(skip)]
     given: BTreeMap<String, AuthEntry>,
+}
+
+/// The proxies of one Engine's containers, as in `config.json`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Proxies {
+    pub http_proxy: String,
+    pub https_proxy: String,
+    pub no_proxy: String,
+    pub ftp_proxy: String,
+    pub all_proxy: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

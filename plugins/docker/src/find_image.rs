@@ -12,9 +12,9 @@ use crate::engine::{describe, status};
 use crate::platform;
 use crate::progress::LayerProgress;
 use crate::run_command::Pull;
+use crate::state::State;
 use crate::states::{BaseImage, is_a_state};
-use crate::steps::State;
-use crate::unfinished::is_ours;
+use crate::unfinished_name::is_ours;
 
 /// Pulls the image, unless it must be there already, and looks at it. Logs in to ECR for that.
 pub(crate) struct FindImage(pub Ecr);

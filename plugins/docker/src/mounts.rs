@@ -11,7 +11,8 @@ use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{ExitStatus, OutputSink, Result};
 
 use crate::engine::{EngineContext, is_away, status};
-use crate::exec::{How, Piece, Runner};
+use crate::exec::{How, Runner};
+use crate::piece::Piece;
 
 /// Where every container has mounts of its own.
 const ALWAYS: [&str; 6] =

@@ -4,20 +4,8 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::Result;
-use serde::Deserialize;
 
-use crate::credentials::ClientConfig;
-
-/// The proxies of one Engine's containers, as in `config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Proxies {
-    http_proxy: String,
-    https_proxy: String,
-    no_proxy: String,
-    ftp_proxy: String,
-    all_proxy: String,
-}
+use crate::credentials::{ClientConfig, Proxies};
 
 /// The variables that lead what runs on the Engine at `host` to its proxies. Podman's client has no
 /// such configuration.

@@ -9,7 +9,7 @@ use ingot_sdk::{Error, Reclaim, Resource, Result, async_trait};
 
 use crate::archive::now;
 use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
-use crate::unfinished::is_ours;
+use crate::unfinished_name::is_ours;
 
 /// The kind of resource a build's container is.
 pub(crate) const CONTAINER: &str = "docker-container";

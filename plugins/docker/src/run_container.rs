@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::engine::{Engine, EngineContext, describe, is_away};
 use crate::kept;
 use crate::reclaim::{container_resource, remove_container};
+use crate::state::{Container, State};
 use crate::states;
-use crate::steps::{Container, State};
 
 /// Creates the container and starts it.
 pub(crate) struct RunContainer;

@@ -13,20 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, EngineContext, is_away};
 use crate::reclaim::{image_resource, is_taken, remove_image, still_coming};
-
-/// The repository of the names of unfinished images.
-pub(crate) const REPOSITORY: &str = "ingot-unfinished";
+use crate::unfinished_name::REPOSITORY;
 
 /// The call that makes an image of a container, in a task of its own.
 pub(crate) type Committing = JoinHandle<Result<String, bollard::errors::Error>>;
 
 fn name_of(tag: &str) -> String {
     format!("{REPOSITORY}:{tag}")
-}
-
-/// Whether a name, with a tag or a digest, is one of those.
-pub(crate) fn is_ours(name: &str) -> bool {
-    name.split([':', '@']).next() == Some(REPOSITORY)
 }
 
 /// An image that is being made, or was, and is not the user's yet.
@@ -203,20 +196,4 @@ async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
         line.doing("making an empty image")?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_ours_are_told_from_others_by_their_repository() {
-        for ours in ["ingot-unfinished:0a1b", "ingot-unfinished@sha256:0a1b"] {
-            assert!(is_ours(ours), "{ours}");
-        }
-        for other in ["ingot-unfinished-not:1", "host:5000/ingot-unfinished:1", "base@sha256:0a1b"]
-        {
-            assert!(!is_ours(other), "{other}");
-        }
-    }
 }

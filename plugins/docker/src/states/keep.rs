@@ -12,7 +12,8 @@ use crate::commit::remove_unfinished;
 use crate::engine::{Engine, EngineContext, is_away};
 use crate::exec::Runner;
 use crate::reclaim::{is_taken, remove_image};
-use crate::unfinished::{Committing, REPOSITORY as UNFINISHED, UnfinishedImage};
+use crate::unfinished::{Committing, UnfinishedImage};
+use crate::unfinished_name::REPOSITORY as UNFINISHED;
 
 /// Keeps the states of one container.
 pub(crate) struct ContainerStates {

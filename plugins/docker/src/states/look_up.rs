@@ -9,7 +9,7 @@ use super::layer::Layer;
 use super::{quiet, restore, result, shared};
 use crate::engine::Engine;
 use crate::run_command::RunCommand;
-use crate::steps::State;
+use crate::state::State;
 
 /// Where the states are that are images, for people.
 const ENGINE: &str = "the Engine";

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::image::layers;
 use crate::config::Goal;
-use crate::steps::State;
+use crate::state::State;
 
 /// An image that was made before, as it is written down.
 #[derive(Debug, Clone, Serialize, Deserialize)]

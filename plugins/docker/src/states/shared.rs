@@ -9,7 +9,7 @@ use ingot_shared_states::SharedStates;
 
 use super::image::{BaseImage, find};
 use super::layer::{self, Layer};
-use crate::steps::State;
+use crate::state::State;
 
 /// The states of docker below `directory`.
 pub(super) fn states(directory: &Path) -> SharedStates {
