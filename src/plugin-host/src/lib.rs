@@ -5,6 +5,7 @@
 //! send.
 
 mod cache;
+mod call_timeout;
 mod callback;
 mod component;
 mod cty;
@@ -30,17 +31,18 @@ use std::sync::Arc;
 use ingot_sdk::PluginSet;
 
 pub use cache::directory as cache_directory;
+pub use call_timeout::call_timeout;
 pub use component::{
-    Component, HostedBuilder, HostedDataSource, HostedPostProcessor, HostedProvisioner, SpecKind,
+    Component, HostedBuilder, HostedDataSource, HostedPostProcessor, HostedProvisioner,
 };
 pub use cty::CtyType;
 pub use description::{ComponentKind, Description, template_name};
 pub use discovery::Installation;
 pub use error::{Failure, HostError, Result};
-pub use host::{ComponentId, Host, call_timeout};
-pub use reclaim::ReclaimProcesses;
-pub use spec::{ObjectSpec, Spec};
-pub use started::{RUN_VARIABLE, StartedPrograms, end_all};
+pub use host::{ComponentId, Host};
+pub use reclaim::{RUN_VARIABLE, ReclaimProcesses};
+pub use spec::{ObjectSpec, Spec, SpecKind};
+pub use started::{StartedPrograms, end_all};
 
 use cache::SpecCache;
 
