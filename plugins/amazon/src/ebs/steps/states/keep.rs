@@ -10,9 +10,9 @@ use ingot_sdk::{Error, GeneratedData, Result, RunContext, Snapshots, StateKey, a
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
+use super::build_states::{SOURCE_TAG, StateImage, login_tags};
 use super::find::differs;
 use super::line::Line;
-use super::{ImageCreation, SOURCE_TAG, State, StateImage, login_tags};
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::pace;
@@ -26,7 +26,7 @@ use crate::ebs::steps::create_image::{
     available, find_one, launched_at, look_at, nameless, settling,
 };
 use crate::ebs::steps::instance::running;
-use crate::ebs::steps::{once, power};
+use crate::ebs::steps::{ImageCreation, State, once, power};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During as _, Kind};

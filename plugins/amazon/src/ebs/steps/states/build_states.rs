@@ -1,18 +1,4 @@
-//! The step cache of `amazon-ebs`: AMIs of the instance between its provisioners.
-//!
-//! The instance is stopped, an AMI is made of it, and it is started again for what runs next: the
-//! build that keeps a state goes on from what a build that starts from it has, a machine that has
-//! just booted from its disks. What only a running machine holds, such as processes, memory and
-//! instance store volumes, is lost to both. A reboot by EC2 would leave the instance store to one of
-//! them, and an image of the running machine all of these; and when EC2 has rebooted an instance,
-//! nothing but the instance can tell.
-//!
-//! AMIs become whole while the build goes on. They are in the journal until they are, which the build
-//! waits for at its end, when the instance is gone.
-
-mod find;
-mod keep;
-mod line;
+//! What is known of the states of one build's instance.
 
 use std::sync::Arc;
 
@@ -22,20 +8,18 @@ use ingot_sdk::{Error, GeneratedData, Provisioning, Result, RunContext, Snapshot
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{ImageCreation, State};
+use super::find::FoundState;
+use super::keep::{self, Keeper};
 use crate::access::{Access, Ec2};
 use crate::ebs::kept_images::Records;
 use crate::ebs::options::given;
 use crate::ebs::settings::Settings;
+use crate::ebs::steps::state::ImageCreation;
 use crate::ebs::tags::tag;
 use crate::failure::Failure;
 
-pub(super) use find::{FindState, FoundState};
-use keep::Keeper;
-pub(super) use keep::keep_from_here;
-
 /// The tag that names the AMI that a state came from.
-const SOURCE_TAG: &str = "ingot-state-source";
+pub(super) const SOURCE_TAG: &str = "ingot-state-source";
 /// The tags that hold the public key that the build let itself in with, in pieces: the beginning of
 /// their names.
 const LOGIN_TAG: &str = "ingot-state-login-";
@@ -44,40 +28,40 @@ const PIECE: usize = 200;
 
 /// What is known of the states of one build's instance.
 #[derive(Default)]
-pub(super) struct States {
+pub(in crate::ebs::steps) struct States {
     /// The keys after the provisioners; none where nothing is cached.
-    keys: Vec<StateKey>,
+    pub(super) keys: Vec<StateKey>,
     /// The state that the build starts from.
-    found: Option<FoundState>,
+    pub(super) found: Option<FoundState>,
     /// The account that the states are in.
-    account: String,
+    pub(super) account: String,
     /// Where it is written down which AMIs there are.
-    records: Option<Records>,
+    pub(super) records: Option<Records>,
     /// The AMIs that this build makes.
-    images: Arc<Mutex<Vec<StateImage>>>,
+    pub(super) images: Arc<Mutex<Vec<StateImage>>>,
     /// What keeps states, once the instance is reached.
-    keeper: Option<Arc<Keeper>>,
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 /// An AMI that is to keep a state.
-struct StateImage {
-    key: StateKey,
-    creation: ImageCreation,
+pub(super) struct StateImage {
+    pub(super) key: StateKey,
+    pub(super) creation: ImageCreation,
     /// Whether EC2 had begun with all of its snapshots before the instance went on: another one is
     /// no state.
-    exact: bool,
+    pub(super) exact: bool,
     /// When it was asked for.
-    begun: Instant,
+    pub(super) begun: Instant,
 }
 
 impl States {
     /// The state that the build starts from.
-    pub(super) fn found(&self) -> Option<&FoundState> {
+    pub(in crate::ebs::steps) fn found(&self) -> Option<&FoundState> {
         self.found.as_ref()
     }
 
     /// See [`ingot_sdk::Provisioned::provisioning`].
-    pub(super) fn provisioning(&self) -> Provisioning {
+    pub(in crate::ebs::steps) fn provisioning(&self) -> Provisioning {
         let Some(keeper) = &self.keeper else { return Provisioning::default() };
         Provisioning {
             done: self.found.as_ref().map_or(0, FoundState::done),
@@ -91,7 +75,7 @@ impl States {
     }
 
     /// Values for `build.*` that are other ones since the instance was started again.
-    pub(super) fn moved(&self) -> GeneratedData {
+    pub(in crate::ebs::steps) fn moved(&self) -> GeneratedData {
         self.keeper.as_ref().map(|keeper| keeper.moved()).unwrap_or_default()
     }
 
@@ -99,7 +83,7 @@ impl States {
     ///
     /// # Errors
     /// It cannot be started or reached.
-    pub(super) async fn go_on(&self, ctx: &RunContext) -> Result<()> {
+    pub(in crate::ebs::steps) async fn go_on(&self, ctx: &RunContext) -> Result<()> {
         match &self.keeper {
             Some(keeper) => keeper.go_on(ctx).await.map(drop),
             None => Ok(()),
@@ -110,7 +94,7 @@ impl States {
     ///
     /// # Errors
     /// The build was cancelled.
-    pub(super) async fn make_room(
+    pub(in crate::ebs::steps) async fn make_room(
         &self,
         ctx: &RunContext,
         access: &Access,
@@ -120,7 +104,7 @@ impl States {
     }
 
     /// An error of connecting, with what it may come from where the instance started from a state.
-    pub(super) fn blame(&self, error: Error) -> Error {
+    pub(in crate::ebs::steps) fn blame(&self, error: Error) -> Error {
         let Some(id) = self.found.as_ref().and_then(FoundState::image_id) else { return error };
         error.further_hint(format!(
             "the instance started from the AMI {id}, a state of the step cache: if one of its \
@@ -130,12 +114,16 @@ impl States {
     }
 
     /// Closes the connection to the instance.
-    pub(super) fn disconnect(&mut self) {
+    pub(in crate::ebs::steps) fn disconnect(&mut self) {
         self.keeper = None;
     }
 
     /// Whether a launch failed because the AMI of the state is gone: then it is not used.
-    pub(super) fn give_up_if_gone(&mut self, ctx: &RunContext, failure: &Failure) -> bool {
+    pub(in crate::ebs::steps) fn give_up_if_gone(
+        &mut self,
+        ctx: &RunContext,
+        failure: &Failure,
+    ) -> bool {
         let gone = failure.code.as_deref().is_some_and(|code| code.starts_with("InvalidAMIID."));
         let given_up = gone && self.found.take().is_some();
         if given_up {
@@ -146,7 +134,7 @@ impl States {
 }
 
 /// Why the states of an instance with these options are not kept.
-fn cannot_be_held(settings: &Settings) -> Option<String> {
+pub(super) fn cannot_be_held(settings: &Settings) -> Option<String> {
     let instance = &settings.raw.instance;
     let option = |set: bool, option: &str| set.then(|| format!("`{option}` is set"));
     let store = |name: &str| name.starts_with("ephemeral");
@@ -180,7 +168,7 @@ fn cannot_be_held(settings: &Settings) -> Option<String> {
 }
 
 /// The tags that hold a public key, written as in `authorized_keys`.
-fn login_tags(public: &str) -> Vec<Tag> {
+pub(super) fn login_tags(public: &str) -> Vec<Tag> {
     let key: Vec<char> = public.split(' ').nth(1).unwrap_or_default().chars().collect();
     let pieces = key.chunks(PIECE).enumerate();
     let piece = |(number, piece): (usize, &[char])| {
@@ -190,7 +178,7 @@ fn login_tags(public: &str) -> Vec<Tag> {
 }
 
 /// The public key that tags hold, written as in `authorized_keys` but without its kind.
-fn login_of(tags: &[Tag]) -> Option<String> {
+pub(super) fn login_of(tags: &[Tag]) -> Option<String> {
     let piece = |number: usize| {
         let name = format!("{LOGIN_TAG}{number}");
         tags.iter().find(|tag| tag.key() == Some(&name)).and_then(|tag| tag.value())
