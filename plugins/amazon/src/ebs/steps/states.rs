@@ -12,8 +12,11 @@
 
 mod build_states;
 mod find;
+mod image;
 mod keep;
+mod limits;
 mod line;
+mod login;
 
 pub(super) use build_states::States;
 pub(super) use find::FindState;

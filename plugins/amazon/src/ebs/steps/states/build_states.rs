@@ -2,29 +2,15 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::Tag;
-use ingot_communicator::Way;
 use ingot_sdk::{Error, GeneratedData, Provisioning, Result, RunContext, Snapshots, StateKey};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::find::FoundState;
+use super::image::StateImage;
 use super::keep::{self, Keeper};
 use crate::access::{Access, Ec2};
 use crate::ebs::kept_images::Records;
-use crate::ebs::options::given;
-use crate::ebs::settings::Settings;
-use crate::ebs::steps::state::ImageCreation;
-use crate::ebs::tags::tag;
 use crate::failure::Failure;
-
-/// The tag that names the AMI that a state came from.
-pub(super) const SOURCE_TAG: &str = "ingot-state-source";
-/// The tags that hold the public key that the build let itself in with, in pieces: the beginning of
-/// their names.
-const LOGIN_TAG: &str = "ingot-state-login-";
-/// How much of a key a tag holds, of whose value EC2 takes 256 characters.
-const PIECE: usize = 200;
 
 /// What is known of the states of one build's instance.
 #[derive(Default)]
@@ -41,17 +27,6 @@ pub(in crate::ebs::steps) struct States {
     pub(super) images: Arc<Mutex<Vec<StateImage>>>,
     /// What keeps states, once the instance is reached.
     pub(super) keeper: Option<Arc<Keeper>>,
-}
-
-/// An AMI that is to keep a state.
-pub(super) struct StateImage {
-    pub(super) key: StateKey,
-    pub(super) creation: ImageCreation,
-    /// Whether EC2 had begun with all of its snapshots before the instance went on: another one is
-    /// no state.
-    pub(super) exact: bool,
-    /// When it was asked for.
-    pub(super) begun: Instant,
 }
 
 impl States {
@@ -130,115 +105,5 @@ impl States {
             ctx.ui.say(format!("The cached state is gone, so that all is done again: {failure}"));
         }
         given_up
-    }
-}
-
-/// Why the states of an instance with these options are not kept.
-pub(super) fn cannot_be_held(settings: &Settings) -> Option<String> {
-    let instance = &settings.raw.instance;
-    let option = |set: bool, option: &str| set.then(|| format!("`{option}` is set"));
-    let store = |name: &str| name.starts_with("ephemeral");
-    let mut disks = instance.launch_block_device_mappings.iter();
-    let stores = disks.any(|disk| given(&disk.virtual_name).is_some_and(store));
-    let disks = &instance.launch_block_device_mappings;
-    let encrypted = !disks.is_empty() && disks.iter().all(|disk| disk.encrypted == Some(true));
-    let leaves_open = settings.raw.ami.encrypt_boot == Some(true) && !encrypted;
-    let reasons = [
-        settings.is_spot().then(|| "a spot instance cannot be stopped".to_owned()),
-        (!matches!(settings.communication.way, Way::Ssh(_)))
-            .then(|| "only an instance that is reached by SSH can go on with one".to_owned()),
-        settings
-            .uses_session_manager()
-            .then(|| "it is reached through a session of Systems Manager".to_owned()),
-        // It would run again, after provisioners that may have changed what it did.
-        option(given(&instance.user_data).is_some(), "user_data"),
-        option(given(&instance.user_data_file).is_some(), "user_data_file"),
-        option(instance.disable_stop_instance, "disable_stop_instance"),
-        stores.then(|| "an instance store volume cannot be part of one".to_owned()),
-        leaves_open.then(|| {
-            "with `encrypt_boot`, its AMI would keep what is to be encrypted as it is; encrypt the \
-             disks in launch_block_device_mappings, too"
-                .to_owned()
-        }),
-        given(&instance.instance_type)
-            .is_some_and(|ty| ty.starts_with("mac"))
-            .then(|| "a Mac takes an hour to start again".to_owned()),
-    ];
-    reasons.into_iter().flatten().next()
-}
-
-/// The tags that hold a public key, written as in `authorized_keys`.
-pub(super) fn login_tags(public: &str) -> Vec<Tag> {
-    let key: Vec<char> = public.split(' ').nth(1).unwrap_or_default().chars().collect();
-    let pieces = key.chunks(PIECE).enumerate();
-    let piece = |(number, piece): (usize, &[char])| {
-        tag(&format!("{LOGIN_TAG}{number}"), &piece.iter().collect::<String>())
-    };
-    pieces.map(piece).collect()
-}
-
-/// The public key that tags hold, written as in `authorized_keys` but without its kind.
-pub(super) fn login_of(tags: &[Tag]) -> Option<String> {
-    let piece = |number: usize| {
-        let name = format!("{LOGIN_TAG}{number}");
-        tags.iter().find(|tag| tag.key() == Some(&name)).and_then(|tag| tag.value())
-    };
-    let key: String = (0..).map_while(piece).collect();
-    (!key.is_empty()).then(|| format!("key {key}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use ingot_sdk::ConfigErrors;
-
-    use super::*;
-    use crate::ebs::options::BlockDevice;
-
-    #[test]
-    fn what_a_new_instance_would_not_have_is_told() {
-        let why = |change: fn(&mut Settings)| {
-            let (mut settings, mut errors) = (Settings::default(), ConfigErrors::default());
-            settings.raw.communicator.ssh.ssh_username = Some("user".to_owned());
-            let communicator = settings.raw.communicator.clone();
-            settings.communication = communicator.prepare_with(&mut Vec::new(), &mut errors);
-            assert!(errors.is_empty(), "{errors:?}");
-            change(&mut settings);
-            cannot_be_held(&settings).unwrap_or_default()
-        };
-        assert_eq!(why(|_| ()), "");
-        assert_eq!(why(|it| it.communication.way = Way::None).split(' ').next(), Some("only"));
-        let data = |it: &mut Settings| it.raw.instance.user_data = Some("#!/bin/sh".to_owned());
-        assert_eq!(why(data), "`user_data` is set");
-        assert!(why(|it| it.raw.spot.spot_price = Some("auto".to_owned())).contains("spot"));
-        let session = |it: &mut Settings| {
-            it.raw.network.ssh_interface = Some("session_manager".to_owned());
-        };
-        assert!(why(session).contains("Systems Manager"));
-        let store = |it: &mut Settings| {
-            let name = Some("ephemeral0".to_owned());
-            let disk = BlockDevice { virtual_name: name, ..BlockDevice::default() };
-            it.raw.instance.launch_block_device_mappings.push(disk);
-        };
-        assert!(why(store).contains("instance store"));
-        let encrypted = |it: &mut Settings| it.raw.ami.encrypt_boot = Some(true);
-        assert!(why(encrypted).contains("`encrypt_boot`"));
-        let all_encrypted = |it: &mut Settings| {
-            it.raw.ami.encrypt_boot = Some(true);
-            let disk = BlockDevice { encrypted: Some(true), ..BlockDevice::default() };
-            it.raw.instance.launch_block_device_mappings.push(disk);
-        };
-        assert_eq!(why(all_encrypted), "");
-        let mac = |it: &mut Settings| it.raw.instance.instance_type = Some("mac2.metal".to_owned());
-        assert!(why(mac).contains("Mac"));
-    }
-
-    #[test]
-    fn a_long_key_is_in_several_tags() {
-        let key: String = (0..500).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
-        let tags = login_tags(&format!("ssh-rsa {key} packer_1"));
-        assert_eq!(tags.len(), 3);
-        assert!(tags.iter().all(|tag| tag.value().is_some_and(|value| value.len() <= 256)));
-        assert_eq!(login_of(&tags), Some(format!("key {key}")));
-        assert_eq!(login_of(&[]), None);
     }
 }

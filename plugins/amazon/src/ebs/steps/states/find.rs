@@ -9,7 +9,9 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Communicator, Error, Result, RunContext, StateKey, Step, async_trait};
 use tokio::time::{Instant, timeout_at};
 
-use super::build_states::{SOURCE_TAG, StateImage, cannot_be_held, login_of};
+use super::image::{SOURCE_TAG, StateImage};
+use super::limits::cannot_be_held;
+use super::login::login_of;
 use crate::ebs::choices::KeyChoice;
 use crate::ebs::kept_images::{Record, Records, forget_gone};
 use crate::ebs::options::{BlockDevice, given};

@@ -10,9 +10,10 @@ use ingot_sdk::{Error, GeneratedData, Result, RunContext, Snapshots, StateKey, a
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::build_states::{SOURCE_TAG, StateImage, login_tags};
 use super::find::differs;
+use super::image::{SOURCE_TAG, StateImage};
 use super::line::Line;
+use super::login::login_tags;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::pace;
