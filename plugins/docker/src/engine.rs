@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::credentials::ClientConfig;
 use crate::patience::Patience;
 use crate::platform;
+use crate::transport;
 
 /// Where the Engine listens when nothing says otherwise.
 const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
@@ -177,29 +178,20 @@ impl Endpoint {
         let api = match self.host.split_once("://") {
             Some(("unix", path)) => {
                 Docker::connect_with_unix(path, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
+                    .map_err(|error| describe(&error))
             }
-            Some(("tcp" | "http" | "https", address)) => match &self.tls {
-                Some(directory) => Docker::connect_with_ssl(
-                    &format!("tcp://{address}"),
-                    &directory.join("key.pem"),
-                    &directory.join("cert.pem"),
-                    &directory.join("ca.pem"),
-                    REQUEST_TIMEOUT,
-                    API_DEFAULT_VERSION,
-                ),
-                None => Docker::connect_with_http(
-                    &format!("tcp://{address}"),
-                    REQUEST_TIMEOUT,
-                    API_DEFAULT_VERSION,
-                ),
-            },
+            Some(("tcp" | "http" | "https", address)) => {
+                transport::client(address, self.tls.as_deref(), REQUEST_TIMEOUT)
+                    .map_err(|error| error.to_string())
+            }
             Some(("ssh", _)) => {
                 return Err(Error::new(format!(
                     "{} is {:?}: reaching an Engine through ssh is not supported yet",
                     self.source, self.host
                 ))
                 .hint(
-                    "forward its socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST` \
+                    "forward its socket with `ssh -nNT -o ServerAliveInterval=30 \
+                     -o StreamLocalBindUnlink=yes -L /tmp/docker.sock:/var/run/docker.sock HOST` \
                      and set DOCKER_HOST=unix:///tmp/docker.sock",
                 ));
             }
@@ -211,7 +203,7 @@ impl Endpoint {
                 .hint("write it as unix:///path/to/docker.sock or tcp://host:port"));
             }
         };
-        let api = api.map_err(|error| unreachable(describe(&error)))?;
+        let api = api.map_err(unreachable)?;
         // The Engine decodes registry credentials as URL-safe base64; the client sends the
         // standard alphabet, which breaks those whose encoding has a `+` or `/`.
         let api = api.with_request_modifier(|mut request| {
@@ -463,6 +455,8 @@ mod tests {
         let test = ingot_test_support::require!(TestEngine::start().await);
         assert_eq!(test.connect().await.api.ping().await.unwrap(), "OK");
         // With certificates that are not there, the directory is named.
+        let ssh = Endpoint::recorded("ssh://build@host", None).connect().await.err().unwrap();
+        assert!(ssh.advice().unwrap().contains("-o ServerAliveInterval=30"), "{ssh:?}");
         let tls = Endpoint::recorded(&test.host, Some("/no/certs"));
         let error = tls.connect().await.err().unwrap();
         assert!(error.to_string().contains("/no/certs/"), "{error}");
