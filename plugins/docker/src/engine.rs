@@ -365,6 +365,12 @@ pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
 }
 
 /// Whether the Engine did not answer at all. It may be restarting.
+/// Whether it is an answer of the Engine, or of a proxy before it that lets only some calls through, that it
+/// does not do what it was asked. Then it is there.
+pub(crate) fn is_refusal(error: &bollard::errors::Error) -> bool {
+    status(error).is_some_and(|status| status < 500)
+}
+
 pub(crate) fn is_away(error: &bollard::errors::Error) -> bool {
     use bollard::errors::Error as E;
     matches!(

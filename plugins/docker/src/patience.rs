@@ -9,7 +9,7 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use ingot_sdk::{Error, Result};
 
-use crate::engine::{Engine, describe};
+use crate::engine::{Engine, describe, is_refusal};
 
 /// How long the Engine is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +60,24 @@ impl Engine {
         }
     }
 
+    /// Asks whether it is there.
+    ///
+    /// # Errors
+    /// It does not answer, or cannot work.
+    pub(crate) async fn ping(&self) -> Result<(), EngineError> {
+        match self.ask(self.api.ping()).await {
+            Err(error) if !is_refusal(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Ends, with the reason, when the Engine does not answer any more.
     pub(crate) async fn lost(&self) -> Error {
         let mut missed = 0;
         loop {
             tokio::time::sleep(self.patience.silence).await;
-            match self.ask(self.api.ping()).await {
-                Ok(_) => missed = 0,
+            match self.ping().await {
+                Ok(()) => missed = 0,
                 Err(error) => {
                     missed += 1;
                     if missed == MOST_MISSED {
@@ -111,5 +122,18 @@ mod tests {
         let error = tokio::time::timeout(limit, work).await.expect("it hangs").unwrap_err();
         assert!(error.to_string().contains("does not answer any more"), "{error}");
         assert!(error.advice().unwrap().contains("VPN"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_whose_proxy_refuses_the_question_is_there() {
+        let test = require!(TestEngine::start().await);
+        let mut engine = test.connect().await;
+        engine.patience.silence = Duration::from_millis(10);
+        test.hold(Hold::Refuse("/_ping"));
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            7
+        };
+        assert_eq!(engine.attend(work).await.unwrap(), 7);
     }
 }
