@@ -91,7 +91,8 @@ impl Step<State> for Commit {
         let mut config = ContainerConfig::default();
         if no_command || no_entrypoint {
             // The Engine takes a configuration that is given for all there is.
-            let found = state.engine.api.inspect_container(&id, None).await;
+            let engine = &state.engine;
+            let found = engine.ask(engine.api.inspect_container(&id, None)).await;
             config = found.doing("looking at the container")?.config.unwrap_or_default();
             if no_entrypoint {
                 config.entrypoint = Some(Vec::new());
@@ -158,7 +159,7 @@ impl Step<State> for Commit {
 async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
     state.data.insert("ImageSha256".into(), json!(image));
     ctx.ui.message(format!("Image ID: {image}"));
-    let inspected = state.engine.api.inspect_image(&image).await.ok();
+    let inspected = state.engine.ask(state.engine.api.inspect_image(&image)).await.ok();
     state.image_size = inspected.and_then(|image| u64::try_from(image.size?).ok());
     state.image_id = Some(image);
 }

@@ -80,7 +80,7 @@ pub async fn image_contents(
     directory: &Path,
 ) -> Result<Option<ImageContents>> {
     let engine = Engine::connect(false).await?;
-    let inspected = match engine.api.inspect_image(image).await {
+    let inspected = match engine.ask(engine.api.inspect_image(image)).await {
         Ok(inspected) => inspected,
         Err(error) if status(&error) == Some(404) => return Ok(None),
         Err(error) => {

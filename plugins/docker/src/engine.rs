@@ -254,14 +254,14 @@ impl Engine {
         platform: &str,
     ) -> Result<ImageInspect, bollard::errors::Error> {
         let object = platform::object(platform).filter(|_| self.has_api(PLATFORM_OF_INSPECT));
-        let Some(object) = object else { return self.api.inspect_image(image).await };
+        let Some(object) = object else { return self.ask(self.api.inspect_image(image)).await };
         // The client has no argument for it.
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("platform", &object.to_string())
             .finish();
         let api =
             self.api.clone().with_request_modifier(move |request| with_query(request, &query));
-        api.inspect_image(image).await
+        self.ask(api.inspect_image(image)).await
     }
 }
 
@@ -336,6 +336,7 @@ pub(crate) fn describe(error: &bollard::errors::Error) -> String {
     match error {
         E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         E::DockerStreamError { error } => error.trim().to_owned(),
+        E::RequestTimeoutError => "no answer in time".to_owned(),
         other => {
             // The HTTP client's name says nothing to people; its causes do.
             let mut text = match other {
@@ -364,13 +365,13 @@ pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
     }
 }
 
-/// Whether the Engine did not answer at all. It may be restarting.
 /// Whether it is an answer of the Engine, or of a proxy before it that lets only some calls through, that it
 /// does not do what it was asked. Then it is there.
 pub(crate) fn is_refusal(error: &bollard::errors::Error) -> bool {
     status(error).is_some_and(|status| status < 500)
 }
 
+/// Whether the Engine did not answer at all. It may be restarting.
 pub(crate) fn is_away(error: &bollard::errors::Error) -> bool {
     use bollard::errors::Error as E;
     matches!(
@@ -454,6 +455,8 @@ mod tests {
             let error = Endpoint::recorded(host, None).connect().await.err().unwrap();
             assert!(error.to_string().contains(host), "{error}");
         }
+        let ssh = Endpoint::recorded("ssh://build@host", None).connect().await.err().unwrap();
+        assert!(ssh.advice().unwrap().contains("-o ServerAliveInterval=30"), "{ssh:?}");
     }
 
     #[tokio::test]
@@ -461,8 +464,6 @@ mod tests {
         let test = ingot_test_support::require!(TestEngine::start().await);
         assert_eq!(test.connect().await.api.ping().await.unwrap(), "OK");
         // With certificates that are not there, the directory is named.
-        let ssh = Endpoint::recorded("ssh://build@host", None).connect().await.err().unwrap();
-        assert!(ssh.advice().unwrap().contains("-o ServerAliveInterval=30"), "{ssh:?}");
         let tls = Endpoint::recorded(&test.host, Some("/no/certs"));
         let error = tls.connect().await.err().unwrap();
         assert!(error.to_string().contains("/no/certs/"), "{error}");

@@ -16,7 +16,7 @@ use crate::engine::{Engine, describe, is_refusal};
 pub(crate) struct Patience {
     /// How long it may say nothing before it is asked whether it is there.
     pub silence: Duration,
-    /// How long it may take to answer that.
+    /// How long it may take to answer that, and whatever else it need not work for.
     pub answer: Duration,
     /// How long the rest of a command's output may take to come once the command has ended.
     pub rest: Duration,
@@ -28,7 +28,7 @@ impl Default for Patience {
     fn default() -> Self {
         Patience {
             silence: Duration::from_secs(60),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
             rest: Duration::from_secs(5),
             cleanup: Duration::from_secs(60),
         }
@@ -103,6 +103,10 @@ mod tests {
     use ingot_test_support::require;
 
     use super::*;
+    use crate::archive;
+    use crate::exec::Runner;
+    use crate::mounts::Mounts;
+    use crate::reclaim::{remove_container, remove_image};
     use crate::test_engine::{Hold, TestEngine};
 
     #[tokio::test]
@@ -135,5 +139,24 @@ mod tests {
             7
         };
         assert_eq!(engine.attend(work).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_need_not_work_for_is_not_waited_for_without_end() {
+        let test = require!(TestEngine::start().await);
+        let mut engine = test.connect().await;
+        let short = Duration::from_millis(10);
+        engine.patience = Patience { silence: short, answer: short, ..Patience::default() };
+        test.hold(Hold::All);
+        let runner = Runner::new(engine.clone(), "none".to_owned());
+        let asking = async {
+            let error = Mounts::of(&runner).await.unwrap_err();
+            assert_eq!(error.to_string(), "looking at the container: no answer in time");
+            archive::look(&engine, "none", "/").await.unwrap_err();
+            engine.inspect_image_of("none", "linux/amd64").await.unwrap_err();
+            remove_container(&engine, "none").await.unwrap_err();
+            remove_image(&engine, "none").await.unwrap_err();
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it hangs");
     }
 }

@@ -83,7 +83,8 @@ impl Step<State> for RunContainer {
             container.records.push(JournalEntry::open(&ctx.journal, &resource)?);
             container.recorded.push(id.clone());
             let options = RenameContainerOptionsBuilder::new().name(wanted).build();
-            let renamed = api.rename_container(&container.name, options).await;
+            let renamed = api.rename_container(&container.name, options);
+            let renamed = state.engine.ask(renamed).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
         state.engine.attend(api.start_container(&id, None)).await?.map_err(|error| {

@@ -143,7 +143,7 @@ impl UnfinishedImage {
 
     async fn move_name(&self, engine: &Engine, to: &str) -> Result<()> {
         let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(&self.tag).build();
-        let moved = engine.api.tag_image(to, Some(options)).await;
+        let moved = engine.ask(engine.api.tag_image(to, Some(options))).await;
         moved.doing(format_args!("taking the name {} off the image", self.name()))
     }
 
@@ -199,10 +199,13 @@ async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
     // The end of a tar archive.
     let body = bollard::body_full(Bytes::from_static(&[0; 1024]));
     let mut lines = engine.api.create_image(Some(options), Some(body), None);
-    while let Some(line) = lines.next().await {
-        line.doing("making an empty image")?;
-    }
-    Ok(())
+    let making = async {
+        while let Some(line) = lines.next().await {
+            line.doing("making an empty image")?;
+        }
+        Ok::<_, Error>(())
+    };
+    engine.attend(making).await?
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ impl PostProcess for Push {
             let repository = split_name(&id).0;
             let digest = match pushed {
                 Some(digest) => Some(format!("{repository}@{digest}")),
-                None => match engine.api.inspect_image(&id).await {
+                None => match engine.ask(engine.api.inspect_image(&id)).await {
                     Ok(image) => {
                         let mut digests = image.repo_digests.unwrap_or_default().into_iter();
                         digests.find(|digest| digest.split('@').next() == Some(repository))
