@@ -22,8 +22,8 @@ const COMMIT_LOOKS: u32 = 3;
 /// The pause between two looks.
 const COMMIT_POLL: Duration = Duration::from_millis(200);
 
-/// The attribute of an image when the call that makes it got no answer: since when, in seconds since
-/// 1970.
+/// The attribute of an image or container when the call that makes it got no answer: since when, in
+/// seconds since 1970.
 const UNANSWERED: &str = "unanswered";
 /// How long after that the Engine may still come up with it. A commit of many gigabytes takes minutes.
 const STILL_COMING: Duration = Duration::from_secs(60 * 60);
@@ -41,12 +41,12 @@ pub(crate) fn image_resource(engine: &Engine, id: &str) -> Resource {
     resource(IMAGE, engine, id)
 }
 
-/// The record of an image that the Engine may still be making.
+/// The record of an image or container that the Engine may still be making.
 pub(crate) fn still_coming(resource: Resource) -> Resource {
     resource.with(UNANSWERED, now())
 }
 
-/// Whether an image that is not there may still come.
+/// Whether an image or container that is not there may still come.
 fn may_come(resource: &Resource) -> bool {
     let since = resource.attributes.get(UNANSWERED).and_then(|value| value.as_u64());
     since.is_some_and(|since| now() < since.saturating_add(STILL_COMING.as_secs()))
@@ -160,7 +160,12 @@ impl Reclaim for DockerReclaim {
         let engine = engine_of(resource)?.connect().await?;
         let id = resource.id.as_str();
         match resource.kind.as_str() {
-            CONTAINER => remove_container(&engine, id).await.map(|_| ()),
+            CONTAINER => match remove_container(&engine, id).await? {
+                false if may_come(resource) => {
+                    Err(Error::new("the Engine may still be creating it"))
+                }
+                _ => Ok(()),
+            },
             // A name is ours alone.
             _ if id.starts_with("sha256:") && is_taken(&engine, id).await => Ok(()),
             _ => {

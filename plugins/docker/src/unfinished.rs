@@ -172,14 +172,17 @@ impl UnfinishedImage {
     /// It may be left; it then stays in the journal.
     pub(crate) async fn remove(self, engine: &Engine) -> Result<()> {
         let name = self.name();
-        // That it is not there says nothing while it may still come.
-        if self.unanswered && engine.api.inspect_image(&name).await.is_err() {
+        if self.unanswered {
+            // First of all: the Engine may not answer the rest either.
             if let Some(entry) = self.entries.first() {
-                entry.amend(&still_coming(self.by_name));
+                entry.amend(&still_coming(self.by_name.clone()));
             }
-            return Err(Error::new(
-                "the Engine may still be making it. The next run or `ingot cleanup` removes it",
-            ));
+            // That it is not there says nothing while it may still come.
+            if engine.ask(engine.api.inspect_image(&name)).await.is_err() {
+                return Err(Error::new(
+                    "the Engine may still be making it. `ingot cleanup` removes it once it is there",
+                ));
+            }
         }
         if let Some(id) = &self.id
             && !is_taken(engine, id).await
