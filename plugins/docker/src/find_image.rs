@@ -113,7 +113,7 @@ impl Step<State> for FindImage {
 async fn pull(ctx: &RunContext, state: &State, image: &str, platform: Option<&str>) -> Result<()> {
     ctx.ui.say(format!("Pulling Docker image: {image}"));
     let login = state.options.login.as_ref();
-    let credentials = credentials::for_image(image, login).await?;
+    let credentials = credentials::for_image(image, login, &ctx.ui).await?;
     let mut options = CreateImageOptionsBuilder::new().from_image(image);
     // Without a tag, the Engine would take all there are.
     let name = image.rsplit('/').next().unwrap_or(image);

@@ -76,7 +76,7 @@ impl Push {
         login: Option<&Login>,
     ) -> Result<Option<String>> {
         ctx.ui.message(format!("Pushing: {name}"));
-        let credentials = credentials::for_image(name, login).await?;
+        let credentials = credentials::for_image(name, login, &ctx.ui).await?;
         let (repository, tag) = split_name(name);
         let mut options = PushImageOptionsBuilder::new().tag(tag);
         if let Some(platform) = self.config.platform.as_deref().and_then(platform::object) {
