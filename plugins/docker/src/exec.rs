@@ -15,7 +15,9 @@ use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Engine, EngineContext, Lacking, describe, is_away, lacking, status};
+use crate::engine::{
+    Engine, EngineContext, Lacking, describe, is_away, is_refusal, lacking, status,
+};
 use crate::first_line::{FirstLine, MARK};
 use crate::patience::MOST_MISSED;
 
@@ -340,6 +342,7 @@ impl Running {
                 Ok(_) => ended = true,
                 // The container went away, and its execs with it.
                 Err(error) if status(&error) == Some(404) => ended = true,
+                Err(error) if is_refusal(&error) => missed = 0,
                 Err(error) => {
                     missed += 1;
                     if missed == MOST_MISSED {

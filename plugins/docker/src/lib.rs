@@ -38,6 +38,7 @@ mod steps;
 #[cfg(test)]
 mod test_engine;
 mod test_machine;
+mod transport;
 mod unfinished;
 
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, ContainerCreateResponse};
 use ingot_sdk::communicator::NoCommunicator;
@@ -22,6 +21,7 @@ use crate::exec::Runner;
 use crate::mounts::Mounts;
 use crate::platform;
 use crate::proxy;
+use crate::reclaim::{container_resource, still_coming};
 use crate::run_command::RunCommand;
 use crate::save::save_stream;
 use crate::states::{BaseImage, ContainerStates, FoundState, MadeImage};
@@ -89,13 +89,20 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Waits as long as `patience` for the call that creates it, if that is under way.
-    pub(crate) async fn created(&mut self, patience: Duration) {
-        let Some(task) = self.creating.take() else { return };
-        match tokio::time::timeout(patience, task).await {
-            Ok(Ok(Ok(created))) => self.id = Some(created.id),
-            Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
-            Ok(Err(_)) | Err(_) => self.unanswered = true,
+    /// Waits as long as cleaning up may for the call that creates it, if that is under way. The journal
+    /// learns where it got no answer.
+    pub(crate) async fn created(&mut self, engine: &Engine) {
+        if let Some(task) = self.creating.take() {
+            match tokio::time::timeout(engine.patience.cleanup, task).await {
+                Ok(Ok(Ok(created))) => self.id = Some(created.id),
+                Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
+                Ok(Err(_)) | Err(_) => self.unanswered = true,
+            }
+        }
+        if self.unanswered
+            && let Some(record) = self.records.first()
+        {
+            record.amend(&still_coming(container_resource(engine, &self.name)));
         }
     }
 }
