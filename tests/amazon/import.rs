@@ -217,7 +217,7 @@ fn the_object_stays_where_that_is_asked_for_and_is_encrypted() {
 }
 
 #[test]
-fn disks_of_all_formats_are_imported_and_files_that_are_none_refused() {
+fn disks_of_all_formats_are_imported_and_other_files_are_refused() {
     let imports = require!(Imports::new(|_| Act::Forward));
     if Command::new("qemu-img").arg("--version").output().is_err() {
         return missing("qemu-img cannot be run; it comes with the package qemu-utils");
@@ -336,7 +336,7 @@ fn no_secret_of_an_import_is_shown() {
 }
 
 #[test]
-fn what_is_wrong_with_an_import_is_told_offline() {
+fn mistakes_of_an_import_are_reported_offline() {
     let directory = tempfile::tempdir().unwrap();
     let validate = |options: &str| {
         let text = format!(

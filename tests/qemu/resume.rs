@@ -84,7 +84,7 @@ fn a_machine_goes_on_at_the_failed_provisioner() {
 }
 
 #[test]
-fn a_machine_that_is_gone_is_told_and_what_is_left_of_it_can_be_removed() {
+fn a_machine_that_is_gone_is_reported_and_what_is_left_of_it_can_be_removed() {
     require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());

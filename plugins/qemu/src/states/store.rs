@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn states_that_were_removed_are_not_found_with_others_and_their_room_is_told() {
+    fn states_that_were_removed_are_not_found_with_others_and_their_room_is_counted() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("cache");
         std::fs::create_dir(&root).unwrap();
