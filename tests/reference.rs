@@ -55,7 +55,8 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn the_reference_of_environment_variables_is_true() {
     let literal =
-        Regex::new(r#""((?:INGOT|PACKER|PKR|HCP|DOCKER|XDG)_[A-Z_]*[A-Z]|NO_COLOR)"#).unwrap();
+        Regex::new(r#""((?:INGOT|PACKER|PKR|HCP|DOCKER|XDG|VAULT|CONSUL)_[A-Z_]*[A-Z]|NO_COLOR)"#)
+            .unwrap();
     let mut files = Vec::new();
     sources(&repository("src"), &mut files);
     sources(&repository("plugins"), &mut files);
@@ -67,8 +68,10 @@ fn the_reference_of_environment_variables_is_true() {
     }
     assert!(read.len() > 30, "{read:?}");
     let page = std::fs::read_to_string(repository("docs/reference/environment.md")).unwrap();
-    let named =
-        Regex::new(r"\b(?:INGOT|PACKER|PKR|HCP|DOCKER|XDG)_[A-Z_]*[A-Z]\b|\bNO_COLOR\b").unwrap();
+    let named = Regex::new(
+        r"\b(?:INGOT|PACKER|PKR|HCP|DOCKER|XDG|VAULT|CONSUL)_[A-Z_]*[A-Z]\b|\bNO_COLOR\b",
+    )
+    .unwrap();
     let named: BTreeSet<String> = named
         .find_iter(&page)
         .map(|found| found.as_str().replace("PKR_VAR_NAME", "PKR_VAR"))

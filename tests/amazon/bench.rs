@@ -13,6 +13,7 @@ use super::http::Message;
 use super::proxy::{Act, Call, Proxy};
 use ingot_test_support::left_in_state;
 use ingot_test_support::sshd::{self, Server};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The regions that a build here touches.
 pub(crate) const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -239,53 +240,79 @@ build {{
             .envs(self.env.iter().cloned());
     }
 
-    /// Runs `ingot` on a terminal of its own, on which somebody types `input`.
-    pub(crate) fn run_on_terminal(&self, args: &str, input: &str) -> Ended {
+    /// Starts `ingot` on a terminal of its own, at which the standard input of what is returned types.
+    pub(crate) fn start_on_terminal(&self, args: &str) -> Child {
         let ingot = ingot_test_support::ingot_command();
-        let line = format!("'{}' {args}", ingot.get_program().to_string_lossy());
+        let program = ingot.get_program().to_string_lossy();
+        let line = format!("echo $$ >pid; exec '{program}' {args}");
+        let said = File::create(self.path("said")).expect("a file for the output");
         let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(said);
         for (name, value) in ingot.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
         self.place(&mut command);
-        let mut child = command.spawn().expect("script, of util-linux, makes a terminal");
-        let mut stdin = child.stdin.take().expect("it is piped");
+        command.spawn().expect("script, of util-linux, makes a terminal")
+    }
+
+    /// Runs `ingot` on a terminal of its own, on which somebody types `input`.
+    pub(crate) fn run_on_terminal(&self, args: &str, input: &str) -> Ended {
+        let mut child = self.start_on_terminal(args);
+        let stdin = child.stdin.as_mut().expect("it is piped");
         stdin.write_all(input.as_bytes()).expect("the terminal takes it");
-        let output = child.wait_with_output().expect("it can be waited for");
-        drop(stdin);
-        self.proxy.settle();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ended { code: output.status.code(), said }
+        self.end(child)
+    }
+
+    /// Kills the `ingot` that runs on a terminal of its own, once it has said `text`.
+    pub(crate) fn kill_on_terminal(&self, child: Child, text: &str) -> Ended {
+        let start = Instant::now();
+        while !self.said().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let pid = std::fs::read_to_string(self.path("pid")).expect("its process id");
+        let pid = Pid::from_raw(pid.trim().parse().expect("a process id")).expect("it is not 0");
+        kill_process(pid, Signal::KILL).expect("it can be killed");
+        self.end(child)
     }
 
     /// Runs `ingot` while another goes on.
     pub(crate) fn run_beside(&self, args: &[&str]) -> Ended {
-        let mut child = self.spawn(args, "said-beside");
-        let status = child.wait().expect("it can be waited for");
-        let said = std::fs::read_to_string(self.path("said-beside")).expect("what it said");
-        Ended { code: status.code(), said }
+        let child = self.spawn(args, "said-beside");
+        let code = self.exit_code(child, "said-beside");
+        Ended { code, said: self.text("said-beside") }
+    }
+
+    /// What is in a file; of the output of programs that may say anything.
+    fn text(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.path(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(self.path("said")).unwrap_or_default()
+        self.text("said")
     }
 
     /// Waits until a run has ended and all its calls have taken effect.
-    pub(crate) fn end(&self, mut child: Child) -> Ended {
+    pub(crate) fn end(&self, child: Child) -> Ended {
+        let code = self.exit_code(child, "said");
+        self.proxy.settle();
+        Ended { code, said: self.said() }
+    }
+
+    /// Waits until a run has ended, whose output is in the file `said`.
+    fn exit_code(&self, mut child: Child, said: &str) -> Option<i32> {
         let start = Instant::now();
-        let status = loop {
+        loop {
             if let Some(status) = child.try_wait().expect("it can be waited for") {
-                break status;
+                return status.code();
             }
             if start.elapsed() > PATIENCE {
                 let _ = child.kill();
-                panic!("it does not end: {}\n{:?}", self.said(), self.proxy.calls());
+                panic!("it does not end: {}\n{:?}", self.text(said), self.proxy.calls());
             }
             std::thread::sleep(Duration::from_millis(20));
-        };
-        self.proxy.settle();
-        Ended { code: status.code(), said: self.said() }
+        }
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ended {

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::import::Imports;
+use super::import::{Imports, for_each};
 use super::proxy::{Act, Call, answer};
 
 /// A disk that is sent in two parts.
@@ -43,7 +43,7 @@ pub(crate) fn large(imports: &Imports, options: &str) -> super::bench::Ended {
 
 #[test]
 fn a_cancelled_import_leaves_nothing() {
-    for (action, nth) in [
+    let cases = [
         ("PutObject", 0),
         ("CreateMultipartUpload", 0),
         ("UploadPart", 1),
@@ -54,7 +54,8 @@ fn a_cancelled_import_leaves_nothing() {
         ("DeregisterImage", 0),
         ("CreateTags", 0),
         ("DeleteObject", 0),
-    ] {
+    ];
+    for_each(&cases, |&(action, nth)| {
         let plan = once(action, nth, Act::Signal(Signal::INT));
         let imports = require!(Imports::new(plan));
         let options =
@@ -73,12 +74,12 @@ fn a_cancelled_import_leaves_nothing() {
             assert!(calls.contains(&"CancelImportTask".to_owned()), "{calls:?}");
             assert!(!calls.contains(&"CopyImage".to_owned()), "{calls:?}");
         }
-    }
+    });
 }
 
 #[test]
 fn cleanup_removes_what_a_killed_import_left() {
-    for (action, nth, kinds) in [
+    let cases = [
         ("PutObject", 0, "amazon-s3-object"),
         ("CreateMultipartUpload", 0, "amazon-s3-object"),
         ("UploadPart", 1, "amazon-s3-object"),
@@ -91,7 +92,8 @@ fn cleanup_removes_what_a_killed_import_left() {
         ("DeregisterImage", 0, "amazon-image amazon-import-task amazon-s3-object"),
         ("CreateTags", 0, "amazon-image amazon-s3-object"),
         ("DeleteObject", 0, "amazon-image amazon-s3-object"),
-    ] {
+    ];
+    for_each(&cases, |&(action, nth, kinds)| {
         let plan = once(action, nth, Act::Signal(Signal::KILL));
         let imports = require!(Imports::new(plan));
         date_uploads(&imports);
@@ -117,7 +119,7 @@ fn cleanup_removes_what_a_killed_import_left() {
         assert_eq!(cleaned.code, Some(0), "{action}: {}", cleaned.said);
         assert_eq!(imports.holds(), BTreeSet::new(), "{action}: {}", cleaned.said);
         assert_eq!(imports.bench.journals(), 0, "{action}: {}", cleaned.said);
-    }
+    });
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn an_object_of_the_same_key_that_is_not_of_the_import_stays() {
 
 #[test]
 fn lost_responses_are_recovered_from() {
-    for (action, nth) in [
+    let cases = [
         ("PutObject", 0),
         ("CreateMultipartUpload", 0),
         ("UploadPart", 1),
@@ -147,7 +149,8 @@ fn lost_responses_are_recovered_from() {
         ("ImportImage", 0),
         ("CopyImage", 0),
         ("DeleteObject", 0),
-    ] {
+    ];
+    for_each(&cases, |&(action, nth)| {
         let imports = require!(Imports::new(once(action, nth, Act::CutAfter)));
         date_uploads(&imports);
         let options = "      ami_name = \"web-1\"\n";
@@ -161,7 +164,7 @@ fn lost_responses_are_recovered_from() {
         let made: Vec<_> = held.iter().filter(|line| line.contains(" web-1 available")).collect();
         assert_eq!((made.len(), held.len()), (1, 2), "{action}: {held:?}");
         assert_eq!(imports.bench.journals(), 0, "{action}: {}", ended.said);
-    }
+    });
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn refusals_say_what_to_do_and_leave_nothing() {
         });
     };
     let nothing = |_: &Imports| {};
-    type Prepare<'a> = &'a dyn Fn(&Imports);
+    type Prepare<'a> = &'a (dyn Fn(&Imports) + Sync);
     let cases: [(&'static str, Act, &str, Prepare<'_>, &[&str]); 6] = [
         (
             "",
@@ -207,20 +210,20 @@ fn refusals_say_what_to_do_and_leave_nothing() {
             &["tagging the AMI", "permissions in docs/amazon.md"],
         ),
     ];
-    for (action, act, option, prepare, parts) in cases {
+    for_each(&cases, |&(action, act, option, prepare, parts)| {
         let imports = require!(Imports::new(once(action, 0, act)));
         prepare(&imports);
         let ended = imports.import(&format!(
             "      ami_name = \"web-1\"\n      tags = {{ a = \"b\" }}\n      {option}\n"
         ));
-        assert_eq!(ended.code, Some(1), "{}", ended.said);
+        assert_eq!(ended.code, Some(1), "{parts:?}: {}", ended.said);
         for part in parts {
-            assert!(ended.said.contains(part), "no {part:?}: {}", ended.said);
+            assert!(ended.said.contains(part), "{parts:?}: no {part:?}: {}", ended.said);
         }
-        assert!(!ended.said.contains("Could not remove"), "{}", ended.said);
-        assert_eq!(imports.holds(), BTreeSet::new(), "{}", ended.said);
-        assert_eq!(imports.bench.journals(), 0, "{}", ended.said);
-    }
+        assert!(!ended.said.contains("Could not remove"), "{parts:?}: {}", ended.said);
+        assert_eq!(imports.holds(), BTreeSet::new(), "{parts:?}: {}", ended.said);
+        assert_eq!(imports.bench.journals(), 0, "{parts:?}: {}", ended.said);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::cloud::{items, value};
-use super::import::Imports;
+use super::import::{Imports, for_each};
 use super::import_ends::{date_uploads, large, once};
 use super::proxy::{Act, Call, answer};
 
@@ -72,7 +72,8 @@ fn builds_of_one_run_have_keys_of_their_own() {
 
 #[test]
 fn what_somebody_else_writes_is_not_imported_and_stays() {
-    for (action, started) in [("HeadObject", false), ("ImportImage", true)] {
+    let cases = [("HeadObject", false), ("ImportImage", true)];
+    for_each(&cases, |&(action, started)| {
         let imports = require!(Imports::new(|_| Act::Forward));
         overwrite_before(&imports, action);
         let ended = imports.import(KEY);
@@ -85,7 +86,7 @@ fn what_somebody_else_writes_is_not_imported_and_stays() {
         let held = BTreeSet::from(["Contents d.raw".to_owned()]);
         assert_eq!(imports.holds(), held, "{action}: {}", ended.said);
         assert_eq!(imports.bench.journals(), 0, "{action}: {}", ended.said);
-    }
+    });
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn cleanup_leaves_what_somebody_else_has_written_meanwhile() {
 
 #[test]
 fn an_object_that_nobody_may_look_at_is_not_deleted_unless_its_key_is_the_imports_own() {
-    for (options, left) in [(KEY, 1), ("", 0)] {
+    for_each(&[(KEY, 1), ("", 0)], |&(options, left)| {
         let plan = |call: &Call| match call.action.as_str() {
             "HeadObject" => Act::Refuse(403, "AccessDenied"),
             _ => Act::Forward,
@@ -117,7 +118,7 @@ fn an_object_that_nobody_may_look_at_is_not_deleted_unless_its_key_is_the_import
         assert_eq!(ended.said.contains("Could not remove s3://"), left == 1, "{}", ended.said);
         let objects = imports.bench.account.bucket(&imports.bucket).len();
         assert_eq!((objects, imports.bench.journals()), (left, left), "{}", ended.said);
-    }
+    });
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn uploads(imports: &Imports) -> usize {
 #[test]
 fn an_upload_of_somebody_else_to_the_same_key_goes_on() {
     let (lost, killed) = (Act::CutAfter, Act::Signal(Signal::KILL));
-    for (act, code) in [(lost, Some(0)), (killed, None)] {
+    for_each(&[(lost, Some(0)), (killed, None)], |&(act, code)| {
         let imports = require!(Imports::new(once("CreateMultipartUpload", 0, act)));
         date_uploads(&imports);
         begin_upload(&imports);
@@ -242,7 +243,7 @@ fn an_upload_of_somebody_else_to_the_same_key_goes_on() {
         }
         assert_eq!(uploads(&imports), 1, "{}", ended.said);
         assert_eq!(imports.bench.journals(), 0, "{}", ended.said);
-    }
+    });
 }
 
 #[test]

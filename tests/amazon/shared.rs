@@ -33,6 +33,7 @@ fn a_build_does_not_remove_the_key_pair_of_another_one() {
     let checked = bench.run(&["validate", "."]);
     let warning = "`amazon-ebs.a` and `amazon-ebs.b` both create the key pair packer-";
     assert!(checked.code == Some(0) && checked.said.contains(warning), "{}", checked.said);
+    assert!(checked.said.contains("if both run at the same time"), "{}", checked.said);
     let ended = bench.run(&["build", "-color=false", "."]);
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert!(ended.said.contains("InvalidKeyPair.Duplicate"), "{}", ended.said);

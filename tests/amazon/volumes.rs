@@ -205,16 +205,13 @@ fn a_root_device_that_is_to_stay_stays_when_its_build_is_killed() {
     assert_eq!((held.len(), bench.journals()), (1, 0), "{held:?}: {}", cleaned.said);
 }
 
-#[test]
-fn an_ami_that_took_the_name_first_is_not_removed() {
-    let (cloud, instances) = (require!(cloud()), require!(instances()));
+/// A build whose AMI's name another one takes while this one takes its snapshot.
+fn too_late(cloud: &Cloud, instances: &Arc<Instances>) -> Bench {
     let plan = |call: &Call| match call.action.as_str() {
         "RegisterImage" => Act::Refuse(400, "InvalidAMIName.Duplicate"),
         _ => Act::Forward,
     };
-    let how = ("amazon-ebssurrogate", REGISTERED);
-    let bench = bench((&cloud, &instances), how, "", plan);
-    // Another build registers one while this one takes its snapshot.
+    let bench = bench((cloud, instances), ("amazon-ebssurrogate", REGISTERED), "", plan);
     let account = bench.account.clone();
     bench.proxy.edit_requests(move |call, _| {
         if call.action == "CreateSnapshot" {
@@ -223,11 +220,34 @@ fn an_ami_that_took_the_name_first_is_not_removed() {
         }
         None
     });
+    bench
+}
+
+/// Whether there is nothing but an AMI, and nothing in the journal.
+fn holds_an_ami_only(bench: &Bench) -> bool {
+    let held = bench.holds();
+    let kept = |line: &String| line.contains(" image ") || line.contains(" snapshot-of-image ");
+    held.len() == 2 && held.iter().all(kept) && bench.journals() == 0
+}
+
+#[test]
+fn an_ami_that_took_the_name_first_is_not_removed() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = too_late(&cloud, &instances);
     let ended = bench.run(BUILD);
     assert_eq!(ended.code, Some(1), "{}", ended.said);
     assert!(ended.said.contains("InvalidAMIName.Duplicate"), "{}", ended.said);
-    let held = bench.holds();
-    let kept = |line: &String| line.contains(" image ") || line.contains(" snapshot-of-image ");
-    assert!(held.len() == 2 && held.iter().all(kept), "{held:?}: {}", ended.said);
-    assert_eq!(bench.journals(), 0);
+    assert!(holds_an_ami_only(&bench), "{:?}: {}", bench.holds(), ended.said);
+}
+
+#[test]
+fn cleaning_up_after_a_killed_build_leaves_an_ami_that_took_the_name_first() {
+    let (cloud, instances) = (require!(cloud()), require!(instances()));
+    let bench = too_late(&cloud, &instances);
+    let child = bench.start_on_terminal("build -color=false -on-error=ask .");
+    let ended = bench.kill_on_terminal(child, "[c] Clean up and exit");
+    assert!(ended.said.contains("InvalidAMIName.Duplicate"), "{}", ended.said);
+    let cleaned = bench.run(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.said);
+    assert!(holds_an_ami_only(&bench), "{:?}: {}", bench.holds(), cleaned.said);
 }

@@ -109,6 +109,10 @@ fn mistakes_of_a_command_line_are_explained() {
         (&["build", ".", "force"], &["its dash is missing", "write -force"]),
         (&["build", "-var", "x=a", "b", "."], &["one argument too many", "stands in quotes"]),
         (&["plan", "var-file=x", "."], &["its dash is missing", "write -var-file=…"]),
+        // Standard input is a template.
+        (&["build", "-", "other"], &["`other` is one argument too many"]),
+        (&["validate", "other", "-"], &["`other` is one argument too many"]),
+        (&["build", "-dry-run", ".", "other"], &["-dry-run is for families: -stale is missing"]),
         (
             &["validate", "-var", "=x", "."],
             &["a -var names no variable", "write -var 'NAME=value'"],

@@ -452,7 +452,7 @@ fn the_sbom_of_an_artifact_is_attested_too() {
 fn the_sbom_of_several_files_is_of_their_directory() {
     let steps = r#"
   post-processors {
-    post-processor "artifice" { files = ["a.img", "b.img"] }
+    post-processor "artifice" { files = ["a.img", "./b.img"] }
     post-processor "provenance" { sbom = true }
   }"#;
     let dir = template(&null_template(steps));

@@ -295,12 +295,13 @@ fn post_processors_run_again_over_what_was_made() {
 #[test]
 fn an_image_is_post_processed_again_and_goes_with_the_record() {
     require!(docker());
-    let text = |tag: &str| {
-        let step = "  post-processor \"docker-tag\" {\n    repository = \"ingot-e2e-resume\"\n    \
-                    tag = [\"TAG\"]\n    keep_input_artifact = false\n  }";
-        docker_template("commit = true", &step.replace("TAG", tag))
+    let text = |repository: &str| {
+        let step = "  post-processor \"docker-tag\" {\n    repository = \"REPOSITORY\"\n    \
+                    tag = [\"right\"]\n    keep_input_artifact = false\n  }";
+        docker_template("commit = true", &step.replace("REPOSITORY", repository))
     };
-    let dir = template(&text("a b"));
+    // Docker takes no capitals.
+    let dir = template(&text("INGOT-e2e-resume"));
     let dir = dir.path();
     let there = |id: &str| {
         Command::new("docker").args(["image", "inspect", id]).output().unwrap().status.success()
@@ -318,7 +319,7 @@ fn an_image_is_post_processed_again_and_goes_with_the_record() {
 
     let failed = ingot(dir, KEEP);
     let second = image(&failed);
-    write(dir, &text("right"));
+    write(dir, &text("ingot-e2e-resume"));
     let done = ingot(dir, RESUME);
     succeeds(&done);
     assert!(!done.stdout.contains("Starting docker container"), "{}", done.stdout);

@@ -1,6 +1,7 @@
 //! The step cache with the real Engine: what is run again and what is not, and that what comes out is
 //! the same.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::read::GzDecoder;
+use ingot_sdk::hash::sha256;
 use serde_json::Value;
 
 use crate::running::{PATIENCE, Running};
@@ -164,15 +166,59 @@ fn last_layer(image: &str) -> Vec<String> {
     entries
 }
 
-/// All files of an image: kind, mode, owner and contents, but for what the Engine mounts.
+/// Whether a path of an image is of the Engine, which mounts something there.
+fn is_mounted(path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default();
+    ["proc", "sys", "dev"].contains(&first)
+        || ["etc/hosts", "etc/hostname", "etc/resolv.conf"].contains(&path)
+}
+
+/// All files of an image: kind, mode, owner, and contents of those that are no programs; but for what the
+/// Engine mounts.
 fn files(image: &str) -> String {
-    inside(
-        image,
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /etc/hosts -o -path \
-         /etc/hostname -o -path /etc/resolv.conf \\) -prune -o -print | sort | while read -r f; do \
-         stat -c '%n %F %a %u %g' \"$f\"; [ -f \"$f\" ] && [ ! -h \"$f\" ] && [ ! -x \"$f\" ] && \
-         md5sum \"$f\"; done; true",
-    )
+    // Nothing runs in it.
+    let container = output_of("docker", &["create", "--entrypoint", "/none", image]);
+    let export = Command::new("docker").args(["export", &container]).output();
+    output_of("docker", &["rm", "-v", &container]);
+    let export = export.unwrap();
+    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    let plain = |path: &Path| {
+        let path = path.display().to_string();
+        path.trim_start_matches("./").trim_end_matches('/').to_owned()
+    };
+    let mut sums: HashMap<String, String> = HashMap::new();
+    let mut lines = Vec::new();
+    for entry in tar::Archive::new(&export.stdout[..]).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = plain(&entry.path().unwrap());
+        if is_mounted(&path) {
+            continue;
+        }
+        let header = entry.header();
+        let (mut kind, mode) = (header.entry_type(), header.mode().unwrap() & 0o7777);
+        let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
+        let sum = match kind {
+            // Another name of a file that came before.
+            tar::EntryType::Link => {
+                kind = tar::EntryType::Regular;
+                let file = plain(&entry.link_name().unwrap().unwrap());
+                sums[&file].clone()
+            }
+            _ => {
+                let mut data = Vec::new();
+                entry.read_to_end(&mut data).unwrap();
+                sha256(data)
+            }
+        };
+        let mut line = format!("/{path} {kind:?} {mode:o} {uid} {gid}\n");
+        if kind.is_file() && mode & 0o111 == 0 {
+            line += &format!("{sum} /{path}\n");
+        }
+        lines.push((path.clone(), line));
+        sums.insert(path, sum);
+    }
+    lines.sort();
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// How many steps were run, and how many came from the cache.

@@ -67,8 +67,14 @@ fn an_output_directory_is_not_overwritten_without_force() {
     assert_eq!(run.code, Some(1));
     assert_says(&(run.stdout + &run.stderr), &["output-m exists already", "-force"]);
     assert_eq!(names(&bench.path("output-m")), ["precious"]);
-    let run = bench.ingot(&["build", "-force", "."]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    // A second build of the run replaces what the first has made.
+    let second = "}\nbuild {\n  name = \"second\"\n  sources = [\"source.qemu.m\"]\n";
+    let output = "  output_directory = \"output-m\"\n";
+    bench.template(&format!("{source}{output}  {}", super::bench::POWER_SWITCH), second);
+    let run = bench.ingot(&["build", "-force", "-parallel-builds=1", "."]);
+    let said = run.stdout + &run.stderr;
+    assert_eq!(run.code, Some(0), "{said}");
+    assert_eq!(said.matches("Deleting previous output directory...").count(), 2, "{said}");
     assert_eq!(names(&bench.path("output-m")), ["packer-m"]);
 }
 

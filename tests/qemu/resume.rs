@@ -84,6 +84,31 @@ fn a_machine_goes_on_at_the_failed_provisioner() {
 }
 
 #[test]
+fn a_qemu_that_is_killed_after_its_machine_was_kept_is_an_error() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = dead_machine(&bench.empty_disk());
+    let source = source.replace("ssh_username = \"root\"", "communicator = \"none\"");
+    let local = |script: &str| {
+        format!("  provisioner \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n")
+    };
+    bench.template(&source, &local("exit 3"));
+    let failed = bench.ingot(KEEP);
+    assert_eq!(failed.code, Some(1), "{}{}", failed.stdout, failed.stderr);
+    let pids = bench.pids();
+    let [pid] = &pids[..] else { panic!("{:?}", bench.processes()) };
+    // It could be taken for a machine that has turned itself off.
+    bench.template(&source, &local(&format!("kill -s KILL {pid}; sleep 60")));
+    let resumed = bench.ingot(RESUME);
+    let said = resumed.stdout + &resumed.stderr;
+    assert_eq!(resumed.code, Some(1), "{said}");
+    assert!(said.contains("provisioning: QEMU does not run any more"), "{said}");
+    let cleaned = bench.ingot(&["cleanup", "-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.stdout);
+    bench.assert_clean();
+}
+
+#[test]
 fn a_machine_that_is_gone_is_reported_and_what_is_left_of_it_can_be_removed() {
     require!(qemu());
     let bench = Bench::new("", "");
@@ -102,6 +127,24 @@ fn a_machine_that_is_gone_is_reported_and_what_is_left_of_it_can_be_removed() {
     assert!(said.contains("no SSH connection within 3s"), "{said}");
     let pids = bench.pids();
     assert_eq!(pids.len(), 2, "{:?}", bench.processes());
+
+    // What is in the place of the output directory is not the machine's, and stays.
+    std::fs::rename(bench.path("output-m"), bench.path("aside")).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            std::fs::create_dir(bench.path("output-m")).unwrap();
+            std::fs::write(bench.path("output-m/precious"), "x").unwrap();
+        }
+        let refused = bench.ingot(RESUME);
+        let said = refused.stdout + &refused.stderr;
+        assert_eq!(refused.code, Some(1), "{said}");
+        assert!(said.contains("the output directory output-m was removed or replaced"), "{said}");
+        assert!(said.contains("`ingot cleanup -kept` removes what is left of it"), "{said}");
+        assert_eq!(bench.pids(), pids);
+    }
+    assert_eq!(names(&bench.path("output-m")), ["precious"]);
+    std::fs::remove_dir_all(bench.path("output-m")).unwrap();
+    std::fs::rename(bench.path("aside"), bench.path("output-m")).unwrap();
 
     pids.iter().for_each(|pid| signal("KILL", pid));
     wait_for("end of QEMU", || bench.pids().is_empty(), || format!("{:?}", bench.processes()));

@@ -10,12 +10,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::soak;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
 
 const BUCKETS: usize = 3;
 const PUBLISHERS: usize = 8;
-const EACH: usize = 12;
+
+/// How many versions of a bucket each publisher makes. A page of a channel's history holds 1,000.
+fn each() -> usize {
+    soak::rounds(6).min(120)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
@@ -30,7 +35,7 @@ async fn on_postgres() {
     let doubled = "SELECT count(*) FROM (SELECT bucket_id, number FROM versions \
                    GROUP BY 1, 2 HAVING count(*) > 1) x";
     assert_eq!(postgres.query(doubled), "0");
-    let total = BUCKETS * PUBLISHERS * EACH;
+    let total = BUCKETS * PUBLISHERS * each();
     let complete = "SELECT count(*) FROM versions WHERE number IS NOT NULL";
     assert_eq!(postgres.query(complete), total.to_string());
     assert_eq!(postgres.query("SELECT count(*) FROM builds"), (2 * total).to_string());
@@ -102,7 +107,7 @@ async fn storm(first: Server, mut second: Server) {
             };
             let done = Arc::clone(&done);
             publishers.spawn(async move {
-                for number in 0..EACH {
+                for number in 0..each() {
                     for bucket in 0..BUCKETS {
                         let print = format!("p{publisher}-{number}");
                         publish(&callers, &format!("b{bucket}"), &print, machine).await;
@@ -112,7 +117,7 @@ async fn storm(first: Server, mut second: Server) {
             });
         }
     }
-    let total = 2 * BUCKETS * PUBLISHERS * EACH;
+    let total = 2 * BUCKETS * PUBLISHERS * each();
     while done.load(Ordering::Relaxed) < total / 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -133,7 +138,7 @@ async fn storm(first: Server, mut second: Server) {
                 break;
             }
         }
-        assert_eq!(versions.len(), PUBLISHERS * EACH);
+        assert_eq!(versions.len(), PUBLISHERS * each());
         let mut numbers: Vec<usize> = versions
             .iter()
             .map(|version| {
@@ -148,10 +153,10 @@ async fn storm(first: Server, mut second: Server) {
             })
             .collect();
         numbers.sort_unstable();
-        let wanted: Vec<usize> = (1..=PUBLISHERS * EACH).collect();
+        let wanted: Vec<usize> = (1..=PUBLISHERS * each()).collect();
         assert_eq!(numbers, wanted, "every number once, without a gap");
         let latest = here.get(&format!("{path}/channels/latest")).await;
-        let newest = format!("v{}", PUBLISHERS * EACH);
+        let newest = format!("v{}", PUBLISHERS * each());
         assert_eq!(latest["channel"]["version"]["name"], json!(newest));
         // The managed channel was moved once for each version, up and never back.
         let query = "pagination.page_size=1000";
@@ -163,7 +168,7 @@ async fn storm(first: Server, mut second: Server) {
             .map(|it| it["version"]["name"].as_str().expect("a name"))
             .collect();
         let wanted: Vec<String> =
-            (1..=PUBLISHERS * EACH).rev().map(|it| format!("v{it}")).collect();
+            (1..=PUBLISHERS * each()).rev().map(|it| format!("v{it}")).collect();
         assert_eq!(names, wanted);
         let moving = here.get(&format!("{path}/channels/moving/history?{query}")).await;
         let count = moving["history"].as_array().expect("a list").len();

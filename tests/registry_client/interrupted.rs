@@ -1,6 +1,9 @@
 //! Builds that fail, are cancelled or are killed, and those that take long.
 
+use std::process::Stdio;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::publish::build_of;
 use crate::world::{World, finish, interrupt, with_both};
@@ -100,4 +103,29 @@ fn a_running_build_has_a_heartbeat() {
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(done, beat(), "no notification follows for a build that is done");
     });
+}
+
+#[test]
+fn a_build_that_is_interrupted_before_it_begins_says_what_its_version_lacks() {
+    let world = World::local();
+    // What a build is made from is read before it begins: this takes a minute, and no room on the disk.
+    let large = std::fs::File::create(world.path().join("large")).expect("a file");
+    large.set_len(64 << 30).expect("a file with a hole");
+    let upload = "provisioner \"file\" {\n    source = \"large\"\n    destination = \"/l\"\n  }\n}";
+    let (before, _) = SLOW.split_once("provisioner").expect("it has one");
+    world.write("slow.pkr.hcl", &format!("{before}{upload}\n"));
+    let mut command = world.command(&["build", "-report=r.json", "slow.pkr.hcl"]);
+    command.envs(FIRST).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let build = command.spawn().expect("the program can be run");
+    world.wait_for("slow", "slow-1", "file.s", "BUILD_UNSET");
+    interrupt(&build);
+    let run = finish(build);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("Cancelling build after receiving interrupt"), "{}", run.stdout);
+    assert!(run.stdout.contains("* \"file.s\": BUILD_UNSET"), "{}", run.stdout);
+    let go_on = "HCP_PACKER_BUILD_FINGERPRINT=\"slow-1\"";
+    assert_eq!(run.stdout.matches(go_on).count(), 1, "{}", run.stdout);
+    let report = std::fs::read_to_string(world.path().join("r.json")).expect("the report");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["run"]["status"], "cancelled", "{report:#}");
 }

@@ -5,6 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ingot_test_support::Run;
+use serde_json::{Value, json};
+
 use crate::world::{World, finish, interrupt};
 
 /// How an answer is lost: the connection is closed without it, or another status comes in its place.
@@ -14,6 +17,8 @@ enum Loss {
     Status(&'static str),
     /// What is asked does not even arrive: this status and this body come in its place.
     Before(&'static str, &'static str),
+    /// What is asked is done, and this one request is never answered.
+    NoAnswer,
     /// Nothing is answered from then on, and no connection is closed.
     Silence,
 }
@@ -63,21 +68,21 @@ fn pass_on(
         }
         wanted
     };
-    if let Some(Loss::Silence) = wanted {
-        lost.lock().expect("nobody panics").push(line);
-        // Until whoever asks gives up.
-        let _ = client.read_to_end(&mut Vec::new());
-        return;
-    }
     let mut answer = Vec::new();
-    if !matches!(wanted, Some(Loss::Before(..))) {
+    if !matches!(wanted, Some(Loss::Before(..) | Loss::Silence)) {
         let mut server = TcpStream::connect(upstream).expect("the server is there");
         server.write_all(&request).expect("the server reads");
         server.read_to_end(&mut answer).expect("the server answers");
     }
     let (status, body) = match wanted {
         None => return client.write_all(&answer).unwrap_or_default(),
-        Some(Loss::HangUp | Loss::Silence) => ("", ""),
+        Some(Loss::NoAnswer | Loss::Silence) => {
+            lost.lock().expect("nobody panics").push(line);
+            // Until whoever asks gives up.
+            let _ = client.read_to_end(&mut Vec::new());
+            return;
+        }
+        Some(Loss::HangUp) => ("", ""),
         Some(Loss::Status(status)) => (status, ""),
         Some(Loss::Before(status, body)) => (status, body),
     };
@@ -251,6 +256,7 @@ fn what_something_before_the_registry_refuses_is_kept() {
     for (status, advice) in [
         ("413 Request Entity Too Large", "limits the size of requests"),
         ("400 Bad Request", "`ingot registry push` publishes it"),
+        ("501 Not Implemented", "`ingot registry push` publishes it"),
     ] {
         // That the build runs, and what it made.
         let lose = [("PATCH", "", Loss::Before(status, PAGE)); 2];
@@ -266,11 +272,47 @@ fn what_something_before_the_registry_refuses_is_kept() {
 }
 
 #[test]
-fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
+fn an_import_leaves_sboms_behind_that_something_before_the_registry_refuses() {
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "lossy"]);
+    old.ok(&["registry", "versions", "create", "lossy", "one"]);
+    let record =
+        ["registry", "artifacts", "create", "lossy", "one", "file.a", "-platform=p", "-id=i"];
+    old.ok(&record);
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    let statuses = ["413 Payload Too Large", "400 Bad Request", "501 Not Implemented"];
+    let sboms = statuses.map(|status| {
+        // `{}`, compressed.
+        let document = "KLUv/SACEQAAe30=";
+        let name = &status[..3];
+        json!({
+            "component_type": "file.a", "name": name, "format": "CYCLONEDX", "document": document,
+        })
+    });
+    export["buckets"][0]["versions"][0]["sboms"] = json!(sboms);
+    std::fs::write(&file, export.to_string()).expect("it is written");
+
+    let lose = statuses.map(|status| ("PUT", "/sboms", Loss::Before(status, "<html></html>")));
+    let new = World::served_through(|server| lossy(server, &lose).0);
+    let said = new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    assert!(said.contains("3 SBOMs were left behind, as this registry refuses them:"), "{said}");
+    for status in statuses {
+        let name = &status[..3];
+        let left = format!("file.a, the SBOM {name}: {} returned {status}", new.name);
+        assert!(said.contains(&left), "{said}");
+    }
+    assert!(said.contains("limits the size of requests"), "{said}");
+    assert_eq!(new.json(&["versions", "show", "lossy", "one"])["name"], "v1");
+}
+
+/// What a build says that is interrupted once this answer is lost.
+fn interrupted_at(lose: (&'static str, &'static str, Loss)) -> (World, Run) {
     let lost = Mutex::new(Arc::default());
     let world = World::served_through(|server| {
-        // The notification that the build begins.
-        let (address, lossy) = lossy(server, &[("PATCH", "", Loss::Silence)]);
+        let (address, lossy) = lossy(server, &[lose]);
         *lost.lock().expect("nobody panics") = lossy;
         address
     });
@@ -280,13 +322,49 @@ fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
     let lost = lost.into_inner().expect("nobody panicked");
     let begun = Instant::now();
     while lost.lock().expect("nobody panics").is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the build does not begin");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{lose:?} does not come");
         std::thread::sleep(Duration::from_millis(20));
     }
     interrupt(&build);
     let interrupted = Instant::now();
     let run = finish(build);
     assert!(interrupted.elapsed() < Duration::from_secs(30), "{:?}", interrupted.elapsed());
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("Version \"lossy-1\" is incomplete"), "{}", run.stdout);
+    (world, run)
+}
+
+#[test]
+fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
+    // When it is told that the build begins.
+    interrupted_at(("PATCH", "", Loss::Silence));
+}
+
+#[test]
+fn a_build_that_is_interrupted_while_its_start_is_told_does_not_stay_running() {
+    let (world, run) = interrupted_at(("PATCH", "", Loss::NoAnswer));
+    assert!(run.stdout.contains("* \"file.a\": BUILD_CANCELLED"), "{}", run.stdout);
+    let version = world.json(&["versions", "show", "lossy", "lossy-1"]);
+    assert_eq!(version["builds"][0]["status"], "BUILD_CANCELLED", "{version:#}");
+}
+
+#[test]
+fn a_build_that_ends_while_its_version_is_opened_says_what_that_lacks() {
+    // The builds are made known, and then what is enforced is asked for.
+    for (method, end) in [("POST", "/builds"), ("GET", "/bucket/lossy")] {
+        let (_, run) = interrupted_at((method, end, Loss::Silence));
+        assert!(
+            run.stdout.contains("Cancelling build after receiving interrupt"),
+            "{}",
+            run.stdout
+        );
+        assert!(run.stdout.contains("* \"file.a\": BUILD_UNSET"), "{}", run.stdout);
+    }
+    let refuse = [("POST", "/builds", Loss::Before("400 Bad Request", ""))];
+    let world = World::served_through(|server| lossy(server, &refuse).0);
+    world.write("t.pkr.hcl", TEMPLATE);
+    let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
+    let run = world.ingot_with(&["build", "t.pkr.hcl"], &env);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("Version \"lossy-1\" is incomplete"), "{}", run.stdout);
 }

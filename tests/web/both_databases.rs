@@ -1,5 +1,7 @@
 //! What pages show and do, the same on SQLite and PostgreSQL.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_test_support::postgres::Postgres;
@@ -8,6 +10,7 @@ use ingot_test_support::{ingot_with, require};
 use reqwest::Method;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::visitor::Visitor;
 
@@ -70,10 +73,19 @@ async fn a_project_has_its_own_audit_log(server: &Server, admin: &Caller, flags:
     other.put("/buckets", json!({ "name": "hidden-deed" })).await;
     // More than a page has, and more than any page ever read.
     admin.put("/buckets", json!({ "name": "busy" })).await;
-    for number in 0..1001 {
-        let body = json!({ "description": format!("change {number}") });
-        admin.patch("/buckets/busy", body).await;
-    }
+    admin.patch("/buckets/busy", json!({ "description": "changed" })).await;
+    let database = match flags {
+        [_, url] => (*url).to_owned(),
+        _ => format!("sqlite:{}", server.data.join("registry-server.db").display()),
+    };
+    sqlx::any::install_default_drivers();
+    let mut database = sqlx::AnyConnection::connect(&database).await.expect("the database");
+    let more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                INSERT INTO audit (id, at, principal, project_id, action, target, outcome, address) \
+                SELECT id || '-' || i, at, principal, project_id, action, target, outcome, address \
+                FROM audit, n WHERE action = 'update bucket' AND target = 'busy'";
+    let more = sqlx::query(more).execute(&mut database).await.expect("they are added");
+    assert_eq!(more.rows_affected(), 1000);
     let mut visitor = Visitor::admin(server).await;
     let page = visitor.get("/projects/other/settings").await;
     assert!(page.text.contains("hidden-deed"), "{}", page.text);
@@ -151,23 +163,26 @@ async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {
     assert_eq!(latest["version"]["fingerprint"], "three");
 }
 
+/// SBOMs of one package, of more than are compared, and of entries of which nothing is kept, however many
+/// there are. To compress them takes seconds.
+static PACKED: LazyLock<[String; 3]> = LazyLock::new(|| {
+    let component = |at: usize| format!(r#"{{"name":"p{at}","version":"1"}}"#);
+    let many: Vec<String> = (0..100_001).map(component).collect();
+    let nothing = vec!["{}"; 2_000_001].join(",");
+    [component(1), many.join(","), nothing].map(|components| {
+        let document = format!(r#"{{"bomFormat":"CycloneDX","components":[{components}]}}"#);
+        STANDARD.encode(compress_to_vec(document.as_bytes(), CompressionLevel::Fastest))
+    })
+});
+
 async fn sboms_that_are_too_much_are_not_compared(server: &Server, admin: &Caller) {
     admin.put("/buckets", json!({ "name": "bom" })).await;
     let path = "/buckets/bom/versions";
-    let component = |at: usize| format!(r#"{{"name":"p{at}","version":"1"}}"#);
-    let many: Vec<String> = (0..100_001).map(component).collect();
-    // Nothing of these entries is kept, however many there are.
-    let nothing = vec!["{}"; 2_000_000].join(",");
-    for (print, components) in
-        [("one", component(1)), ("two", many.join(",")), ("three", format!("{nothing},{{}}"))]
-    {
+    for (print, packed) in ["one", "two", "three"].into_iter().zip(PACKED.iter()) {
         admin.post(path, json!({ "fingerprint": print, "template_type": "HCL2" })).await;
         let body = json!({ "component_type": "docker.a", "status": "BUILD_RUNNING" });
         let build = admin.post(&format!("{path}/{print}/builds"), body).await;
         let id = build["build"]["id"].as_str().expect("an id").to_owned();
-        let document = format!(r#"{{"bomFormat":"CycloneDX","components":[{components}]}}"#);
-        let packed =
-            STANDARD.encode(compress_to_vec(document.as_bytes(), CompressionLevel::Fastest));
         let body = json!({ "name": "packages", "format": "CYCLONEDX", "compressed_sbom": packed });
         admin.put(&format!("{path}/{print}/builds/{id}/sboms"), body).await;
     }

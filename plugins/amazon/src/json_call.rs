@@ -318,6 +318,9 @@ mod tests {
             ("kms", "eusc-de-east-1", false, false, "kms.eusc-de-east-1.amazonaws.eu"),
             ("api.ecr", "us-west-2", false, false, "api.ecr.us-west-2.amazonaws.com"),
             ("api.ecr", "us-west-2", false, true, "ecr.us-west-2.api.aws"),
+            // Older SDKs went to ecr-fips, which is the same service.
+            ("api.ecr", "us-gov-west-1", true, false, "api.ecr-fips.us-gov-west-1.amazonaws.com"),
+            ("api.ecr", "us-gov-west-1", true, true, "ecr-fips.us-gov-west-1.api.aws"),
             ("api.ecr-public", "us-east-1", false, true, "ecr-public.us-east-1.api.aws"),
             ("secretsmanager", "us-east-1", false, true, "secretsmanager.us-east-1.amazonaws.com"),
             (

@@ -300,15 +300,18 @@ impl Attest {
         if files.len() == 1 {
             return Ok(first.clone());
         }
-        let parent = first.parent();
-        match files.iter().all(|file| file.parent() == parent) {
-            // A bare name has an empty one.
-            true => {
-                let named = parent.filter(|parent| !parent.as_os_str().is_empty());
-                Ok(named.unwrap_or(Path::new(".")).to_owned())
-            }
-            false => Err(needs("the artifact's files are in several directories")),
+        // However the paths are written.
+        let directory = |file: &Path| {
+            let file = std::path::absolute(file).ok()?;
+            file.parent().map(Path::to_owned)
+        };
+        let shared = directory(first);
+        if files.iter().any(|file| directory(file) != shared) {
+            return Err(needs("the artifact's files are in several directories"));
         }
+        // A bare name has an empty one.
+        let named = first.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok(named.unwrap_or(Path::new(".")).to_owned())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::communicator::{CapturedOutput, UiOutput};
+use ingot_sdk::communicator::{CapturedOutput, UiOutput, unsigned_exit_code};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
     Communicator, Component, ConfigErrors, Decoded, Effect, Error, ExitStatus, Facts,
@@ -132,6 +132,7 @@ impl Restart<'_> {
             ExitStatus::Disconnected | ExitStatus::Code(0) => Ok(()),
             ExitStatus::Code(code) if UNDER_WAY.contains(&code) => Ok(()),
             ExitStatus::Code(code) => {
+                let code = unsigned_exit_code(code);
                 Err(Error::new(format!("Restart script exited with non-zero exit status: {code}")))
             }
         }

@@ -130,6 +130,10 @@ mod tests {
         for valid in [2_147_942_405, -2_147_024_891] {
             assert!(script(&[0, valid]).check_exit(status).is_ok(), "{valid}");
         }
+        // 0xFFFFFFFF, as of `exit -1`.
+        for valid in [4_294_967_295, -1] {
+            assert!(script(&[0, valid]).check_exit(ExitStatus::Code(-1)).is_ok(), "{valid}");
+        }
         let error = script(&[0, 1]).check_exit(status).unwrap_err().to_string();
         assert!(error.contains("exit status: 2147942405"), "{error}");
     }

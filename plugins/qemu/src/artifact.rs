@@ -52,6 +52,10 @@ impl QemuArtifact {
             let path = url.split(['?', '#']).next()?;
             path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
         });
+        if let Some(output) = &state.directory {
+            // The artifact is there until the run ends, and a later build of the run may replace it.
+            output.release();
+        }
         Ok(QemuArtifact {
             directory: settings.output.clone(),
             output: state.directory.clone(),

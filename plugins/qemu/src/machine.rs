@@ -28,6 +28,8 @@ pub(crate) struct Machine {
     process: Process,
     socket: PathBuf,
     scratch: Scratch,
+    /// Whether QEMU stays when the machine turns itself off: if it is gone, it was killed or has crashed.
+    stays: bool,
 }
 
 /// Why the machine does not run, when QEMU does.
@@ -42,11 +44,32 @@ enum Halt {
 /// Why QEMU cannot be asked.
 #[derive(Debug)]
 pub(crate) enum NotStarted {
-    /// It has ended by itself or crashed.
-    Ended(Error),
-    /// It has not answered in time, or was killed, which says nothing of what it was to start from.
-    Interrupted(Error),
+    /// It cannot load the state that it was to start from.
+    StateRefused(Error),
+    /// It has ended before or meanwhile, or has not answered in time, which says nothing of the state:
+    /// there may be too little memory here, or another program has its port.
+    Failed(Error),
 }
+
+/// What QEMU says last where it cannot load a state; before that it says which part of it is why.
+const STATE_REFUSED: [&str; 5] = [
+    "while loading VM state",
+    "while loading state for instance",
+    "Could not open VM state file",
+    "Could not load snapshot",
+    "does not exist in one or more devices",
+];
+/// What it says with that where this machine is why. The numbers are of too little memory and of a full
+/// disk.
+const HOST_FAILED: [&str; 7] = [
+    "Cannot allocate memory",
+    "Error -12 while",
+    "No space left on device",
+    "Error -28 while",
+    "Disk quota exceeded",
+    "Permission denied",
+    "KVM",
+];
 
 impl Machine {
     /// Starts QEMU. The machine must be kept where cleanup finds it before anything is waited
@@ -75,7 +98,7 @@ impl Machine {
             argv.extend(["-object".to_owned(), secret]);
         }
         let process = Process::start(ctx, "QEMU", argv, &path)?;
-        Ok(Machine { process, socket, scratch })
+        Ok(Machine { process, socket, scratch, stays: false })
     }
 
     /// The machine that an earlier run left running, whose temporary files are in `scratch`. One that
@@ -86,6 +109,10 @@ impl Machine {
     pub(crate) async fn resume(ctx: &RunContext, scratch: &Path) -> Result<Machine> {
         let socket = scratch.join(SOCKET);
         let mut qmp = Qmp::connect(&socket).await?;
+        // How QEMU ends is known to the run only that has started it, so it is to stay when the machine is
+        // off. Before 6.0 it cannot.
+        let set = qmp.execute("set-action", json!({ "shutdown": "pause" })).await;
+        tracing::debug!(?set, "asking QEMU to stay when the machine is off");
         let status = qmp.execute("query-status", Value::Null).await?;
         match status["status"].as_str().unwrap_or_default() {
             "running" => {}
@@ -95,7 +122,8 @@ impl Machine {
         }
         drop(qmp);
         let process = Process::resume(ctx, "QEMU", &socket.display().to_string())?;
-        Ok(Machine { process, scratch: Scratch::resume(ctx, scratch)?, socket })
+        let scratch = Scratch::resume(ctx, scratch)?;
+        Ok(Machine { process, socket, scratch, stays: set.is_ok() })
     }
 
     /// Where QEMU is asked.
@@ -117,14 +145,16 @@ impl Machine {
         tokio::select! {
             biased;
             error = self.process.unexpected_end() => {
-                let error = advised(error, &self.process.last_lines());
-                Err(match self.process.was_killed() {
-                    true => NotStarted::Interrupted(error),
-                    false => NotStarted::Ended(error),
+                let said = self.process.last_lines();
+                let says_one_of = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+                let error = advised(error, &said);
+                Err(match says_one_of(&STATE_REFUSED) && !says_one_of(&HOST_FAILED) {
+                    true => NotStarted::StateRefused(error),
+                    false => NotStarted::Failed(error),
                 })
             }
             ready = tokio::time::timeout(limit, self.ready()) => ready.map_err(|_| {
-                NotStarted::Interrupted(Error::new(format!(
+                NotStarted::Failed(Error::new(format!(
                     "QEMU has not responded for {} seconds: {}",
                     limit.as_secs(),
                     self.process.last_lines()
@@ -154,7 +184,7 @@ impl Machine {
     /// It stopped because something is wrong, or QEMU was killed.
     pub(crate) async fn off(&self) -> Result<()> {
         tokio::select! {
-            ended = self.process.end() => ended,
+            ended = self.end() => ended,
             halt = self.halted() => match halt {
                 Halt::Off => Ok(()),
                 Halt::Fault(state) => Err(fault(&state, &self.process.last_lines())),
@@ -162,8 +192,25 @@ impl Machine {
         }
     }
 
+    /// Waits until QEMU has ended because the machine is off.
+    ///
+    /// # Errors
+    /// It ended otherwise.
+    async fn end(&self) -> Result<()> {
+        match self.stays {
+            true => Err(self.process.unexpected_end().await),
+            false => self.process.end().await,
+        }
+    }
+
     /// Waits until something is wrong with the machine. That it turns itself off is not.
     pub(crate) async fn fault(&self) -> Error {
+        let crashed = async {
+            match self.end().await {
+                Err(error) => error,
+                Ok(()) => std::future::pending().await,
+            }
+        };
         let faulty = async {
             loop {
                 if let Halt::Fault(state) = self.halted().await {
@@ -174,7 +221,7 @@ impl Machine {
         };
         tokio::select! {
             error = faulty => error,
-            error = self.process.crash() => error,
+            error = crashed => error,
         }
     }
 
@@ -277,6 +324,7 @@ fn advised(error: Error, said: &str) -> Error {
         ("host forwarding rule", "another program took the port; run the build again"),
         ("Address already in use", "another program took the port; run the build again"),
         ("vhost", "check net_device and qemuargs"),
+        ("cannot set up guest memory", "give the machine less memory, or build less at a time"),
     ];
     match hints.iter().find(|(sign, _)| said.contains(sign)) {
         _ if error.is_io(ErrorKind::NotFound) => {
@@ -321,14 +369,14 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_ended_differs_from_one_that_does_not_respond_yet() {
         match start("echo no luck; exit 3", START_TIMEOUT).await {
-            Err(NotStarted::Ended(error)) => {
+            Err(NotStarted::Failed(error)) => {
                 let expected = "starting the machine: QEMU ended with code 3:\nno luck";
                 assert_eq!(error.to_string(), expected);
             }
             other => panic!("{other:?}"),
         }
         match start("kill -9 $$", START_TIMEOUT).await {
-            Err(NotStarted::Interrupted(error)) => {
+            Err(NotStarted::Failed(error)) => {
                 assert_eq!(error.to_string(), "starting the machine: QEMU was killed");
                 assert!(
                     error.advice().is_some_and(|advice| advice.contains("memory")),
@@ -338,6 +386,39 @@ mod tests {
             other => panic!("{other:?}"),
         }
         let silent = start("exec sleep 60", Duration::from_millis(300)).await;
-        assert!(matches!(silent, Err(NotStarted::Interrupted(_))), "{silent:?}");
+        assert!(matches!(silent, Err(NotStarted::Failed(_))), "{silent:?}");
+    }
+
+    #[tokio::test]
+    async fn a_state_is_to_blame_only_where_qemu_says_so() {
+        let ended = async |lines: &str| {
+            start(&format!("printf '%s\\n' \"{lines}\" >&2; exit 1"), START_TIMEOUT).await
+        };
+        for lines in [
+            "error while loading state for instance 0x0 of device 'kvmclock'\n\
+             Error -22 while loading VM state",
+            "Snapshot 'ingot-a' does not exist in one or more devices",
+        ] {
+            let started = ended(lines).await;
+            assert!(matches!(started, Err(NotStarted::StateRefused(_))), "{started:?}");
+        }
+        for (line, advice) in [
+            ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "less memory"),
+            ("-nic user: Could not set up host forwarding rule 'tcp::2222-:22'", "took the port"),
+            ("-monitor tcp:127.0.0.1:4444: Address already in use", "took the port"),
+            ("Display 'gtk' is not available.", "headless"),
+            ("Could not access KVM kernel module: Permission denied", ""),
+            ("-drive file=disk: Failed to get 'write' lock", ""),
+            ("Error -12 while loading VM state", ""),
+        ] {
+            match ended(line).await {
+                Err(NotStarted::Failed(error)) => {
+                    let given = error.advice().unwrap_or_default();
+                    assert!(given.contains(advice), "{error:?}");
+                    assert!(error.to_string().ends_with(line), "{error}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::{try_lock, unlock};
 use ingot_sdk::{Context, Resource, Result};
 
-use crate::reclaim::{created_output_resource, is_same, remove_output};
+use crate::reclaim::{created_output_resource, identity_of, is_same, remove_output};
 
 /// An output directory, from when it was created on. Clones share it.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct OutputDirectory {
     created: Resource,
     /// As long as it is open, the file system gives its number to no other directory. The lock on it
     /// tells other builds that it is in use, where the file system has locks.
-    _open: Option<Arc<File>>,
+    open: Option<Arc<File>>,
 }
 
 impl OutputDirectory {
@@ -30,7 +30,7 @@ impl OutputDirectory {
             let locked = try_lock(directory);
             tracing::debug!(?locked, "locking the output directory");
         }
-        Ok(OutputDirectory { created, _open: open.map(Arc::new) })
+        Ok(OutputDirectory { created, open: open.map(Arc::new) })
     }
 
     /// Whether a build that runs has the directory at `path` for its output.
@@ -38,9 +38,22 @@ impl OutputDirectory {
         File::open(path).is_ok_and(|directory| matches!(try_lock(&directory), Ok(false)))
     }
 
+    /// Has it in use no more: the build is done, and another one may replace what it has made.
+    pub(crate) fn release(&self) {
+        if let Some(directory) = &self.open {
+            let unlocked = unlock(directory);
+            tracing::debug!(?unlocked, "unlocking the output directory");
+        }
+    }
+
     /// The journal's record of it.
     pub(crate) fn resource(&self) -> &Resource {
         &self.created
+    }
+
+    /// What it is known by, also to a later run.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        identity_of(&self.created)
     }
 
     /// Whether it is still there, and no other one in its place.
@@ -70,9 +83,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("output");
         std::fs::create_dir(&path).unwrap();
-        assert!(!OutputDirectory::is_in_use(&path));
         let output = OutputDirectory::take(&path).unwrap();
         assert!(output.is_there() && OutputDirectory::is_in_use(&path));
+        output.release();
+        assert!(output.is_there() && !OutputDirectory::is_in_use(&path));
         std::fs::remove_dir(&path).unwrap();
         assert!(!output.is_there());
         std::fs::create_dir(&path).unwrap();

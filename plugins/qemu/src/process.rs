@@ -108,21 +108,13 @@ impl Process {
     /// Waits until it has ended.
     ///
     /// # Errors
-    /// It did not end by itself: it was killed, or it crashed.
+    /// It did not end by itself: it was killed, or it crashed. Of one that an earlier run started, nobody
+    /// knows.
     pub(crate) async fn end(&self) -> Result<()> {
         match self.wait().await {
             Ok(ExitStatus::Code(code)) if code > SIGNALLED => Err(self.unexpected_end().await),
             Ok(_) => Ok(()),
             Err(why) => Err(Error::caused_by(why)),
-        }
-    }
-
-    /// Waits until it was killed or has crashed, and makes an error of that. One that ends by itself is
-    /// waited for without end.
-    pub(crate) async fn crash(&self) -> Error {
-        match self.end().await {
-            Err(error) => error,
-            Ok(()) => std::future::pending().await,
         }
     }
 
@@ -139,18 +131,13 @@ impl Process {
                 "was killed".to_owned()
             }
             Ok(ExitStatus::Code(code)) => format!("ended with code {code}"),
-            Ok(ExitStatus::Disconnected) => "was lost".to_owned(),
+            Ok(ExitStatus::Disconnected) => "does not run any more".to_owned(),
             Err(why) => return Error::caused_by(why),
         };
         let said = self.output.text();
         let said = if said.is_empty() { String::new() } else { format!(":\n{said}") };
         let error = Error::new(format!("{} {how}{said}", self.name));
         hint.into_iter().fold(error, Error::hint)
-    }
-
-    /// Whether it was killed, as by the kernel where memory runs out.
-    pub(crate) fn was_killed(&self) -> bool {
-        matches!(&*self.ended.borrow(), Some(Ok(ExitStatus::Code(KILLED))))
     }
 
     /// Whether it runs.

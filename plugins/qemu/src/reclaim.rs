@@ -60,8 +60,13 @@ pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
 
 /// Whether the directory that `created` is the record of is still there, and no other one in its place.
 pub(crate) fn is_same(created: &Resource) -> bool {
-    let expected = created.attributes.get("identity").and_then(Value::as_str);
+    let expected = identity_of(created);
     identity(Path::new(&created.id)).is_ok_and(|found| Some(found.as_str()) == expected)
+}
+
+/// What the directory is known by that `created` is the record of. None before it is created.
+pub(crate) fn identity_of(created: &Resource) -> Option<&str> {
+    created.attributes.get("identity").and_then(Value::as_str)
 }
 
 /// The journal's record of a directory for states, before it is created.
@@ -98,8 +103,7 @@ fn identity(path: &Path) -> std::io::Result<String> {
 pub(crate) fn remove_output(resource: &Resource) -> Result<bool> {
     let path = Path::new(&resource.id);
     let removing = || format!("removing {}", path.display());
-    let expected = resource.attributes.get("identity").and_then(Value::as_str);
-    let removed = match (identity(path), expected) {
+    let removed = match (identity(path), identity_of(resource)) {
         (Err(error), _) => Err(error),
         (Ok(found), Some(expected)) if found == expected => std::fs::remove_dir_all(path),
         // Another directory by now.
@@ -183,12 +187,14 @@ mod tests {
     #[tokio::test]
     async fn kills_by_marker_only() {
         let marker = format!("/tmp/{}/qmp", uuid::Uuid::new_v4());
-        let sleep = |argument: &str| {
-            let script = "sleep 60; :";
-            std::process::Command::new("sh").args(["-c", script, argument]).spawn().unwrap()
+        // It waits for input that does not come, and starts nothing that would outlive it.
+        let waiting = |argument: &str| {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", "read -r line", argument]).stdin(std::process::Stdio::piped());
+            shell.spawn().unwrap()
         };
-        let mut marked = sleep(&format!("unix:{marker},server=on"));
-        let mut other = sleep("unix:/tmp/other,server=on");
+        let mut marked = waiting(&format!("unix:{marker},server=on"));
+        let mut other = waiting("unix:/tmp/other,server=on");
         // A program that has just started has no command line for a moment.
         let line = format!("/proc/{}/cmdline", marked.id());
         while !std::fs::read_to_string(&line).unwrap().contains(&marker) {

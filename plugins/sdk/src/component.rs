@@ -140,8 +140,9 @@ pub struct Prepared<R = ()> {
     /// Names of values a builder will only know while it runs; a template may use them as
     /// `build.NAME`. The names common to all builders (`ID`, `Host`, …) need not be listed.
     pub generated: Vec<String>,
-    /// What a builder makes that there can be only one of, in words such as `the AMI web-1 in
-    /// us-east-1`: a second build in the same run that makes the same is warned of.
+    /// What a builder makes that there can be only one of, and what becomes of a second one, in words
+    /// such as `the AMI web-1 in us-east-1: the one that comes later fails`: a second build in the same
+    /// run that makes the same is warned of.
     pub claims: Vec<String>,
     /// Why a build leaves no artifact, where the options say so: it has nothing to post-process
     /// and to publish.

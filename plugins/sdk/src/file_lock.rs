@@ -32,6 +32,14 @@ pub fn try_lock(file: &File) -> std::io::Result<bool> {
     }
 }
 
+/// Gives up the lock on an open file, also for processes that have it from this one.
+///
+/// # Errors
+/// The filesystem has no locks.
+pub fn unlock(file: &File) -> std::io::Result<()> {
+    Ok(flock(file, FlockOperation::Unlock)?)
+}
+
 /// Takes the lock on an open file as [`try_lock`] does, and blocks for at most `limit` while
 /// another has it; false when that does not give it up.
 ///
@@ -171,6 +179,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let open = || File::open(directory.path()).unwrap();
         let (one, other) = (open(), open());
+        assert!(wait_for(&other, Duration::ZERO).unwrap());
+        unlock(&other).unwrap();
         assert!(wait_for(&one, Duration::ZERO).unwrap());
         assert!(!wait_for(&other, Duration::ZERO).unwrap());
         let waiting = std::thread::spawn(move || wait_for(&other, Duration::from_secs(60)));

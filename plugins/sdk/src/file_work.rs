@@ -160,7 +160,8 @@ fn open_any(path: &Path, doing: &str) -> Result<File> {
     let file = options.open(path).with_context(|| format!("{doing} {shown}"))?;
     let kind = file.metadata().with_context(|| format!("looking at {shown}"))?.file_type();
     if kind.is_dir() {
-        return Err(Error::new(format!("{shown} is a directory, not a file")));
+        let error = Error::from(io::Error::from(io::ErrorKind::IsADirectory));
+        return Err(error.reworded(format!("{shown} is a directory, not a file")));
     }
     Ok(file)
 }
@@ -280,7 +281,9 @@ mod tests {
         assert_eq!(read_small(&path("key"), "key", 10).unwrap(), b"0123456789");
         let error = refused("key", 9).to_string();
         assert!(error.ends_with("key is not a valid key: it has more than 9 bytes"), "{error}");
-        assert!(refused("", 9).to_string().ends_with("is a directory, not a file"));
+        let error = refused("", 9);
+        assert!(error.to_string().ends_with("is a directory, not a file"), "{error}");
+        assert!(error.is_io(io::ErrorKind::IsADirectory));
         assert!(refused("nope", 9).to_string().contains("nope"));
     }
 

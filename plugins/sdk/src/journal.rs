@@ -40,7 +40,7 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// The record could not be made durable; the resource must then not be created.
     fn record(&self, resource: &Resource) -> Result<u64>;
-    /// Resolves a record: the resource is gone, or is now the user's.
+    /// Resolves a record: the resource is gone, or is now the user's. A second time changes nothing.
     fn resolve(&self, record: u64);
     /// Adds to a record what is known by now, such as an id. This helps whoever removes the
     /// resource, but they find it without it too, so a failure need not stop anything.
@@ -54,7 +54,8 @@ pub trait Journal: Send + Sync {
 }
 
 /// A record in the journal, kept by whoever will remove the resource. Dropping it leaves the
-/// record in place, which is right: only [`JournalEntry::done`] says that the thing is gone.
+/// record in place, which is right: only [`JournalEntry::done`] and [`JournalEntry::resolve`] say that
+/// the thing is gone.
 #[must_use]
 pub struct JournalEntry {
     journal: Arc<dyn Journal>,
@@ -76,9 +77,15 @@ impl JournalEntry {
         self.journal.amend(self.record, resource);
     }
 
+    /// There is nothing of this build's to remove, though the build goes on to hold this. What is
+    /// written down afterwards has no effect.
+    pub fn resolve(&self) {
+        self.journal.resolve(self.record);
+    }
+
     /// The resource is gone, or has become something the user wants to keep.
     pub fn done(self) {
-        self.journal.resolve(self.record);
+        self.resolve();
     }
 }
 

@@ -9,10 +9,14 @@ use reqwest::{RequestBuilder, Url};
 
 use crate::file_work::read_small;
 use crate::home::{expanded, home_dir};
-use crate::{Context, Result, Ui, environment};
+use crate::{Result, Ui, environment};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// How reading fails where there is no file: a directory may be in its place, and a service's home may be
+/// `/dev/null`.
+const NO_FILE: [ErrorKind; 3] =
+    [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::IsADirectory];
 
 /// A user and a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,8 +45,12 @@ pub fn login(ui: &Ui, url: &Url) -> Result<Option<Login>> {
     }
     let (Some(host), Some(path)) = (url.host_str(), path()) else { return Ok(None) };
     let bytes = match read_small(&path, "netrc file", LARGEST) {
-        Err(error) if error.is_io(ErrorKind::NotFound) => return Ok(None),
-        bytes => bytes.context("looking for a login")?,
+        Err(error) if NO_FILE.iter().any(|&kind| error.is_io(kind)) => return Ok(None),
+        Err(error) => {
+            let error = error.context("looking for a login");
+            return Err(error.further_hint("NETRC=/dev/null is a file without logins"));
+        }
+        Ok(bytes) => bytes,
     };
     let found = find(&String::from_utf8_lossy(&bytes), host, url.port());
     if let Some(login) = &found {

@@ -153,7 +153,8 @@ pub fn assignments_with(
 pub fn check_exit(code: i32, valid: &[i64]) -> crate::Result<()> {
     let valid = if valid.is_empty() { &[0] } else { valid };
     let shown = unsigned_exit_code(code);
-    if valid.contains(&i64::from(code)) || valid.contains(&shown) {
+    let unsigned = i64::from(code.cast_unsigned());
+    if valid.contains(&i64::from(code)) || valid.contains(&unsigned) {
         return Ok(());
     }
     let allowed: Vec<String> = valid.iter().map(i64::to_string).collect();

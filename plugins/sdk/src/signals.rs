@@ -101,6 +101,15 @@ pub fn ending(end: impl FnOnce()) {
     end();
 }
 
+/// Ends this process with an exit code, with all that is to end with it, as a signal does that nobody
+/// listens for.
+pub fn end(code: i32) -> ! {
+    let _ending = ENDING.lock();
+    let end = BEFORE_END.get().copied().unwrap_or(kill_live_groups);
+    end();
+    std::process::exit(code)
+}
+
 fn start_watching() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listeners = {
@@ -125,11 +134,8 @@ async fn end_on_signal(mut listeners: Vec<(SignalKind, Signal)>) {
         .await;
         let heard = || HEARD.lock().is_some_and(|heard| heard.elapsed() < HEARD_FOR);
         if LISTENERS.load(Ordering::SeqCst) == 0 && !heard() {
-            let _ending = ENDING.lock();
-            let end = BEFORE_END.get().copied().unwrap_or(kill_live_groups);
-            end();
-            // As shells report a program that a signal ended.
-            std::process::exit(128 + kind.as_raw_value());
+            // As shells tell of a program that a signal ended.
+            end(128 + kind.as_raw_value());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ingot_sdk::communicator::{CapturedOutput, uploaded_name};
+use ingot_sdk::communicator::{CapturedOutput, unsigned_exit_code, uploaded_name};
 use ingot_sdk::{Context, Error, ExitStatus, RemoteCommand, Result, powershell, walk};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -240,7 +240,10 @@ fn check(status: ExitStatus, said: &str) -> Result<()> {
         ExitStatus::Code(0) => Ok(()),
         ExitStatus::Code(code) => {
             let error = Error::new(match said.trim() {
-                "" => format!("a command on the machine ended with exit code {code}"),
+                "" => {
+                    let code = unsigned_exit_code(code);
+                    format!("a command on the machine ended with exit code {code}")
+                }
                 said => said.to_owned(),
             });
             // PowerShell and cmd end with 1 where something is wrong. On a machine that goes down
@@ -278,6 +281,13 @@ mod tests {
         let script = resolve("$env:TEMP/it's here/a");
         assert!(script.ends_with("ExpandString('$env:TEMP\\it''s here\\a'))"), "{script}");
         assert_eq!(resolve("'C:/Program Files/x'"), resolve("C:\\Program Files\\x"));
+    }
+
+    /// 0xC0000142: PowerShell could not start, as while the machine goes down.
+    #[test]
+    fn codes_of_windows_are_shown_without_a_sign() {
+        let error = check(ExitStatus::Code(-1_073_741_502), "").unwrap_err();
+        assert!(error.to_string().ends_with("exit code 3221225794"), "{error}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if args.stale {
         return stale::run(args);
     }
-    if !args.family.is_empty() {
+    if !args.family.is_empty() && !args.dry_run {
         let templates = iter::once(&args.template).chain(&args.family);
         if let Some(why) = usage::no_template("ingot build", templates) {
             usage::show(why);

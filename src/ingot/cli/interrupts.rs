@@ -9,50 +9,82 @@ use ingot_sdk::process_group::kill_live_groups;
 use parking_lot::Mutex;
 
 use super::run_report::RunReport;
-use crate::build_logs::BuildLogs;
+use crate::build_logs::Slot;
 use crate::engine::Interrupts;
 use crate::engine::signals::Signals;
+use crate::publish::Publication;
 use crate::ui::Renderer;
 
 /// How long whoever reads the output is waited for where something else must not wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What ends when a run is interrupted.
+/// What tells that a run is interrupted, and ends then.
 pub(super) struct Interrupted {
-    pub interrupts: Interrupts,
     pub ui: Ui,
     pub renderer: Arc<Renderer>,
     pub report: Arc<RunReport>,
-    pub logs: Option<Arc<BuildLogs>>,
-    /// Held while the first interrupt is reported, and from the last one on: the end of the run is
-    /// reported when it is free.
-    pub telling: Arc<Mutex<()>>,
+    /// The logs of the builds, once there are some.
+    pub logs: Option<Slot>,
+}
+
+/// A run whose signals are listened for. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Listening {
+    /// What the signals ask for.
+    pub interrupts: Interrupts,
+    /// The version that is open while what goes on cannot be asked to stop: no build has begun yet. Held
+    /// while the first interrupt is told of, and from the last one on.
+    open: Arc<Mutex<Option<Arc<Publication>>>>,
+}
+
+impl Listening {
+    /// From now on the first signal ends the process, and tells what the version of `publication` lacks.
+    pub(super) fn opened(&self, publication: &Arc<Publication>) {
+        *self.open.lock() = Some(Arc::clone(publication));
+    }
+
+    /// From now on the first signal asks the builds to stop.
+    pub(super) fn builds_begin(&self) {
+        *self.open.lock() = None;
+    }
+
+    /// Waits until it was told what an interrupt does, if there was one: the end of the run is told
+    /// after that. Does not return where the interrupt ends the process.
+    pub(super) fn wait_until_told(&self) {
+        drop(self.open.lock());
+    }
 }
 
 impl Interrupted {
     /// Listens for signals from now on, on a thread of its own: those that builds run on may all be
     /// waiting for whoever reads the output.
-    ///
-    /// # Errors
-    /// Signals cannot be listened for.
-    pub(super) fn listen(self) -> std::io::Result<()> {
+    pub(super) fn listen(self) -> Listening {
+        let listening = Listening::default();
+        if let Err(error) = self.listen_as(listening.clone()) {
+            tracing::warn!(%error, "signals cannot be listened for");
+        }
+        listening
+    }
+
+    fn listen_as(self, listening: Listening) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _inside = runtime.enter();
             Signals::new()?
         };
-        let listen = move || runtime.block_on(self.stop(signals));
+        let listen = move || runtime.block_on(self.stop(signals, listening));
         std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
     }
 
-    /// The first signal asks the builds to stop and clean up. The next stops the
-    /// error-cleanup-provisioners, if there are some, and lets the builders clean up. The next ends the
-    /// process; what is then left is in the journal.
-    async fn stop(self, mut signals: Signals) {
+    /// The first signal asks the builds to stop and clean up; where a version is open for them and none
+    /// has begun, it ends the process. The next stops the error-cleanup-provisioners, if there are some,
+    /// and lets the builders clean up. The next ends the process; what is then left is in the journal.
+    async fn stop(self, mut signals: Signals, listening: Listening) {
+        let Listening { interrupts, open } = listening;
         let signal = signals.next().await;
         // Asked once: what an interrupt does is what was announced, even if the error-cleanup-provisioner
         // has ended meanwhile.
-        let expects_cleanup = self.interrupts.expects_cleanup();
+        let expects_cleanup = interrupts.expects_cleanup();
         let again = match expects_cleanup {
             true => {
                 "Interrupt again to stop the error-cleanup-provisioner, and then once more to stop at \
@@ -61,9 +93,12 @@ impl Interrupted {
             false => "Interrupt again to stop at once, without cleaning up.",
         };
         {
-            let _telling = self.telling.lock();
+            let open = open.lock();
+            if let Some(publication) = &*open {
+                self.end_before_builds(signal, publication);
+            }
             // Nobody may read the output.
-            self.interrupts.cancel.cancel();
+            interrupts.cancel.cancel();
             let ui = self.ui.clone();
             say_in_time(move || {
                 ui.error(format!("Cancelling build after receiving {signal}"));
@@ -72,12 +107,12 @@ impl Interrupted {
         }
         signals.next().await;
         if expects_cleanup {
-            let what = match self.interrupts.expects_cleanup() {
+            let what = match interrupts.expects_cleanup() {
                 true => "Stopping the error-cleanup-provisioner. ",
                 // It has ended.
                 false => "",
             };
-            self.interrupts.stop_cleanup();
+            interrupts.stop_cleanup();
             let ui = self.ui.clone();
             say_in_time(move || {
                 let again = "Interrupt again to stop at once, without cleaning up.";
@@ -85,19 +120,32 @@ impl Interrupted {
             });
             signals.next().await;
         }
-        // Builds that end now must not report the run's end after this message.
-        let _telling = self.telling.lock();
+        // What builds that end now would tell of the run's end is not to follow this.
+        let _telling = open.lock();
         let (ui, renderer) = (self.ui.clone(), self.renderer);
         say_in_time(move || {
             renderer.end_view();
             ui.error("Stopping at once. `ingot cleanup` removes what is left.");
         });
-        self.report.write_now(self.logs, self.ui);
+        let logs = self.logs.and_then(|slot| slot.get().cloned());
+        self.report.write_now(logs, self.ui);
         // Ctrl-C has not reached the scripts and plugins. Only now, and with nothing before the exit: the
         // builds would go on where one ends. The journal keeps the records of plugins, as what these
         // started in other process groups may still run.
         kill_live_groups();
         std::process::exit(1);
+    }
+
+    /// Ends the process while a version is open and before anything is built: there is nothing to clean
+    /// up, and whoever goes on with the version needs to know how.
+    fn end_before_builds(&self, signal: &'static str, publication: &Arc<Publication>) -> ! {
+        let (ui, publication) = (self.ui.clone(), Arc::clone(publication));
+        say_in_time(move || {
+            ui.error(format!("Cancelling build after receiving {signal}"));
+            publication.report_known_missing(&ui);
+        });
+        self.report.write_now(None, self.ui.clone());
+        ingot_sdk::signals::end(1)
     }
 }
 

@@ -61,8 +61,10 @@ fn check_file(path: &Path) -> Result<(), Diagnostic> {
     };
     let mut text = Vec::new();
     match File::open(path) {
-        // As in Packer, also where it was asked for by name.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // As in Packer, also where it was asked for by name. A service's home may be `/dev/null`.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
         Err(error) => return Err(failed(&error)),
         Ok(file) => file.take(MAX_SIZE).read_to_end(&mut text).map_err(|error| failed(&error))?,
     };
@@ -127,6 +129,7 @@ mod tests {
             assert!(said.contains(why), "{text}: {said}");
         }
         assert!(check_file(Path::new("/nowhere/at/all")).is_ok());
+        assert!(check_file(Path::new("/dev/null/.packerconfig")).is_ok());
         assert!(check_file(Path::new("/")).is_err());
     }
 }

@@ -7,20 +7,22 @@ use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use super::family_member;
-use crate::engine::{Project, signals};
+use super::interrupts::Listening;
+use crate::engine::Project;
 use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
 use ingot_registry::connect;
 
 pub(super) use crate::publish::{check, check_artifacts, plan};
 
-/// Opens the version that `plan` names, and says so; none if there was nothing left to build. Reports
-/// errors itself.
+/// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
+/// went wrong was told, with what the version lacks where it is open.
 pub(super) fn open(
     plan: Plan,
     args: &BuildArgs,
     project: &Project,
     runtime: &Runtime,
+    listening: &Listening,
     ui: &Ui,
 ) -> Result<Option<Publication>> {
     let options = command_options(args);
@@ -34,13 +36,29 @@ pub(super) fn open(
         ));
         Publication::open(registry, plan, &options, project.plugins.clone(), ui).await
     };
+    let cancel = &listening.interrupts.cancel;
     let opened = runtime.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            opened = opening => opened,
+        let mut opened = tokio::select! {
+            // A version that is open by then is told of.
+            biased;
+            opened = opening => opened?,
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+        };
+        if let Some(publication) = &mut opened {
+            let begun = tokio::select! {
+                begun = publication.begin(args.skip_enforcement) => begun,
+                () = cancel.cancelled() => Err(Error::Cancelled),
+            };
+            if let Err(error) = begun {
+                listening.wait_until_told();
+                publication.report_known_missing(ui);
+                return Err(error);
+            }
         }
+        Ok(opened)
     });
     if let Err(error) = &opened {
+        listening.wait_until_told();
         let text = format!("Nothing is built, since it could not be published: {error}");
         ui.failure(text, error);
     }

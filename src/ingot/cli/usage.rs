@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
 use super::command::{command, with_one_dash};
+use crate::template::load::STANDARD_INPUT;
 use crate::ui::Redactor;
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
@@ -159,7 +160,8 @@ pub(super) fn no_template<'a>(
     templates: impl Iterator<Item = &'a PathBuf>,
 ) -> Option<Diagnostic> {
     let templates: Vec<&PathBuf> = templates.collect();
-    let missing = templates.iter().find(|template| !template.exists())?;
+    let is_template = |path: &Path| path == Path::new(STANDARD_INPUT) || path.exists();
+    let missing = templates.iter().find(|template| !is_template(template))?;
     let words = path.split(' ').map(OsString::from);
     let args: Vec<OsString> =
         words.chain(templates.iter().map(|it| it.as_os_str().to_owned())).collect();
@@ -170,10 +172,10 @@ pub(super) fn no_template<'a>(
 /// An argument that is no flag, where no more are taken.
 fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]) -> Diagnostic {
     let words = path.split(' ').count();
-    let plain: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
-    let mut plain = plain.into_iter().filter(|arg| !arg.starts_with('-')).skip(words);
+    let plain = args.iter().filter_map(|arg| arg.to_str());
+    let plain: Vec<&str> = plain.filter(|arg| !arg.starts_with('-')).skip(words).collect();
     // A flag whose dash was forgotten stands before what it took the place of.
-    let forgotten = plain.find_map(|arg| {
+    let forgotten = plain.iter().find_map(|arg| {
         let name = arg.split('=').next().unwrap_or(arg);
         has_flag(current, name).then(|| match arg.contains('=') {
             true => (format!("{name}=…"), format!("-{name}=…")),
@@ -184,6 +186,12 @@ fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]
         return Diagnostic::error(format!("`{written}` is not a template: its dash is missing"))
             .help(format!("write {right}"));
     }
+    let takes_template = current.get_positionals().any(|arg| arg.get_id() == "template");
+    // Standard input is the template that is meant, and what stands before it took its place.
+    let argument = match plain.last() {
+        Some(before) if takes_template && argument == STANDARD_INPUT => *before,
+        _ => argument,
+    };
     // It may be a value that lost its flag.
     let shown = match argument.split_once('=') {
         Some((name, _)) => format!("{name}=…"),
@@ -194,7 +202,7 @@ fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]
         0 => format!("`{path}` takes no arguments, so no `{shown}`"),
         _ => format!("`{shown}` is one argument too many"),
     });
-    match current.get_positionals().any(|arg| arg.get_id() == "template") {
+    match takes_template {
         true => diagnostic.help(
             "a command reads one template: a file, or a directory for all files in it; a value \
              with spaces stands in quotes: -var 'name=two words'",

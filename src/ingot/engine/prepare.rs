@@ -121,11 +121,7 @@ fn claims<B>(nodes: &[CheckedNode<B>], diagnostics: &mut Diagnostics) {
             if std::mem::replace(&mut message, true) {
                 continue;
             }
-            let text = format!(
-                "`{}` and `{}` both create {claim}: the one that comes later fails, or replaces the \
-                 other's",
-                first.name, node.name
-            );
+            let text = format!("`{}` and `{}` both create {claim}", first.name, node.name);
             let warning = Diagnostic::warning(text).at(node.header);
             diagnostics.push(match first.header == node.header {
                 true => warning,

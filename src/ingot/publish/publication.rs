@@ -18,7 +18,7 @@ use super::plan::{Parent, Plan};
 use super::published::{Published, images_of};
 use super::queue::{self, Kept, Queued};
 use super::sboms::{self, SbomUpload};
-use super::version::{Opened, Target, all_builds, complete_error, deliver, is_final};
+use super::version::{Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::inputs::InputsRecord;
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
@@ -43,9 +43,17 @@ pub struct Publication {
     inputs: OnceLock<BTreeMap<String, InputsRecord>>,
 }
 
+/// Says of which registry an error is, and how to do without it.
+fn about(registry: &Connected, error: Error) -> Error {
+    error
+        .context(format_args!("the {} registry", registry.name))
+        .further_hint("HCP_PACKER_REGISTRY=off builds without publishing")
+}
+
 impl Publication {
-    /// Opens the version that `plan` names, or one that another run has opened. None if that one
-    /// is complete and only the template's channels had to be assigned, which was done and told.
+    /// Opens the version that `plan` names, or one that another run has opened; [`Self::begin`] comes
+    /// next. None if that one is complete and only the template's channels had to be assigned, which was
+    /// done and told.
     ///
     /// # Errors
     /// The registry refuses or does not answer, or the version is complete.
@@ -61,12 +69,7 @@ impl Publication {
             description: plan.description.clone(),
             labels: plan.bucket_labels.clone(),
         };
-        let told = |error: Error| {
-            error
-                .context(format_args!("the {} registry", registry.name))
-                .further_hint("HCP_PACKER_REGISTRY=off builds without publishing")
-        };
-        let wrong = |error: api::Error| told(error.into());
+        let wrong = |error: api::Error| about(&registry, error.into());
         if !registry.is_hcp() {
             // The registry sees them only when all has been built.
             labels::check("build_labels", &plan.build_labels)
@@ -81,10 +84,11 @@ impl Publication {
         // The bucket comes first, so that channels can be created in it where they are missing.
         target.bucket(&*registry.registry).await.map_err(wrong)?;
         let checked = channels::check(&*registry.registry, &plan.bucket, &plan.channels).await;
-        checked.map_err(told)?;
-        let opened = target.open_version(&*registry.registry, &plan.components, &plan.run_uuid);
-        let Opened { version, builds } = opened.await.map_err(wrong)?;
+        checked.map_err(|error| about(&registry, error))?;
+        let version = target.open_version(&*registry.registry).await.map_err(wrong)?;
         if version.is_complete() {
+            let builds = all_builds(&*registry.registry, &plan.bucket, &plan.fingerprint).await;
+            let builds = builds.map_err(wrong)?;
             let late = assign_forgotten(&registry, &plan, &version, &builds).await;
             if late.assigned.is_empty() && late.failed.is_empty() {
                 return Err(wrong(complete_error(&plan.fingerprint)));
@@ -105,7 +109,12 @@ impl Publication {
                 "Warning: the Git repository cannot be read, so nothing of it is published: {why}"
             ));
         }
-        let mut publication = Publication {
+        // Where the run ends before the registry knows its builds, these are what the version lacks.
+        let unset = plan.components.iter().map(|component| (component.clone(), Build::default()));
+        let known = version.builds.into_iter();
+        let known = unset.chain(known.map(|build| (build.component_type.clone(), build)));
+        let builds: BTreeMap<String, Build> = known.collect();
+        Ok(Some(Publication {
             registry,
             plan,
             bucket,
@@ -115,12 +124,29 @@ impl Publication {
             enforced: Vec::new(),
             builds: KnownBuilds::new(builds),
             inputs: OnceLock::new(),
+        }))
+    }
+
+    /// Makes the builds known to the registry, and asks what it enforces, unless that is to be skipped.
+    ///
+    /// # Errors
+    /// The registry refuses or does not answer. The version stays open, as it does where this is not
+    /// waited for.
+    pub async fn begin(&mut self, skip_enforcement: bool) -> Result<()> {
+        let (registry, plan) = (&*self.registry.registry, &self.plan);
+        let target = Target {
+            bucket: &self.bucket,
+            fingerprint: &plan.fingerprint,
+            template_type: plan.template_type,
+            describes: true,
         };
-        if !options.skip_enforcement {
-            let blocks = enforced_blocks(&publication.registry, &publication.plan.bucket).await;
-            publication.enforced = blocks.inspect_err(|_| publication.report_known_missing(ui))?;
+        let builds = target.builds(registry, &plan.components, &plan.run_uuid).await;
+        let builds = builds.map_err(|error| about(&self.registry, error.into()))?;
+        self.builds = KnownBuilds::new(builds);
+        if !skip_enforcement {
+            self.enforced = enforced_blocks(&self.registry, &self.plan.bucket).await?;
         }
-        Ok(Some(publication))
+        Ok(())
     }
 
     /// The version's id.

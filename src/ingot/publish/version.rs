@@ -39,19 +39,19 @@ impl Target<'_> {
         run_uuid: &str,
     ) -> Result<Opened> {
         self.bucket(registry).await?;
-        self.open_version(registry, components, run_uuid).await
+        let version = self.open_version(registry).await?;
+        let builds = match version.is_complete() {
+            true => all_builds(registry, &self.bucket.name, self.fingerprint).await?,
+            false => self.builds(registry, components, run_uuid).await?,
+        };
+        Ok(Opened { version, builds })
     }
 
-    /// The same in a bucket that is there.
+    /// The version in a bucket that is there, whose builds may not be.
     ///
     /// # Errors
     /// The registry refuses.
-    pub(super) async fn open_version(
-        &self,
-        registry: &dyn Registry,
-        components: &[String],
-        run_uuid: &str,
-    ) -> Result<Opened> {
+    pub(super) async fn open_version(&self, registry: &dyn Registry) -> Result<Version> {
         let version = self.version(registry).await?;
         let begun = version.template_type;
         if begun != TemplateType::Unset && begun != self.template_type {
@@ -63,11 +63,7 @@ impl Target<'_> {
                 self.template_type.as_str()
             )));
         }
-        let builds = match version.is_complete() {
-            true => all_builds(registry, &self.bucket.name, self.fingerprint).await?,
-            false => self.builds(registry, components, run_uuid).await?,
-        };
-        Ok(Opened { version, builds })
+        Ok(version)
     }
 
     /// The bucket, with the description and labels that the template gives it.
@@ -116,7 +112,12 @@ impl Target<'_> {
         }
     }
 
-    async fn builds(
+    /// The builds of a version that is not complete. Those called `components` are made known to the
+    /// registry where they are not.
+    ///
+    /// # Errors
+    /// The registry refuses.
+    pub(super) async fn builds(
         &self,
         registry: &dyn Registry,
         components: &[String],

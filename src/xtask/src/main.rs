@@ -89,7 +89,11 @@ const TASKS: &[Task] = &[
         about: "write the messages of the conformance cases anew",
         steps: &[MESSAGES],
     },
-    Task { name: "ci", about: "all that CI checks, in its order", steps: &[FMT, CLIPPY, TEST] },
+    Task {
+        name: "ci",
+        about: "layout, lints and tests; CI also does `deps`, `targets` and `doc`",
+        steps: &[FMT, CLIPPY, TEST],
+    },
     Task { name: "site", about: "build the documentation as a site, target/site", steps: &[SITE] },
     Task {
         name: "targets",

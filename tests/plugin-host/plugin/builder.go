@@ -21,9 +21,10 @@ type builder struct {
 
 func (b *builder) ConfigSpec() hcldec.ObjectSpec {
 	return with(shapes(), hcldec.ObjectSpec{
-		"directory": &hcldec.AttrSpec{Name: "directory", Type: cty.String, Required: true},
-		"discard":   attr("discard", cty.Bool),
-		"slowly":    attr("slowly", cty.Bool),
+		"directory":  &hcldec.AttrSpec{Name: "directory", Type: cty.String, Required: true},
+		"connection": attr("connection", cty.String),
+		"discard":    attr("discard", cty.Bool),
+		"slowly":     attr("slowly", cty.Bool),
 	})
 }
 
@@ -90,11 +91,15 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		case <-time.After(time.Hour):
 		}
 	}
+	connection := b.given.text("connection")
+	if connection == "" {
+		connection = "local"
+	}
 	data := map[string]interface{}{
-		"ID": "trial-1", "Host": "localhost", "ConnType": "local",
+		"ID": "trial-1", "Host": "localhost", "ConnType": connection,
 		"Directory": directory, "Answer": 42, "PackerRunUUID": os.Getenv("PACKER_RUN_UUID"),
 	}
-	machine := &shell{root: directory}
+	machine := &shell{root: directory, winrm: connection == "winrm"}
 	if err := hook.Run(ctx, packersdk.HookProvision, ui, machine, data); err != nil {
 		// As the SDK's runners of steps do it.
 		how := b.given.facts["packer_on_error"]

@@ -16,10 +16,12 @@ import (
 
 // shell is a communicator whose machine is a directory: commands run in it, paths are below it. A
 // command that writes a number into the file "rebooting" ends the connection, and so many calls
-// find the machine away then.
+// find the machine away then. With winrm, starting a command waits for its end, and fails if it
+// ended the connection, as the SDK's WinRM does.
 type shell struct {
-	root string
-	away atomic.Int32
+	root  string
+	winrm bool
+	away  atomic.Int32
 }
 
 func (s *shell) at(path string) string { return filepath.Join(s.root, path) }
@@ -61,6 +63,14 @@ func (s *shell) Start(ctx context.Context, remote *packersdk.RemoteCmd) error {
 	command.Stdin, command.Stdout, command.Stderr = remote.Stdin, remote.Stdout, remote.Stderr
 	if err := command.Start(); err != nil {
 		return err
+	}
+	if s.winrm {
+		command.Wait()
+		remote.SetExited(command.ProcessState.ExitCode())
+		if s.reboots() {
+			return errors.New("http://127.0.0.1:5985/wsman: EOF")
+		}
+		return nil
 	}
 	go func() {
 		command.Wait()

@@ -3,7 +3,8 @@
 //! A test names what it needs with [`require!`]: `require!(docker())`, `let moto =
 //! require!(Moto::start())`. What is not there is a failure under `CI` and a skipped test
 //! elsewhere, which says what was missing. Each part is a process of its own, in a temporary
-//! directory and on a free port, and ends with its owner.
+//! directory and on a free port, and ends with its owner; servers of moto, which are slow to start,
+//! forget everything and wait for the next test.
 //!
 //! Knows the binary `ingot` and the SDK's HTTP client; knows nothing of the engine, of templates
 //! or of a plugin. Start with [`ingot`] and [`template`].

@@ -1,9 +1,10 @@
 //! A real moto server for tests: the APIs of AWS on a port of this machine, with nothing behind
-//! them. Uses the standard library only, so that tests of other crates can include it.
+//! them.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The region of tests.
@@ -12,29 +13,86 @@ pub const REGION: &str = "us-east-1";
 /// What brings moto.
 const INSTALL: &str = "pip install 'moto[server,ec2,s3,ssm,secretsmanager,ecr,iam,sts,kms]'";
 
+/// Starts a server and ends it once standard input ends, however this process ended: servers that
+/// wait for the next test are never dropped. Ctrl-C is left to this process.
+const RUN: &str =
+    "trap '' INT; \"$@\" & read -r line; kill -9 $!; rm -f \"$MOTO_RECORDER_FILEPATH\"";
+
+/// Servers that no test has at the moment. To start one, and its first call, take two seconds of a core.
+static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
+
+struct Idle {
+    child: Child,
+    port: u16,
+    images: Option<String>,
+}
+
+fn idle() -> MutexGuard<'static, Vec<Idle>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A moto server, stopped when it goes out of scope.
+/// A moto server. Out of scope, it stops, or forgets everything and waits for the next test.
 pub struct Moto {
-    child: Child,
+    /// The shell around it; none once a next test may have it.
+    child: Option<Child>,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
+    /// Whether a next test may have it.
+    reusable: bool,
+    /// The file with its AMIs, if they are not those that moto comes with.
+    images: Option<String>,
 }
 
 impl Moto {
-    /// Starts a server with an account of its own. None where moto is not installed, which under
-    /// CI is a failure.
+    /// A server of its own for this test, with nothing in it. None where moto is not installed, which
+    /// under CI is a failure.
     pub fn start() -> Option<Moto> {
-        Moto::start_with(&[])
+        Moto::unused(None)
     }
 
-    /// Starts a server with variables in its environment: `INITIAL_NO_AUTH_ACTION_COUNT` makes it
-    /// check credentials after so many calls.
-    pub fn start_with(env: &[(&str, &str)]) -> Option<Moto> {
+    /// The same with the AMIs that a file lists, in the form of moto's `amis.json`. Calls that list AMIs
+    /// and snapshots take over a second with those that it comes with.
+    pub fn with_images(file: &str) -> Option<Moto> {
+        Moto::unused(Some(file.to_owned()))
+    }
+
+    fn unused(images: Option<String>) -> Option<Moto> {
+        let mut servers = idle();
+        if let Some(at) = servers.iter().position(|server| server.images == images) {
+            let Idle { child, port, images } = servers.swap_remove(at);
+            return Some(Moto { child: Some(child), port, reusable: true, images });
+        }
+        drop(servers);
         let port = free_port();
-        Moto::launch(port, "moto_server", &["-H", "127.0.0.1", "-p", &port.to_string()], env)
+        let recording = format!("ingot-moto-{}-{port}", std::process::id());
+        let recording = std::env::temp_dir().join(recording);
+        let recording = recording.to_str().expect("temporary directories have plain names");
+        let file = images.as_deref().map(|file| ("MOTO_AMIS_PATH", file));
+        let env: Vec<_> = [("MOTO_RECORDER_FILEPATH", recording)].into_iter().chain(file).collect();
+        let mut moto = Moto::serve(port, &env)?;
+        moto.reusable = true;
+        moto.images.clone_from(&images);
+        Some(moto)
+    }
+
+    /// Starts a server that no other test has, with variables in its environment:
+    /// `INITIAL_NO_AUTH_ACTION_COUNT` makes it check credentials after so many calls.
+    pub fn start_with(env: &[(&str, &str)]) -> Option<Moto> {
+        Moto::serve(free_port(), env)
+    }
+
+    fn serve(port: u16, env: &[(&str, &str)]) -> Option<Moto> {
+        let found = Command::new("sh").args(["-c", "command -v moto_server"]).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            crate::missing(format!("there is no moto_server; it comes with {INSTALL}"));
+            return None;
+        }
+        let port_text = port.to_string();
+        Some(Moto::launch(port, &["moto_server", "-H", "127.0.0.1", "-p", &port_text], env))
     }
 
     /// Starts a program of Python's that is moto's server with more to it, and takes its port.
@@ -48,33 +106,26 @@ impl Moto {
             return None;
         }
         let port = free_port();
-        Moto::launch(port, "python3", &[program, &port.to_string()], env)
+        Some(Moto::launch(port, &["python3", program, &port.to_string()], env))
     }
 
-    fn launch(port: u16, program: &str, args: &[&str], env: &[(&str, &str)]) -> Option<Moto> {
-        let started = Command::new(program)
-            .args(args)
+    fn launch(port: u16, command: &[&str], env: &[(&str, &str)]) -> Moto {
+        let child = Command::new("sh")
+            .args(["-c", RUN, "sh"])
+            .args(command)
             .envs(env.iter().copied())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn();
-        let child = match started {
-            Ok(child) => child,
-            Err(error) => {
-                crate::missing(format!(
-                    "{program} cannot be run ({error}); it comes with {INSTALL}"
-                ));
-                return None;
-            }
-        };
-        let moto = Moto { child, port };
+            .spawn()
+            .expect("there is a shell");
+        let moto = Moto { child: Some(child), port, reusable: false, images: None };
         let deadline = Instant::now() + Duration::from_secs(60);
         while moto.http("GET", "/moto-api/data.json", "").is_none() {
             assert!(Instant::now() < deadline, "moto does not respond on port {port}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some(moto)
+        moto
     }
 
     /// Where it answers: what `AWS_ENDPOINT_URL` and `custom_endpoint_ec2` take.
@@ -99,7 +150,11 @@ impl Moto {
 
     /// Forgets everything that was made.
     pub fn reset(&self) {
-        self.http("POST", "/moto-api/reset", "").expect("moto answers");
+        assert!(self.forgets(), "moto answers");
+    }
+
+    fn forgets(&self) -> bool {
+        self.http("POST", "/moto-api/reset", "").is_some()
     }
 
     /// The body of the answer to one plain request; none where nobody answers.
@@ -121,7 +176,15 @@ impl Moto {
 
 impl Drop for Moto {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let Some(mut child) = self.child.take() else { return };
+        // A test that failed may have left something that still asks the server.
+        let reusable = self.reusable && !std::thread::panicking();
+        let stop_recording = "/moto-api/recorder/stop-recording";
+        if reusable && self.http("POST", stop_recording, "").is_some() && self.forgets() {
+            idle().push(Idle { child, port: self.port, images: self.images.take() });
+            return;
+        }
+        // Ends its standard input, and with it the server.
+        let _ = child.wait();
     }
 }

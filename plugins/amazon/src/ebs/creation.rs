@@ -101,6 +101,10 @@ impl<T: Clone + Send + 'static> Creation<T> {
             Err(Failure::new(Kind::Broken, format!("the call ended early: {error}")))
         });
         self.taken = answer.as_ref().is_err_and(|failure| failure.kind == Kind::Taken);
+        if self.taken {
+            // Whoever cleans up after a killed build would find what has the name, and remove it.
+            self.entry.resolve();
+        }
         let created = answer?;
         self.created = Some(created.clone());
         Ok(created)

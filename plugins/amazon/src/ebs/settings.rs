@@ -202,7 +202,8 @@ impl Settings {
         regions
     }
 
-    /// The names that the build takes, of which an account has each once in a region.
+    /// The names that the build takes, of which an account has each once in a region, and what
+    /// becomes of another build that takes one.
     fn claims(&self) -> Vec<String> {
         let (ami, access) = (&self.raw.ami, &self.raw.access);
         let region = given(&access.region).unwrap_or("the default region");
@@ -220,11 +221,18 @@ impl Settings {
         let makes_image = self.volumes().is_none() && !ami.skip_create_ami;
         let regions = if makes_image { self.regions(region) } else { Vec::new() };
         let images = regions.into_iter();
-        let images = images.map(|region| format!("the AMI {} in {region}{ways}", ami.ami_name));
+        let images = images.map(|region| {
+            let image = format!("the AMI {} in {region}{ways}", ami.ami_name);
+            format!("{image}: the one that comes later fails, or replaces the other's")
+        });
         // The name of a key pair that the template does not name is a new one each time.
         let named = given(&self.raw.communicator.ssh.temporary_key_pair_name);
         let key = named.filter(|_| matches!(self.key, KeyChoice::Temporary(_)));
-        let key = key.map(|name| format!("the key pair {name} in {region}{ways}"));
+        // It is gone when its build has ended.
+        let key = key.map(|name| {
+            let pair = format!("the key pair {name} in {region}{ways}");
+            format!("{pair}: the one that comes later fails if both run at the same time")
+        });
         images.chain(key).collect()
     }
 

@@ -18,8 +18,11 @@ use crate::account::access_options;
 use ingot_test_support::moto::{Moto, REGION};
 use ingot_test_support::sshd::{self, Server};
 
-/// The AMI that moto has for everybody.
+/// The AMI that builds begin with.
 pub(crate) const SOURCE: &str = "ami-785db401";
+
+/// The AMIs of everybody: that one, and another for filters to leave out.
+const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ebs/amis.json");
 
 /// A moto server and the machine that its instances are.
 pub(crate) struct Cloud {
@@ -133,11 +136,9 @@ impl Cloud {
         }
         // Lets in whatever key the instance was made with.
         let any = "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser root";
-        let sshd = Server::start(any);
-        let recording = sshd.text("recording");
         Some(Cloud {
-            moto: Moto::start_with(&[("MOTO_RECORDER_FILEPATH", &recording)])?,
-            sshd,
+            moto: Moto::with_images(IMAGES)?,
+            sshd: Server::start(any),
             said: Arc::default(),
             written: Arc::default(),
             hook: Arc::default(),

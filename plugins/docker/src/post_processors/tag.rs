@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bollard::query_parameters::TagImageOptionsBuilder;
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Decoded, GeneratedData,
+    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Decoded, Error, GeneratedData,
     PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
@@ -58,18 +58,6 @@ impl Component for DockerTag {
             let error = ConfigError::new("`repository`, the image's new name, is missing");
             return Err(error.related(["repository"]).into());
         }
-        // Before the first is given: an image with several names is not removed by its id.
-        for (option, tags) in [("tags", &config.tags), ("tag", &config.tag)] {
-            if let Some(wrong) = tags.iter().find(|tag| !tag.is_empty() && !is_tag(tag)) {
-                let error = ConfigError::on(option, format!("{wrong:?} cannot be a tag"));
-                return Err(error
-                    .hint(
-                        "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none \
-                         of the last two: replace(var.branch, \"/\", \"-\")",
-                    )
-                    .into());
-            }
-        }
         let mut prepared = Prepared::default();
         if !config.tag.is_empty() {
             let message = "`tag` is the old name of `tags`; use `tags`";
@@ -100,6 +88,14 @@ impl PostProcess for Tag {
         let engine = Engine::connect(self.podman).await?;
         let repository = self.config.repository.clone().unwrap_or_default();
         let tags = self.config.tags.iter().chain(&self.config.tag);
+        // Before the first is given: an image with several names is not removed by its id. `validate`
+        // takes such a tag, as Packer's does.
+        if let Some(wrong) = tags.clone().find(|tag| !tag.is_empty() && !is_tag(tag)) {
+            return Err(Error::new(format!("{wrong:?} cannot be a tag")).hint(
+                "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last \
+                 two: replace(var.branch, \"/\", \"-\")",
+            ));
+        }
         let tags: Vec<String> = tags.map(|tag| format!("{repository}:{tag}")).collect();
         let names = if tags.is_empty() { vec![repository] } else { tags.clone() };
         for name in &names {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::communicator::{CapturedOutput, unsigned_exit_code};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{
     Communicator, Component, ConfigErrors, Decoded, Effect, Error, ExitStatus, Facts,
@@ -184,11 +184,13 @@ impl<'a> Run<'a> {
             match self.link.exec(&command, &output).await? {
                 ExitStatus::Code(0) => Ok(()),
                 // What still has a file open will let go of it.
-                status => Err(Error::new(format!(
-                    "it ended with {status:?}: {}",
+                ExitStatus::Code(code) => Err(Error::new(format!(
+                    "it ended with exit code {}: {}",
+                    unsigned_exit_code(code),
                     output.stderr_text().trim()
                 ))
                 .transient()),
+                ExitStatus::Disconnected => Err(Error::new("the connection was lost").transient()),
             }
         });
         if let Err(error) = unless_away(self.link, limit, option, cleaning).await {

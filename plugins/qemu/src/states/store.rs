@@ -174,10 +174,20 @@ impl KeptSet {
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) async fn store(ctx: &RunContext, mut set: Set) -> Result<()> {
-    let root = root()?;
+pub(crate) async fn store(ctx: &RunContext, set: Set) -> Result<()> {
+    store_in(ctx, root()?, set).await
+}
+
+/// [`store`] in the cache directory `root`.
+async fn store_in(ctx: &RunContext, root: PathBuf, set: Set) -> Result<()> {
     let on_wait = || ctx.ui.say("Waiting for another build that keeps states in the cache...");
     let _lock = lock(&ctx.cancel, &root, on_wait).await?;
+    // The set names what was removed, too: it is in the disks, where it takes room.
+    let is_kept = |key: &&StateKey| !set.found.contains(key) || pointer(&root, key).exists();
+    let kept: Vec<StateKey> = set.states.iter().filter(is_kept).cloned().collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
     let name = uuid::Uuid::new_v4().simple().to_string();
     let new = root.join(format!("{UNFINISHED}{name}"));
     // What a killed process leaves is large, and has memory of the machine in it: whoever runs next
@@ -185,7 +195,6 @@ pub(crate) async fn store(ctx: &RunContext, mut set: Set) -> Result<()> {
     let entry = JournalEntry::open(&ctx.journal, &states_resource(&new))?;
     blocking(ctx, move |stop| {
         remove_unfinished(&root);
-        set.states.retain(|key| !set.found.contains(key) || pointer(&root, key).exists());
         let written = write(stop, &new, &set, &entry).and_then(|sha256| {
             std::fs::rename(&new, root.join(&name))
                 .with_context(|| format!("writing to {}", root.display()))?;
@@ -199,7 +208,7 @@ pub(crate) async fn store(ctx: &RunContext, mut set: Set) -> Result<()> {
         set::sync(&root);
         let text = serde_json::to_vec(&Pointer { set: name, sha256 });
         let text = text.context("describing a state")?;
-        let mut keys = set.states.iter();
+        let mut keys = kept.iter();
         let pointed =
             keys.try_for_each(|key| set::write_small(&root, &format!("{key}.json"), &text));
         set::sync(&root);
@@ -440,8 +449,9 @@ mod tests {
         assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&disk).unwrap());
     }
 
-    #[test]
-    fn states_that_were_removed_are_not_found_with_others_and_their_room_is_counted() {
+    #[tokio::test]
+    async fn states_that_were_removed_are_not_found_with_others_and_their_room_is_counted() {
+        let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("cache");
         std::fs::create_dir(&root).unwrap();
@@ -452,7 +462,7 @@ mod tests {
         keep(&root, "one", &set);
         std::fs::remove_file(super::pointer(&root, &keys[1])).unwrap();
         // What another build has kept since.
-        keep(&root, "two", &Set { states: vec![keys[2].clone()], ..set });
+        keep(&root, "two", &Set { states: vec![keys[2].clone()], ..set.clone() });
         let found = look(&root, &keys[0]).unwrap().set.states;
         assert_eq!(found, [keys[0].clone(), keys[3].clone()]);
         let all = pointers(&root);
@@ -461,5 +471,21 @@ mod tests {
         assert!(room.share() > 0);
         assert_eq!(room.unfreed(), 2 * room.share());
         assert_eq!(Room::of(&root, "two", &all).unfreed(), 0);
+
+        // A build that began before has them in its disks.
+        let new = StateKey::of("test", ["e"]);
+        let states = vec![keys[0].clone(), keys[1].clone(), new.clone()];
+        let later = Set { states, found: keys.to_vec(), ..set.clone() };
+        store_in(&ctx, root.clone(), later).await.unwrap();
+        let found = look(&root, &new).unwrap();
+        assert_eq!(found.set.states, [keys[0].clone(), new]);
+        let all = pointers(&root);
+        let room = Room::of(&root, &found.name, &all);
+        assert_eq!((room.states, room.kept), (3, 2));
+        // Where it has no others, its disks are not even read.
+        let states = vec![keys[1].clone()];
+        let later = Set { disks: vec!["/nowhere".into()], found: states.clone(), states, ..set };
+        store_in(&ctx, root.clone(), later).await.unwrap();
+        assert_eq!(pointers(&root).len(), all.len());
     }
 }

@@ -1,6 +1,7 @@
 //! A machine that a build leaves running for `-resume`, and goes on with.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use ingot_communicator::{KeyPair, Way};
 use ingot_sdk::{Context, Error, OnError, Result, RunContext, Step, async_trait};
@@ -12,6 +13,7 @@ use super::State;
 use super::output::take_output;
 use super::tpm::Tpm;
 use crate::machine::Machine;
+use crate::output_directory::OutputDirectory;
 
 /// What a later run needs to go on with the machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub(crate) struct KeptMachine {
     vnc_port: u16,
     efi_variables: Option<PathBuf>,
     http_port: u16,
+    /// What the output directory is known by, if the record is not of a version before that.
+    #[serde(default)]
+    output: Option<String>,
     #[serde(default)]
     secrets: Secrets,
 }
@@ -53,6 +58,7 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
     };
     let key = state.key.as_ref().filter(|_| made);
     let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| file.path().to_owned());
+    let output = state.directory.as_ref().and_then(OutputDirectory::identity);
     let kept = KeptMachine {
         directory,
         scratch: machine.scratch().to_owned(),
@@ -64,9 +70,34 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
         vnc_port: state.situation.vnc_port,
         efi_variables: state.situation.efi_variables.clone(),
         http_port: state.http_port(),
+        output: output.map(str::to_owned),
         secrets: Secrets { private_key: key.map(|key| key.private.clone()) },
     };
     ctx.hook.keep_machine(json!(kept));
+}
+
+/// What to do where the machine that was kept is of no use any more.
+const REMOVE_KEPT: &str =
+    "`ingot cleanup -kept` removes what is left of it; then build without -resume";
+
+/// The directory at `path`, which is the output directory known by `identity`.
+///
+/// # Errors
+/// It was removed or replaced, or cannot be looked at.
+fn find_output(path: &Path, identity: Option<&str>) -> Result<OutputDirectory> {
+    let gone = || {
+        let shown = path.display();
+        let why = format!("the output directory {shown} was removed or replaced");
+        Error::new(why).context("the machine that was kept has lost its disks").hint(REMOVE_KEPT)
+    };
+    let found = match std::path::absolute(path).and_then(std::fs::canonicalize) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(gone()),
+        found => OutputDirectory::take(&found.context("finding the output directory")?)?,
+    };
+    match identity.is_none() || found.identity() == identity {
+        true => Ok(found),
+        false => Err(gone()),
+    }
 }
 
 /// Takes over a machine that was kept, in the place of the steps up to the one that starts it.
@@ -87,17 +118,13 @@ impl Step<State> for ResumeMachine {
             )));
         }
         // Before anything is taken over that would be removed with it.
+        let output = find_output(&state.settings.output, kept.output.as_deref())?;
         let machine = Machine::resume(ctx, &kept.scratch).await.map_err(|error| {
-            error.context("the machine that was kept is gone").hint(
-                "`ingot cleanup -kept` removes what is left of it; then build without -resume",
-            )
+            error.context("the machine that was kept is gone").hint(REMOVE_KEPT)
         })?;
         state.machine = Some(machine);
         ctx.ui.say("Going on with the machine that was kept");
-        let output = std::path::absolute(&state.settings.output)
-            .and_then(std::fs::canonicalize)
-            .context("finding the output directory")?;
-        take_output(ctx, state, &output)?;
+        take_output(ctx, state, output)?;
         state.tpm = kept.tpm.as_deref().map(|tpm| Tpm::resume(ctx, tpm)).transpose()?;
         let file = |file: &Option<PathBuf>| {
             file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()

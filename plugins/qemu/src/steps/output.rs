@@ -1,7 +1,6 @@
 //! The directory for what is built, and the UEFI variables in it.
 
 use std::io::ErrorKind;
-use std::path::Path;
 
 use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::steps::Outcome;
@@ -14,12 +13,15 @@ use crate::reclaim::output_resource;
 /// The name Packer gives the machine's copy of the UEFI variables.
 pub(crate) const EFI_VARIABLES: &str = "efivars.fd";
 
-/// Takes over the directory `path`, which is absolute, as the output directory.
+/// Takes over `directory` as the output directory.
 ///
 /// # Errors
-/// It cannot be looked at or written down.
-pub(super) fn take_output(ctx: &RunContext, state: &mut State, path: &Path) -> Result<()> {
-    let directory = OutputDirectory::take(path)?;
+/// It cannot be written down.
+pub(super) fn take_output(
+    ctx: &RunContext,
+    state: &mut State,
+    directory: OutputDirectory,
+) -> Result<()> {
     state.output = Some(JournalEntry::open(&ctx.journal, directory.resource())?);
     state.directory = Some(directory);
     Ok(())
@@ -79,7 +81,7 @@ impl Step<State> for PrepareOutput {
                 _ => Error::from(error).context(creating()),
             });
         }
-        take_output(ctx, state, &absolute)?;
+        take_output(ctx, state, OutputDirectory::take(&absolute)?)?;
         announced.done();
         Ok(())
     }

@@ -137,7 +137,7 @@ impl Step<State> for StartMachine {
         let limit = if state.states.found.is_some() { MEMORY_TIMEOUT } else { START_TIMEOUT };
         if let Err(failed) = machine.started(limit).await {
             return Err(match (&state.states.found, failed) {
-                (None, NotStarted::Ended(error) | NotStarted::Interrupted(error)) => error,
+                (None, NotStarted::StateRefused(error) | NotStarted::Failed(error)) => error,
                 (Some(found), failed) => {
                     // What was copied of it must not be kept again.
                     state.states.saved.lock().clear();
@@ -168,16 +168,16 @@ impl Step<State> for StartMachine {
     }
 }
 
-/// Why a machine does not go on from a state. One that QEMU refuses is forgotten.
+/// Why a machine does not go on from a state. One that QEMU cannot load is forgotten.
 async fn not_loaded(found: &FoundState, failed: NotStarted) -> Error {
     match failed {
-        NotStarted::Ended(error) => {
+        NotStarted::StateRefused(error) => {
             found.forget().await;
             error
                 .context("going on from a cached state, which is forgotten")
                 .hint("build again: all is done from the beginning then")
         }
-        NotStarted::Interrupted(error) => error
+        NotStarted::Failed(error) => error
             .context("going on from a cached state, which stays in the cache")
             .further_hint("build again, or with -no-cache from the beginning"),
     }

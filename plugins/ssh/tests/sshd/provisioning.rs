@@ -196,9 +196,13 @@ async fn a_machine_that_stays_away_while_the_script_is_removed_is_given_up() {
     removing_does_first(&server, "sleep 60");
     let hit = server.path("home/hit");
     let goes_down = async {
-        while !hit.exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let removing = async {
+            while !hit.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let removing = tokio::time::timeout(Duration::from_secs(30), removing).await;
+        removing.expect("the script is being removed");
         tokio::task::block_in_place(|| server.stop());
     };
     let options =

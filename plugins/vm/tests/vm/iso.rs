@@ -280,14 +280,20 @@ fn logins_come_from_netrc() {
     let target = build.path("a.iso");
     let list = format!("file:{}", server.url("private/SHA256SUMS"));
     let job = job(&server.url("private/a.iso"), &list, &target);
-    let retrieve_with = |netrc: &str| {
-        let netrc = build.file("netrc", netrc).display().to_string();
-        output(spawn(&job, &[("NETRC", netrc.as_str())]))
-    };
-    let said = retrieve_with("machine example.com login me password letmein");
-    assert!(said.contains("failed: ") && said.contains("401"), "{said}");
-    assert!(!target.exists());
-    let said = retrieve_with("machine 127.0.0.1\n  login me\n  password letmein\n");
+    let retrieve_with = |netrc: &str| output(spawn(&job, &[("NETRC", netrc)]));
+    let written = |text: &str| build.file("netrc", text).display().to_string();
+    let other = written("machine example.com login me password letmein");
+    let directory = build.directory.path().display().to_string();
+    for none in [other.as_str(), directory.as_str(), "/nowhere", "/dev/null", "/dev/null/.netrc"] {
+        let said = retrieve_with(none);
+        assert!(said.contains("failed: ") && said.contains("401"), "{none}: {said}");
+        assert!(!target.exists());
+    }
+    // Where there may be a login that cannot be read, that is told.
+    let said = retrieve_with("/dev/zero");
+    assert!(said.contains("looking for a login: /dev/zero"), "{said}");
+    assert!(said.contains("NETRC=/dev/null"), "{said}");
+    let said = retrieve_with(&written("machine 127.0.0.1\n  login me\n  password letmein\n"));
     assert!(said.contains("job: ") && !said.contains("letmein"), "{said}");
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_sdk::Error;
 use tokio::runtime::Runtime;
 
 use super::checked::Checked;
 use super::reporting::{Ending, Reporting};
+use crate::cli::interrupts::Listening;
 use crate::cli::{changed_only, publish, test};
 use crate::engine::kept::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
@@ -19,8 +21,15 @@ pub(super) struct Ready {
     /// What each goes on with, and what is kept of it.
     pub plans: Plans,
     /// The version that they fill, if they are published.
-    pub publication: Option<Arc<Publication>>,
+    pub open: Option<OpenVersion>,
     pub cache: StepCacheOptions,
+}
+
+/// A version that builds fill.
+pub(super) struct OpenVersion {
+    pub publication: Arc<Publication>,
+    /// What tells of it where the run is interrupted.
+    pub listening: Listening,
 }
 
 /// Begins to publish the builds, if they are to be, and finds out which run and from where.
@@ -54,29 +63,43 @@ pub(super) fn make_ready(
                 }
                 let why = Diagnostic::error(format!("nothing is built: {error}"));
                 reporting.report.add(&why.into(), &project.sources);
-                return Err(Ending::FAILED);
+                return Err(Ending::of(&error));
             }
         }
     }
-    // Who goes on with a version that was opened needs to know how.
-    let failed = |publication: Option<&Arc<Publication>>| {
-        if let Some(publication) = publication {
-            publication.report_known_missing(ui);
+    let failed = |found: &Diagnostics, project: &Project, open: Option<&OpenVersion>| {
+        if let Some(open) = open {
+            open.listening.wait_until_told();
+        }
+        reporting.tell(found, &project.sources);
+        // Who goes on with a version that was opened needs to know how.
+        if let Some(open) = open {
+            open.publication.report_known_missing(ui);
         }
         Ending::FAILED
     };
-    let mut publication = None;
+    let mut open = None;
     if let Some(plan) = plan.filter(|_| selected > 0) {
-        let opened = match publish::open(plan, args, &project, runtime, ui) {
+        let listening = reporting.listen();
+        let opened = match publish::open(plan, args, &project, runtime, &listening, ui) {
             Ok(Some(opened)) => opened,
             Ok(None) => return Err(Ending::NOTHING_TO_DO),
             Err(error) => {
                 let why = Diagnostic::error(format!("nothing is built: {error}"));
                 reporting.report.add(&why.into(), &project.sources);
-                return Err(Ending::FAILED);
+                return Err(Ending::of(&error));
             }
         };
-        // Warnings were already reported.
+        let publication = Arc::new(opened);
+        listening.opened(&publication);
+        if listening.interrupts.cancel.is_cancelled() {
+            // It was interrupted when all was open.
+            publication.report_known_missing(ui);
+            return Err(Ending::of(&Error::Cancelled));
+        }
+        let opened = Arc::clone(&publication);
+        let open = open.insert(OpenVersion { publication, listening });
+        // What there is to warn of has been said.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
         let enforced = project.enforce(opened.enforced(), &mut found);
@@ -88,31 +111,27 @@ pub(super) fn make_ready(
                 "Warning: the enforced block {block:?} holds no provisioner: nothing of it is run"
             ));
         }
-        let opened = Arc::new(opened);
-        publication = Some(Arc::clone(&opened));
         prepared = prepare(&project, &filter, &flags, &mut found);
         if found.has_errors() {
-            reporting.tell(&found, &project.sources);
-            return Err(failed(publication.as_ref()));
+            return Err(failed(&found, &project, Some(&*open)));
         }
     }
     if let Some(artifact) = &args.artifact
         && let Err(error) = test::choose(&project, &mut prepared, artifact)
     {
-        reporting.tell(&error.into(), &project.sources);
-        return Err(failed(publication.as_ref()));
+        return Err(failed(&error.into(), &project, open.as_ref()));
     }
     let mut found = Diagnostics::default();
     let means = (ui, runtime.handle());
     let (prepared, plans) = kept::plan(&project, prepared, &resume, records, means, &mut found);
+    if found.has_errors() {
+        return Err(failed(&found, &project, open.as_ref()));
+    }
     if !found.is_empty() {
         reporting.tell(&found, &project.sources);
     }
-    if found.has_errors() {
-        return Err(failed(publication.as_ref()));
+    if let Some(open) = &open {
+        open.publication.set_inputs(changes::records(&project, &prepared, &plans));
     }
-    if let Some(opened) = &publication {
-        opened.set_inputs(changes::records(&project, &prepared, &plans));
-    }
-    Ok(Ready { project, prepared, plans, publication, cache })
+    Ok(Ready { project, prepared, plans, open, cache })
 }

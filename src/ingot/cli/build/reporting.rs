@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_report::Status;
-use ingot_sdk::Ui;
+use ingot_sdk::{Error, Ui};
 
 use crate::build_logs::Slot;
+use crate::cli::interrupts::{Interrupted, Listening};
 use crate::cli::report;
 use crate::cli::run_report::RunReport;
 use crate::ui::Renderer;
@@ -26,6 +27,12 @@ impl Ending {
         Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
     /// A run in which nothing was to be built.
     pub(super) const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
+
+    /// A run in which `error` came before anything was built.
+    pub(super) fn of(error: &Error) -> Ending {
+        let cancelled = error.is_cancelled().then_some(Status::Cancelled);
+        Ending { status: cancelled.or(Ending::FAILED.status), ..Ending::FAILED }
+    }
 }
 
 /// What shows and reports a run.
@@ -44,5 +51,16 @@ impl Reporting {
     pub(super) fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
         report(&self.ui, found, sources, self.color);
         self.report.add(found, sources);
+    }
+
+    /// Listens for what interrupts the run from now on.
+    pub(super) fn listen(&self) -> Listening {
+        let interrupted = Interrupted {
+            ui: self.ui.clone(),
+            renderer: Arc::clone(&self.renderer),
+            report: Arc::clone(&self.report),
+            logs: self.logs.clone(),
+        };
+        interrupted.listen()
     }
 }

@@ -13,12 +13,10 @@ use super::reporting::{Ending, Reporting};
 use super::summary::{say_cancelled, summary};
 use crate::build_logs::{BuildLogs, Slot};
 use crate::cli::args::BuildArgs;
-use crate::cli::interrupts::Interrupted;
 use crate::cli::{failures, step_cache, suspend, test};
 use crate::engine::run::human;
 use crate::engine::{
-    self, FileJournal, Interrupts, KeepOptions, Publisher, RunInfo, RunOptions, Tests,
-    reclaim_orphaned_runs,
+    self, FileJournal, KeepOptions, Publisher, RunInfo, RunOptions, Tests, reclaim_orphaned_runs,
 };
 use crate::ui::Renderer;
 
@@ -30,7 +28,11 @@ pub(super) fn run_builds(
     runtime: Runtime,
 ) -> Ending {
     let Reporting { renderer, ui, report, logs, .. } = reporting;
-    let Ready { project, prepared, plans, publication, cache } = ready;
+    let Ready { project, prepared, plans, open, cache } = ready;
+    let (publication, listening) = match open {
+        Some(open) => (Some(open.publication), Some(open.listening)),
+        None => (None, None),
+    };
     if args.skip_enforcement {
         // Packer's words.
         ui.say("Skipping HCP Packer enforced provisioners (--skip-enforcement flag set)");
@@ -70,18 +72,9 @@ pub(super) fn run_builds(
     let fingerprint = publication.as_ref().map(|opened| opened.fingerprint().to_owned());
     let started = Instant::now();
     let project = Arc::new(project);
-    let (interrupts, telling) = (Interrupts::default(), Arc::default());
-    let listening = Interrupted {
-        interrupts: interrupts.clone(),
-        ui: ui.clone(),
-        renderer: Arc::clone(renderer),
-        report: Arc::clone(report),
-        logs: logs.clone(),
-        telling: Arc::clone(&telling),
-    };
-    if let Err(error) = listening.listen() {
-        tracing::warn!(%error, "signals cannot be listened for");
-    }
+    let listening = listening.unwrap_or_else(|| reporting.listen());
+    listening.builds_begin();
+    let interrupts = listening.interrupts.clone();
     let outcomes = runtime.block_on(async {
         tokio::spawn(suspend::without_view(Arc::clone(renderer)));
         reclaim_orphaned_runs(&project.plugins, ui).await;
@@ -98,8 +91,7 @@ pub(super) fn run_builds(
         engine::run(Arc::clone(&project), prepared, &options).await
     });
     let interrupted = interrupts.cancel.is_cancelled();
-    // The message about the interrupt comes first.
-    drop(telling.lock());
+    listening.wait_until_told();
     renderer.end_view();
     let told = report.report();
     if parallel {

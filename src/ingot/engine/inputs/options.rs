@@ -1,5 +1,6 @@
 //! Which options of a block name local files that it reads.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ingot_sdk::{Config, OptionType, OptionValue, Reads, Schema, glob};
@@ -11,6 +12,12 @@ const PATTERNS: &[&str] = &["cd_files", "floppy_files"];
 /// How options are called that name what other plugins read.
 const ENDS: &[&str] =
     &["script", "scripts", "_file", "_files", "_dir", "_dirs", "_directory", "_path", "_paths"];
+/// Options of other names that name what plugins read, as some install those as programs that are built
+/// in.
+const ALSO: &[&str] =
+    &["include", "vagrantfile_template", "efi_firmware_code", "efi_firmware_vars"];
+/// The same in a block, which stands before them.
+const ALSO_IN: (&str, [&str; 2]) = ("build", ["path", "build_dir"]);
 /// Parts of names of options that name something else.
 const NOT_READ: &[&str] = &[
     "output",
@@ -39,11 +46,17 @@ pub fn local_files(schema: &Schema, config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if schema.open || schema.renders_itself {
         for (name, value) in config.values() {
-            let reads = ENDS.iter().any(|end| name.ends_with(end))
-                && !NOT_READ.iter().any(|part| name.contains(part));
-            if reads {
+            if looks_read(name) || ALSO.contains(&name.as_str()) {
                 let patterns = PATTERNS.contains(&name.as_str());
                 collect(name, value, patterns, &mut found);
+            }
+        }
+        let (block, options) = ALSO_IN;
+        for entries in config.get(block).into_iter().flat_map(maps) {
+            for option in options {
+                if let Some(value) = entries.get(option) {
+                    collect(&format!("{block}.{option}"), value, false, &mut found);
+                }
             }
         }
         found.retain(|(_, path)| PathBuf::from(path).exists());
@@ -69,21 +82,28 @@ fn read_by<'v>(
         if let Some(reads) = option.reads {
             collect(&name, value, reads == Reads::Patterns, found);
         }
-        let (inner, blocks) = match (&option.ty, value) {
-            (OptionType::Block(inner) | OptionType::Blocks(inner), OptionValue::List(blocks)) => {
-                (inner, blocks.as_slice())
-            }
-            (OptionType::Block(inner) | OptionType::Blocks(inner), block) => {
-                (inner, std::slice::from_ref(block))
-            }
-            _ => continue,
-        };
-        for block in blocks {
-            if let OptionValue::Map(entries) = block {
-                read_by(inner, &|name| entries.get(name), &format!("{name}."), found);
-            }
+        let (OptionType::Block(inner) | OptionType::Blocks(inner)) = &option.ty else { continue };
+        for entries in maps(value) {
+            read_by(inner, &|name| entries.get(name), &format!("{name}."), found);
         }
     }
+}
+
+/// Whether an option names what a plugin reads, as far as its name tells.
+fn looks_read(name: &str) -> bool {
+    ENDS.iter().any(|end| name.ends_with(end)) && !NOT_READ.iter().any(|part| name.contains(part))
+}
+
+/// The options of nested blocks: of one, or of several.
+fn maps(value: &OptionValue) -> impl Iterator<Item = &BTreeMap<String, OptionValue>> {
+    let blocks = match value {
+        OptionValue::List(blocks) => blocks.as_slice(),
+        block => std::slice::from_ref(block),
+    };
+    blocks.iter().filter_map(|block| match block {
+        OptionValue::Map(entries) => Some(entries),
+        _ => None,
+    })
 }
 
 fn collect(option: &str, value: &OptionValue, patterns: bool, found: &mut Vec<(String, String)>) {
@@ -148,11 +168,12 @@ mod tests {
             plugins.provisioners.iter().map(|(name, plugin)| (name, plugin.schema()));
         let post_processors =
             plugins.post_processors.iter().map(|(name, plugin)| (name, plugin.schema()));
-        let mut read = Vec::new();
+        let (mut read, mut other) = (Vec::new(), Vec::new());
         for (plugin, schema) in builders.chain(provisioners).chain(post_processors) {
-            collect_marked(&schema, &format!("{plugin} "), &mut read);
+            collect_names(&schema, &format!("{plugin} "), &mut read, &mut other);
         }
         read.sort();
+        other.sort();
         let mut expected = vec![
             "docker build.build_dir",
             "docker build.path",
@@ -187,15 +208,63 @@ mod tests {
         }
         expected.sort_unstable();
         assert_eq!(read, expected);
+        // What is on the machine or made by the build, who logs in, and what checks or describes what was
+        // built.
+        let mut expected = vec![
+            "docker container_dir",
+            "docker docker_path",
+            "docker ssh_bastion_certificate_file",
+            "docker ssh_certificate_file",
+            "docker-import docker_path",
+            "docker-push docker_path",
+            "docker-save docker_path",
+            "docker-tag docker_path",
+            "hcp-sbom scan_path",
+            "null ssh_bastion_certificate_file",
+            "null ssh_certificate_file",
+            "provenance sbom_scan_path",
+            "provenance trusted_root_path",
+            "qemu qmp_socket_path",
+            "qemu ssh_bastion_certificate_file",
+            "qemu ssh_certificate_file",
+        ];
+        if cfg!(feature = "amazon") {
+            expected.extend([
+                "amazon-ami-management shared_credentials_file",
+                "amazon-ebs shared_credentials_file",
+                "amazon-ebs ssh_bastion_certificate_file",
+                "amazon-ebs ssh_certificate_file",
+                "amazon-ebssurrogate shared_credentials_file",
+                "amazon-ebssurrogate ssh_bastion_certificate_file",
+                "amazon-ebssurrogate ssh_certificate_file",
+                "amazon-ebsvolume shared_credentials_file",
+                "amazon-ebsvolume ssh_bastion_certificate_file",
+                "amazon-ebsvolume ssh_certificate_file",
+                "amazon-import shared_credentials_file",
+            ]);
+        }
+        expected.sort_unstable();
+        assert_eq!(other, expected, "mark with `reads` what of these is read");
     }
 
-    fn collect_marked(schema: &Schema, prefix: &str, found: &mut Vec<String>) {
+    /// The options that are marked, and others whose names look as if they should be.
+    fn collect_names(
+        schema: &Schema,
+        prefix: &str,
+        read: &mut Vec<String>,
+        other: &mut Vec<String>,
+    ) {
         for option in &schema.options {
-            if option.reads.is_some() {
-                found.push(format!("{prefix}{}", option.name));
-            }
+            let name = format!("{prefix}{}", option.name);
             if let OptionType::Block(inner) | OptionType::Blocks(inner) = &option.ty {
-                collect_marked(inner, &format!("{prefix}{}.", option.name), found);
+                collect_names(inner, &format!("{name}."), read, other);
+            }
+            if option.reads.is_some() {
+                read.push(name);
+            } else if looks_read(&option.name)
+                && !matches!(option.ty, OptionType::Bool | OptionType::Number)
+            {
+                other.push(name);
             }
         }
     }
@@ -207,6 +276,28 @@ mod tests {
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];
         let found = names(&of_a_program(), &options);
         assert_eq!(found.len(), usize::from(there), "{found:?}");
+    }
+
+    #[test]
+    fn what_built_in_plugins_read_counts_for_programs() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let file = || OptionValue::String(file.display().to_string());
+        let build = OptionValue::Map(
+            ["path", "build_dir", "target"].map(|name| (name.to_owned(), file())).into(),
+        );
+        for build in [build.clone(), OptionValue::List(vec![build])] {
+            let also = ALSO.iter().map(|name| ((*name).to_owned(), file()));
+            let config = Config::new(also.chain([("build".to_owned(), build)]));
+            let found = local_files(&of_a_program(), &config).into_iter();
+            let mut found: Vec<String> = found.map(|(option, _)| option).collect();
+            found.sort();
+            let mut expected = vec!["build.build_dir", "build.path"];
+            expected.extend(ALSO);
+            expected.sort_unstable();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

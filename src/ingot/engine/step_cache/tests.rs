@@ -395,10 +395,20 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn a_build_that_uses_the_cache_leaves_what_one_without_leaves() {
+    // On two cores: it goes on when all other tests of the crate have ended.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| compare_builds(500));
+        }
+    });
+}
+
+/// Compares builds that use the cache with builds that do not, for so many templates.
+fn compare_builds(cases: u32) {
     let runtime = runtime();
     let (cached, builds) = (RefCell::new(0), RefCell::new(0));
     let mut runner =
-        TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let edits = prop::collection::vec(edit(), 1..2);
     let result = runner.run(&(model(), edits), |(mut model, edits)| {
         let world = World::new();

@@ -47,11 +47,13 @@ impl HookService {
         let stream = mux.dial(stream_id(argument, "StreamId")).await;
         let stream = stream.map_err(|error| format!("the builder's machine: {error}"))?;
         let client = RpcClient::new(stream);
-        let machine: Arc<dyn Communicator> = Arc::new(RemoteCommunicator::new(client, builder));
         let data: GeneratedData = match to_json(field(argument, "Data")) {
             serde_json::Value::Object(entries) => entries.into_iter().collect(),
             _ => GeneratedData::new(),
         };
+        let winrm = data.get("ConnType").and_then(serde_json::Value::as_str) == Some("winrm");
+        let machine: Arc<dyn Communicator> =
+            Arc::new(RemoteCommunicator::new(client, builder, winrm));
         let ctx = RunContext { cancel: self.stop.clone(), ..self.ctx.clone() };
         let result = match string(argument, "Name").as_str() {
             "packer_provision" => ctx.provision(machine, data).await,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -32,12 +33,17 @@ const NOTHING_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct RemoteCommunicator {
     client: RpcClient,
     builder: Arc<Instance>,
+    /// Whether it is the SDK's WinRM, whose Start runs the whole command.
+    winrm: bool,
+    /// Whether the machine did what it was asked last.
+    reached: AtomicBool,
 }
 
 impl RemoteCommunicator {
-    /// The communicator that `client` talks to.
-    pub(crate) fn new(client: RpcClient, builder: Arc<Instance>) -> Self {
-        RemoteCommunicator { client, builder }
+    /// The communicator that `client` talks to; `winrm` says whether it talks WinRM to the machine.
+    pub(crate) fn new(client: RpcClient, builder: Arc<Instance>, winrm: bool) -> Self {
+        // A builder hands over a machine that it has connected to.
+        RemoteCommunicator { client, builder, winrm, reached: AtomicBool::new(true) }
     }
 
     async fn call(&self, method: &str, argument: Value, during: &str) -> Result<(), HostError> {
@@ -48,13 +54,17 @@ impl RemoteCommunicator {
     /// The result of a transfer for the caller. The plugin's message does not tell whether the machine
     /// is away, which passes, or does not take the file, which stays so; whether it runs commands does.
     async fn transferred(&self, result: Result<(), HostError>) -> Result<()> {
-        let Err(error) = result else { return Ok(()) };
-        let told = matches!(error.failure, Failure::Remote(_));
+        let Err(error) = result else {
+            self.reached.store(true, Ordering::Relaxed);
+            return Ok(());
+        };
+        let told = is_told(&error);
         let error = Error::from(error);
-        match told && !self.runs_commands().await {
-            true => Err(error.transient()),
-            false => Err(error),
+        if told && !self.runs_commands().await {
+            self.reached.store(false, Ordering::Relaxed);
+            return Err(error.transient());
         }
+        Err(error)
     }
 
     /// Whether the machine runs commands now.
@@ -62,6 +72,14 @@ impl RemoteCommunicator {
         let output = CapturedOutput::of_at_most(0);
         let asked = tokio::time::timeout(NOTHING_TIMEOUT, self.run(NOTHING, None, &output)).await;
         matches!(asked, Ok(Ok(ExitStatus::Code(_))))
+    }
+
+    /// Whether a command had begun although Start failed with `error`. Over SSH, Start returns once the
+    /// command runs. Over WinRM it returns when the command is over, and fails if the connection was
+    /// lost meanwhile. What is said then is the same as of a machine that was away before, so that it
+    /// counts whether the machine did what it was asked right before.
+    fn had_begun(&self, error: &HostError) -> bool {
+        self.winrm && is_told(error) && self.reached.swap(false, Ordering::Relaxed)
     }
 
     async fn accept(&self, id: u32) -> io::Result<Stream> {
@@ -114,10 +132,15 @@ impl RemoteCommunicator {
         let (mut started, mut read) = (false, false);
         let status = loop {
             tokio::select! {
-                result = &mut start, if !started => {
-                    result.map_err(not_started)?;
-                    started = true;
-                }
+                result = &mut start, if !started => match result {
+                    Ok(()) => started = true,
+                    Err(error) if self.had_begun(&error) => {
+                        // The status has no room for it.
+                        output.stderr(format!("{error}\n").as_bytes());
+                        break Ok(DISCONNECTED);
+                    }
+                    Err(error) => return Err(not_started(error)),
+                },
                 () = &mut reading, if !read => read = true,
                 () = &mut feeding => {}
                 status = &mut ending => break status,
@@ -130,7 +153,9 @@ impl RemoteCommunicator {
         if !read {
             let _ = tokio::time::timeout(DRAIN, reading).await;
         }
-        Ok(exit_status(status))
+        let status = exit_status(status);
+        self.reached.store(status != ExitStatus::Disconnected, Ordering::Relaxed);
+        Ok(status)
     }
 
     async fn directory(
@@ -272,10 +297,15 @@ fn exit_status(status: i64) -> ExitStatus {
     ExitStatus::Code(code.unwrap_or(-1))
 }
 
+/// Whether the plugin itself says what went wrong.
+fn is_told(error: &HostError) -> bool {
+    matches!(error.failure, Failure::Remote(_))
+}
+
 /// The error of a command that did not start: the plugin has no way to the machine, which may be
 /// rebooting.
 fn not_started(error: HostError) -> Error {
-    let told = matches!(error.failure, Failure::Remote(_));
+    let told = is_told(&error);
     let error = Error::from(error);
     if told { error.transient() } else { error }
 }

@@ -370,7 +370,8 @@ fn plain_error(status: StatusCode, place: &str) -> Error {
         408 => Code::Unavailable,
         409 => Code::Aborted,
         429 => Code::ResourceExhausted,
-        501 => Code::Unimplemented,
+        // A registry that cannot do something says so; one without it answers 404.
+        501 => Code::Unknown,
         500.. => Code::Unavailable,
         _ => Code::Unknown,
     };

@@ -74,7 +74,12 @@ impl Connections {
     }
 }
 
+/// Held while a store is closed. Of two connections that close at once, each finds that the other still has
+/// the file, and neither takes the log with it.
+static CLOSING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn close(pool: &Pool, keeper: Option<SqliteConnection>) {
+    let _turn = CLOSING.lock().await;
     pool.close().await;
     if let Some(keeper) = keeper {
         let _ = keeper.close().await;

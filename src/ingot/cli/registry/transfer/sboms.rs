@@ -70,7 +70,7 @@ pub(super) async fn of_version(
 pub(super) struct Left {
     /// How many the registry does not take, as it has no such thing.
     pub(super) unknown: usize,
-    /// The names of those that it refuses, as they are too large, and why.
+    /// The names of those that it refuses, or a proxy before it, as they are too large, and why.
     pub(super) refused: Vec<String>,
 }
 
@@ -94,11 +94,16 @@ pub(super) async fn upload(
         match uploaded {
             Ok(_) => {}
             Err(error) if is_unknown(error.code) => left.unknown += 1,
-            // Whatever is tried, it stays refused; the rest of the version need not stay behind.
+            // Whatever is tried, it stays refused, also by what stands before the registry; the rest of
+            // the version need not stay behind.
             Err(error)
-                if matches!(error.code, Code::InvalidArgument | Code::FailedPrecondition) =>
+                if matches!(
+                    error.code,
+                    Code::InvalidArgument | Code::FailedPrecondition | Code::Unknown
+                ) =>
             {
-                left.refused.push(format!("{}: {error}", named()));
+                let advice = error.advice.map_or_else(String::new, |advice| format!(" ({advice})"));
+                left.refused.push(format!("{}: {error}{advice}", named()));
             }
             Err(error) => return Err(Error::from(error).context(named())),
         }
