@@ -257,7 +257,7 @@ fn a_docker_image_is_built() {
 }
 
 #[test]
-fn a_registry_is_reported_that_it_is_json() {
+fn a_registry_gets_the_template_type_json() {
     let dir = directory(FILES);
     let env = [
         ("INGOT_REGISTRY", "local"),

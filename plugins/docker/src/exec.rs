@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_ends_also_where_its_connection_was_lost_without_a_word() {
+    async fn a_command_ends_when_its_connection_is_lost_silently() {
         require!(docker());
         let test = require!(TestEngine::start().await);
         let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_got_no_answer_may_come_for_an_hour() {
+    fn an_unconfirmed_image_may_appear_for_an_hour() {
         let resource = Resource::new(IMAGE, "ingot-unfinished:1");
         assert!(!may_come(&resource));
         assert!(may_come(&still_coming(resource.clone())));

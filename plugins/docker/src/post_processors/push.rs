@@ -204,7 +204,7 @@ mod tests {
     use super::digest_in;
 
     #[test]
-    fn the_line_that_ends_a_push_tells_the_digest() {
+    fn the_last_line_of_a_push_has_the_digest() {
         let line = "1.0: digest: sha256:0123abc size: 610";
         assert_eq!(digest_in(line), Some("sha256:0123abc"));
         assert_eq!(digest_in("The push refers to repository [digest/x]"), None);

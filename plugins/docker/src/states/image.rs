@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_told_apart_by_the_platform_that_is_here() {
+    fn an_index_is_compared_by_the_local_platform() {
         let index = "application/vnd.oci.image.index.v1+json";
         let id = |image: &ImageInspect| BaseImage::from(image).id;
         let amd64 = id(&image(index, "amd64", "a"));
