@@ -99,7 +99,7 @@ fn old_images_are_removed_with_their_snapshots_unless_they_are_in_use() {
 }
 
 #[test]
-fn what_is_not_said_or_contradicts_itself_is_an_error() {
+fn missing_and_contradictory_options_are_errors() {
     let directory = tempfile::tempdir().unwrap();
     let validate = |options: &str| {
         let text = format!(

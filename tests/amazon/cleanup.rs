@@ -89,7 +89,7 @@ fn what_cannot_be_removed_is_reported_and_stays_in_the_journal() {
 }
 
 #[test]
-fn without_a_journal_the_tag_of_the_run_tells_what_is_left() {
+fn without_a_journal_the_tag_of_the_run_finds_what_is_left() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let spot = "  spot_price = \"auto\"\n";
     let bench = Bench::new(&cloud, &instances, spot, SLEEP, |_| Act::Forward);
@@ -298,7 +298,7 @@ fn without_a_journal_roles_volumes_and_temporary_amis_are_found_too() {
 }
 
 #[test]
-fn a_security_group_tells_when_its_run_started() {
+fn a_security_group_has_the_start_of_its_run() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match call.action.as_str() {
         "AuthorizeSecurityGroupIngress" => Act::Signal(Signal::KILL),

@@ -363,7 +363,7 @@ fn no_secret_of_an_import_is_shown() {
 }
 
 #[test]
-fn what_is_wrong_with_an_import_is_told_offline() {
+fn mistakes_of_an_import_are_reported_offline() {
     let directory = tempfile::tempdir().unwrap();
     let validate = |options: &str| {
         let text = format!(

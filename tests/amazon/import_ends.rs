@@ -140,7 +140,7 @@ fn an_object_of_the_same_key_that_is_not_of_the_import_stays() {
 }
 
 #[test]
-fn answers_that_are_lost_are_made_up_for() {
+fn lost_responses_are_recovered_from() {
     let cases = [
         ("PutObject", 0),
         ("CreateMultipartUpload", 0),
@@ -236,7 +236,7 @@ fn credentials_that_may_not_tag_the_import_import_all_the_same() {
 }
 
 #[test]
-fn what_cannot_be_removed_is_told_and_removed_by_cleanup() {
+fn what_cannot_be_removed_is_reported_and_removed_by_cleanup() {
     let plan = |call: &Call| match call.action.as_str() {
         "DeleteObject" => Act::Refuse(403, "AccessDenied"),
         _ => Act::Forward,

@@ -122,7 +122,7 @@ fn an_object_that_nobody_may_look_at_is_not_deleted_unless_its_key_is_the_import
 }
 
 #[test]
-fn a_version_that_may_not_be_deleted_is_told_and_hides_nothing() {
+fn a_version_that_may_not_be_deleted_is_reported_and_hides_nothing() {
     let imports = require!(Imports::new(|_| Act::Forward));
     let (account, bucket) = (&imports.bench.account, &imports.bucket);
     let versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
@@ -263,7 +263,7 @@ fn where_uploads_may_not_be_seen_none_is_aborted_that_may_be_anothers() {
 }
 
 #[test]
-fn an_upload_is_given_up_until_nothing_is_left_of_it() {
+fn an_upload_is_aborted_until_nothing_is_left_of_it() {
     let plan = once("UploadPart", 1, Act::Signal(Signal::INT));
     let imports = require!(Imports::new(plan));
     // As where a part that was on its way comes after it: there is an upload again.

@@ -181,7 +181,7 @@ fn volumes_are_made_of_an_instance_that_goes_on_and_removed_if_nobody_wants_them
 }
 
 #[test]
-fn an_instance_that_was_stopped_is_started_again_and_one_that_was_terminated_is_told() {
+fn an_instance_that_was_stopped_is_started_again_and_one_that_was_terminated_is_reported() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = failing(&cloud, &instances, "", "");
     says(&bench.run(KEEP), 1, &["The machine is kept"]);

@@ -104,7 +104,7 @@ fn volumes_are_the_users_without_the_permission_to_take_tags_off() {
 }
 
 #[test]
-fn disks_that_ec2_does_not_tell_of_at_once_are_waited_for() {
+fn disks_that_ec2_does_not_list_at_once_are_waited_for() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let how = ("amazon-ebsvolume", VOLUMES);
     let bench = bench((&cloud, &instances), how, "", |_| Act::Forward);
@@ -123,7 +123,7 @@ fn disks_that_ec2_does_not_tell_of_at_once_are_waited_for() {
 }
 
 #[test]
-fn snapshots_that_are_made_again_are_told_once() {
+fn snapshots_that_are_created_again_are_listed_once() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let plan = |call: &Call| match (call.action.as_str(), call.nth) {
         ("ModifySnapshotAttribute", 0) => Act::Refuse(400, "InvalidParameterValue"),

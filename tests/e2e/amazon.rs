@@ -94,7 +94,7 @@ fn an_ami_is_found_by_its_name_and_owner() {
 }
 
 #[test]
-fn no_ami_and_too_many_are_told_with_what_was_looked_for() {
+fn no_ami_and_too_many_are_errors_that_name_the_filters() {
     let moto = require!(Moto::start());
     let none = UBUNTU.replace("trusty", "nonesuch");
     let run = build(show(&none, "data.amazon-ami.ubuntu.id").path(), &moto.environment());
@@ -464,7 +464,7 @@ fn options_lead_to_a_role() {
 }
 
 #[test]
-fn wrong_options_are_told_offline() {
+fn invalid_options_are_reported_offline() {
     let data = |options: &str| {
         let data = UBUNTU.replace("most_recent = true", options);
         let dir = show(&data, "data.amazon-ami.ubuntu.id");
@@ -502,7 +502,7 @@ fn ebs(name: &str, more: &str) -> String {
 }
 
 #[test]
-fn two_sources_that_make_one_ami_are_warned_of() {
+fn two_sources_that_create_one_ami_are_a_warning() {
     let build = "build {\n  sources = [\"amazon-ebs.a\", \"amazon-ebs.b\"]\n}\n";
     let checked = |a: &str, b: &str| {
         let dir = template(&format!("{}{}{build}", ebs("a", a), ebs("b", b)));
@@ -573,7 +573,7 @@ fn a_build_without_an_ami_has_nothing_to_process_or_publish() {
 }
 
 #[test]
-fn variables_that_are_no_numbers_are_warned_of() {
+fn variables_that_are_not_numbers_are_a_warning() {
     let build = "build {\n  sources = [\"amazon-ebs.a\"]\n}\n";
     let dir = template(&format!("{}{build}", ebs("a", "  region = \"us-east-1\"")));
     let run = ingot_with(dir.path(), &["validate", "."], &[("AWS_MAX_ATTEMPTS", "10,")]);

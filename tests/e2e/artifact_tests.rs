@@ -172,7 +172,7 @@ fn failing() -> tempfile::TempDir {
 }
 
 #[test]
-fn all_failing_checks_are_told_and_the_image_goes_no_further() {
+fn all_failing_checks_are_reported_and_the_image_goes_no_further() {
     require!(docker());
     let dir = failing();
     let run = ingot(
@@ -336,7 +336,7 @@ fn a_version_with_a_failing_test_is_not_completed() {
 }
 
 #[test]
-fn what_cannot_be_tested_is_told_before_the_build() {
+fn what_cannot_be_tested_is_reported_before_the_build() {
     let said = |template_text: &str, companion: &str| {
         let dir = with_tests(template_text, companion);
         let run = ingot(dir.path(), &["validate", "."]);

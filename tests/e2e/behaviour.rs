@@ -202,7 +202,7 @@ fn command_on_terminal(
 }
 
 #[test]
-fn a_terminal_gets_colours_unless_reported_otherwise() {
+fn a_terminal_gets_colours_by_default() {
     let dir = template(&null_template(""));
     let colored = "\u{1b}[1;32mnull.n: output will be in this color.\u{1b}[0m";
     let (_, shown) = on_terminal(dir.path(), "", &[], "");
@@ -251,7 +251,7 @@ fn sleep_waits() {
 }
 
 #[test]
-fn names_without_a_value_are_warned_of() {
+fn names_without_a_value_are_a_warning() {
     let steps = r#"
   provisioner "shell-local" {
     inline = ["echo '{{.Id}}'"]

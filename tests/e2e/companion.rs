@@ -312,7 +312,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_are_reported_with_their_place() {
     let dir = template(TEMPLATE);
     let http = "http:\n  https://example.org:\n    status: 200\nfile:\n  /a:\n    selinux: x\n";
     std::fs::write(dir.path().join("http.yaml"), http).unwrap();

@@ -239,7 +239,7 @@ fn what_does_not_verify_is_reported() {
 }
 
 #[test]
-fn an_unsigned_statement_tells_of_the_build_and_of_no_secret() {
+fn an_unsigned_statement_describes_the_build_and_holds_no_secret() {
     let options = "output_dir = \"made\"\n    template = \"t.pkr.hcl\"\n    only_builds = \
                    [\"file.f\"]\n    user_variables = { extra = \"is ${var.password}\" }\n    \
                    source_uri = \"git+https://example.org/r\"";

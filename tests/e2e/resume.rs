@@ -173,7 +173,7 @@ fn a_resumed_build_that_is_killed_can_go_on_and_two_cannot_at_once() {
 }
 
 #[test]
-fn a_machine_that_is_gone_is_told_and_one_that_is_kept_is_removed_on_demand() {
+fn a_machine_that_is_gone_is_reported_and_one_that_is_kept_is_removed_on_demand() {
     require!(docker());
     let dir = template(&docker_template(
         "discard = true",

@@ -164,7 +164,7 @@ fn what_an_earlier_build_gave_the_user_stays() {
 }
 
 #[test]
-fn records_that_cannot_be_read_are_told() {
+fn records_that_cannot_be_read_are_reported() {
     let dir = template(&null_template(&step("one", "exit 3; ")));
     let dir = dir.path();
     fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
@@ -188,7 +188,7 @@ fn records_that_cannot_be_read_are_told() {
 }
 
 #[test]
-fn records_of_others_are_not_believed() {
+fn records_of_others_are_not_trusted() {
     let dir = template(&file_template("content = \"abc\"", "exit 5"));
     let dir = dir.path();
     fails(&ingot(dir, KEEP), &["What the builder made is kept"]);
@@ -292,7 +292,7 @@ fn a_build_that_was_killed_beside_one_that_is_kept_is_made() {
 }
 
 #[test]
-fn what_is_older_than_a_finished_build_is_not_gone_on_with() {
+fn what_is_older_than_a_finished_build_is_not_resumed() {
     let content = "content = \"abc\"";
     for finishing in [RESUME, &["build", "-color=false", "."]] {
         let dir = template(&file_template(content, "exit 5"));
@@ -312,7 +312,7 @@ fn what_is_older_than_a_finished_build_is_not_gone_on_with() {
 }
 
 #[test]
-fn provisioners_that_are_skipped_are_told() {
+fn provisioners_that_are_skipped_are_reported() {
     let steps = |two: &str| {
         null_template(&format!("{}{}{}", step("one", ""), step("two", two), step("three", "")))
     };
@@ -328,7 +328,7 @@ fn provisioners_that_are_skipped_are_told() {
 }
 
 #[test]
-fn a_record_that_cannot_be_written_again_is_told_as_still_there() {
+fn a_record_that_cannot_be_written_again_is_reported_as_still_there() {
     let dir = template(&null_template(&step("one", "exit 3; ")));
     fails(&ingot(dir.path(), KEEP), &[]);
     write(dir.path(), &null_template(&step("one", "echo asleep; sleep 2; exit 3; ")));

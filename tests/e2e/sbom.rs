@@ -332,7 +332,7 @@ fn links_that_lead_out_of_the_directory_are_not_followed() {
 }
 
 #[test]
-fn what_is_too_large_or_broken_is_passed_over_and_named() {
+fn what_is_too_large_or_broken_is_skipped_and_named() {
     let dir = template("");
     dpkg(dir.path(), "root/var/lib/dpkg", "bash");
     let app = dir.path().join("root/srv");

@@ -90,7 +90,7 @@ fn vault_takes_the_token_of_a_login_and_a_namespace() {
 }
 
 #[test]
-fn what_vault_does_not_give_is_told_with_its_place() {
+fn errors_of_vault_are_reported_with_their_place() {
     let server = require!(with_secret());
     let there = server.address.as_str();
     // The path, the key, the address and the token; and parts of the message.
@@ -113,7 +113,7 @@ fn what_vault_does_not_give_is_told_with_its_place() {
 }
 
 #[test]
-fn validate_asks_no_store_unless_told_to() {
+fn validate_reads_no_store_by_default() {
     let server = require!(with_secret());
     let dir =
         template(&writes("\"${vault(\"secret/data/app\", \"password\")}${consul_key(\"a\")}\""));
@@ -220,7 +220,7 @@ fn json_templates_read_consul_as_hcl2_does() {
 
 /// Whether or not there is a Consul.
 #[test]
-fn a_consul_that_does_not_answer_is_told_for_json_templates() {
+fn a_consul_that_does_not_answer_is_reported_for_json_templates() {
     let dir = writes_json("{{ consul_key `a` }}");
     let env = [("CONSUL_HTTP_ADDR", "127.0.0.1:1")];
     let wanted = ["t.json:3:14", "asking Consul at http://127.0.0.1:1"];

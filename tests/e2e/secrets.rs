@@ -271,7 +271,7 @@ fn no_snippet_shows_the_value_of_something_sensitive() {
 }
 
 #[test]
-fn sensitive_among_values_hides_none_and_is_warned_of() {
+fn sensitive_among_values_hides_none_and_is_a_warning() {
     let locals = "locals {\n  secret = \"x\"\n  sensitive = true\n}\n";
     let run = ingot(template(&format!("{locals}{NULL}")).path(), &["validate", "."]);
     assert_eq!(run.code, Some(0), "{}", all(&run));

@@ -158,7 +158,7 @@ fn all_files_are_checked_in_one_run_and_depth_has_a_limit() {
 }
 
 #[test]
-fn inspect_tells_programs_its_parts() {
+fn inspect_lists_its_parts_for_programs() {
     let dir = template(&format!("variable \"v\" {{\n  default = [\"a\"]\n}}\n{NULL}"));
     let run = ingot(dir.path(), &["inspect", "-machine-readable", "."]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);

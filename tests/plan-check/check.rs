@@ -72,12 +72,12 @@ pub(crate) fn json(run: &Run) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_are_told_apart_in_a_file() {
+async fn images_are_checked_against_a_file() {
     images_are_told_apart(&World::local().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_are_told_apart_by_a_server() {
+async fn images_are_checked_against_a_server() {
     images_are_told_apart(&World::served().await);
 }
 

@@ -433,7 +433,7 @@ async fn replayed_calls_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_goes_only_where_it_may() {
+async fn the_run_task_connects_only_to_allowed_hosts() {
     let world = World::start(&OPEN).await;
     let terraform = &world.terraform;
     for url in [
@@ -484,7 +484,7 @@ async fn it_goes_only_where_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_https_to_terraform_unless_said_otherwise() {
+async fn only_https_to_terraform_by_default() {
     let world = World::start(&[]).await;
     let mut call = world.terraform.call("taskrs-1", "plan-1");
     assert_eq!(world.send(&call).await.0, 403);

@@ -112,7 +112,7 @@ fn hosted_provisioners_and_post_processors_work_with_native_docker() {
 }
 
 #[test]
-fn plugins_are_told_that_there_is_no_http_server() {
+fn plugins_know_that_there_is_no_http_server() {
     let plugins = require!(installed());
     let text = r#"
 source "null" "n" {

@@ -229,7 +229,7 @@ fn interrupted(plugins: &Installed, text: &str) -> String {
 }
 
 #[test]
-fn a_plugin_that_dies_while_it_stops_is_told_of() {
+fn a_plugin_that_dies_while_it_stops_is_reported() {
     let plugins = require!(installed());
     let build = |options: &str, steps: &str| {
         format!(

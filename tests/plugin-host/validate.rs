@@ -103,7 +103,7 @@ fn a_plugin_in_another_version_is_reported() {
 }
 
 #[test]
-fn a_broken_newer_program_is_passed_over() {
+fn a_broken_newer_program_is_skipped() {
     let plugins = require!(installed());
     let crashes = b"#!/bin/sh\necho broken >&2\nexit 3\n";
     plugins.put("1.1.0", crashes);
@@ -147,7 +147,7 @@ fn pre_releases_are_used_unless_they_are_to_be_ignored() {
 }
 
 #[test]
-fn names_of_preferred_plugins_that_mean_nothing_are_warned_of() {
+fn unknown_names_of_preferred_plugins_are_a_warning() {
     let plugins = require!(installed());
     let dir = template(ingot_test_support::NULL);
     let validate = |names: &str| {

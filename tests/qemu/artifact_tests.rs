@@ -86,7 +86,7 @@ fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
 
 /// Needs no QEMU: the error comes before anything runs.
 #[test]
-fn a_disk_that_nobody_can_log_in_to_is_told_before_the_build() {
+fn a_disk_that_nobody_can_log_in_to_is_reported_before_the_build() {
     let disk = "  disk_image = true\n  iso_url = \"x.img\"\n  iso_checksum = \"none\"\n  \
                 ssh_username = \"root\"\n";
     let bench = Bench::new(disk, "");

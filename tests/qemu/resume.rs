@@ -109,7 +109,7 @@ fn a_qemu_that_is_killed_after_its_machine_was_kept_is_an_error() {
 }
 
 #[test]
-fn a_machine_that_is_gone_is_told_and_what_is_left_of_it_can_be_removed() {
+fn a_machine_that_is_gone_is_reported_and_what_is_left_of_it_can_be_removed() {
     require!(qemu());
     let bench = Bench::new("", "");
     let source = dead_machine(&bench.empty_disk());

@@ -124,7 +124,7 @@ fn a_box_is_as_that_of_packers_plugin() {
 }
 
 #[test]
-fn what_has_no_libvirt_box_is_told_with_the_plugin_that_makes_others() {
+fn what_has_no_libvirt_box_is_an_error_that_names_the_plugin_for_others() {
     let bench = Bench::new("", "");
     let options = "  iso_url = \"x.iso\"\n  iso_checksum = \"none\"\n  communicator = \"none\"\n";
     let bad = "  post-processor \"vagrant\" {\n    provider_override    = \"virtualbox\"\n    \

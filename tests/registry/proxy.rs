@@ -21,7 +21,7 @@ async fn sign_in(server: &Server, from: &str, id: &str, secret: &str) -> (u16, O
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_is_stopped_and_nobody_else() {
+async fn only_the_client_that_guesses_secrets_is_stopped() {
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["-trusted-proxy=127.0.0.0/8", "-public-url=https://images.example.com"];
     let server = Server::start(dir.path(), &args);

@@ -171,7 +171,7 @@ async fn one_that_hangs_at_times_gets_the_rest() {
 /// When a channel moves, events name the buckets that were built from the version that it pointed at
 /// before, and only those.
 #[tokio::test(flavor = "multi_thread")]
-async fn buckets_that_are_out_of_date_are_told() {
+async fn buckets_that_are_out_of_date_are_reported() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

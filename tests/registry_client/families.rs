@@ -232,7 +232,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_run_that_is_killed_is_gone_on_with() {
+fn a_run_that_is_killed_is_continued() {
     let world = World::local();
     family(&world, THREE);
     ok(&stale(&world));

@@ -65,7 +65,7 @@ fn a_commit_is_a_version() {
 }
 
 #[test]
-fn a_repository_that_git_refuses_to_read_is_told_of() {
+fn a_repository_that_git_refuses_to_read_is_reported() {
     let world = World::local();
     world.write("files.pkr.hcl", FILES);
     world.write("from.txt", "b");

@@ -84,7 +84,7 @@ fn each_way_leads_to_the_same_registry() {
 }
 
 #[test]
-fn certificates_are_checked_unless_reported_not_to() {
+fn certificates_are_checked_by_default() {
     let world = World::served();
     world.ok(&["registry", "buckets", "create", "here"]);
     let unknown = list(&world, |command| {
@@ -105,7 +105,7 @@ fn certificates_are_checked_unless_reported_not_to() {
 }
 
 #[test]
-fn strangers_are_told_what_to_check() {
+fn a_refused_login_says_what_to_check() {
     let world = World::served();
     let wrong = list(&world, |command| {
         command.env("HCP_CLIENT_SECRET", "wrong-secret");
@@ -138,7 +138,7 @@ fn strangers_are_told_what_to_check() {
 }
 
 #[test]
-fn a_duration_that_is_none_is_told_by_its_flag() {
+fn an_invalid_duration_names_its_flag() {
     let world = World::local();
     for text in ["30", "1y", "soon"] {
         let run = world.ingot(&["registry", "revoke", "web", "v1", &format!("-in={text}")]);

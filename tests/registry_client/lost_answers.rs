@@ -216,7 +216,7 @@ fn whatever_was_done_is_done() {
 }
 
 #[test]
-fn what_was_not_done_is_not_told_to_be_done() {
+fn what_was_not_done_is_not_reported_as_done() {
     const BUSY: &str = r#"{"code": 14, "message": "the registry is too busy", "details": []}"#;
     let unavailable = |body| Loss::Before("503 Service Unavailable", body);
     let lose = [

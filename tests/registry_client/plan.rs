@@ -63,7 +63,7 @@ fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
 }
 
 #[test]
-fn a_plan_tells_what_would_be_built_and_writes_nothing() {
+fn a_plan_shows_what_would_be_built_and_writes_nothing() {
     let world = World::local();
     web(&world);
     let before: Vec<_> = std::fs::read_dir(world.path()).expect("it").collect();
@@ -147,7 +147,7 @@ fn graphviz_reads_a_plan() {
 }
 
 #[test]
-fn what_changed_since_the_last_version_is_told() {
+fn what_changed_since_the_last_version_is_shown() {
     with_both(|world| {
         web(world);
         let state = |args: &[&str]| state(world, args);
@@ -202,7 +202,7 @@ fn a_registry_that_does_not_answer_is_an_error() {
 }
 
 #[test]
-fn mistakes_in_a_template_are_told_as_by_validate() {
+fn mistakes_in_a_template_are_reported_as_by_validate() {
     let world = World::local();
     world.write("web.pkr.hcl", &WEB.replace("target  =", "tarqet  ="));
     let run = world.ingot(&["plan", "web.pkr.hcl"]);
@@ -243,7 +243,7 @@ fn only_what_changed_is_built() {
 }
 
 #[test]
-fn what_the_step_cache_can_do_is_told_without_a_machine() {
+fn what_the_step_cache_can_do_is_shown_without_a_machine() {
     let world = World::local();
     let template = r#"
 source "docker" "web" {

@@ -268,7 +268,7 @@ fn an_interrupted_import_still_restricts_latest() {
 }
 
 #[test]
-fn what_is_not_the_same_there_is_told() {
+fn what_differs_in_the_target_is_reported() {
     let old = World::local();
     old.ok(&["registry", "buckets", "create", "a"]);
     for print in ["one", "two", "three"] {

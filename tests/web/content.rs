@@ -82,7 +82,7 @@ async fn pages_show_what_is_in_the_registry() {
 }
 
 #[tokio::test]
-async fn so_they_do_with_postgresql() {
+async fn pages_show_what_is_in_the_registry_with_postgresql() {
     let postgres = require!(Postgres::start());
     see_all(&["-database-url", &postgres.url()]).await;
 }

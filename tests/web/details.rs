@@ -29,7 +29,7 @@ async fn choose(browser: &Browser, css: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn versions_and_buckets_tell_what_one_needs() {
+async fn versions_and_buckets_show_what_one_needs() {
     require!(there_is_a_browser());
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);

@@ -167,6 +167,6 @@ async fn somebody_promotes_revokes_and_rolls_back() {
 }
 
 #[tokio::test]
-async fn somebody_does_so_without_javascript() {
+async fn somebody_promotes_revokes_and_rolls_back_without_javascript() {
     work(false).await;
 }

@@ -20,7 +20,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_list_of_versions_tells_which_part_of_it_is_shown() {
+async fn a_list_of_versions_says_which_part_of_it_is_shown() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;
@@ -63,7 +63,7 @@ async fn short_fingerprints_are_found_by_search() {
 }
 
 #[tokio::test]
-async fn so_they_are_with_postgresql() {
+async fn short_fingerprints_are_found_by_search_with_postgresql() {
     let postgres = require!(Postgres::start());
     find_short_fingerprints(&["-database-url", &postgres.url()]).await;
 }
@@ -89,7 +89,7 @@ async fn find_short_fingerprints(flags: &[&str]) {
 }
 
 #[tokio::test]
-async fn who_reads_pages_is_told_of_zero_characters_by_one() {
+async fn zero_characters_in_a_request_get_a_page_of_their_own() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let mut visitor = Visitor::admin(&server).await;

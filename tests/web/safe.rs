@@ -197,7 +197,7 @@ async fn roles_decide_what_is_shown_and_done() {
 
 /// Revoking moves channels of other buckets, too, and the dialogue says so before.
 #[tokio::test]
-async fn the_dialogue_tells_what_will_move() {
+async fn the_dialogue_lists_what_will_move() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &["-rate-limit=0"]);
     let admin = server.admin().await;

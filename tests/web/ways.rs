@@ -95,7 +95,7 @@ async fn there_is_a_way_back_from_everywhere() {
 
 /// Anybody can write a link. A notice is shown only where it is true.
 #[tokio::test]
-async fn notices_tell_what_is_true() {
+async fn notices_are_shown_only_where_they_are_true() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path(), &[]);
     let admin = server.admin().await;

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_no_numbers_are_warned_of() {
+    fn variables_that_are_not_numbers_are_a_warning() {
         let warn = |set: &[(&str, &str)]| warnings_of(None, variables(set));
         assert_eq!(warn(&[("AWS_MAX_ATTEMPTS", "40"), ("AWS_POLL_DELAY_SECONDS", "")]), [""; 0]);
         assert_eq!(

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_told_from_the_rest() {
+    fn text_is_recognized_by_its_content_type() {
         assert!(is_text("text/plain; charset=UTF-8") && is_text("application/json"));
         assert!(!is_text("text/plain; charset=latin1") && !is_text("application/octet-stream"));
         assert_eq!(canonical("x-content-TYPE"), "X-Content-Type");

@@ -7,7 +7,7 @@
 use bollard::errors::Error as EngineError;
 use ingot_sdk::{Error, Result};
 
-use crate::engine::{Engine, describe};
+use crate::engine::{Engine, describe, is_refusal};
 use crate::patience::MOST_MISSED;
 
 impl Engine {
@@ -32,13 +32,24 @@ impl Engine {
         }
     }
 
+    /// Asks whether it is there.
+    ///
+    /// # Errors
+    /// It does not answer, or cannot work.
+    pub(crate) async fn ping(&self) -> Result<(), EngineError> {
+        match self.ask(self.api.ping()).await {
+            Err(error) if !is_refusal(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Ends, with the reason, when the Engine does not answer any more.
     pub(crate) async fn lost(&self) -> Error {
         let mut missed = 0;
         loop {
             tokio::time::sleep(self.patience.silence).await;
-            match self.ask(self.api.ping()).await {
-                Ok(_) => missed = 0,
+            match self.ping().await {
+                Ok(()) => missed = 0,
                 Err(error) => {
                     missed += 1;
                     if missed == MOST_MISSED {
@@ -66,6 +77,11 @@ mod tests {
     use ingot_test_support::require;
 
     use super::*;
+    use crate::archive;
+    use crate::exec::Runner;
+    use crate::mounts::Mounts;
+    use crate::patience::Patience;
+    use crate::reclaim::{remove_container, remove_image};
     use crate::test_engine::{Hold, TestEngine};
 
     #[tokio::test]
@@ -85,5 +101,37 @@ mod tests {
         let error = tokio::time::timeout(limit, work).await.expect("it hangs").unwrap_err();
         assert!(error.to_string().contains("does not respond any more"), "{error}");
         assert!(error.advice().unwrap().contains("VPN"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_whose_proxy_refuses_the_question_is_there() {
+        let test = require!(TestEngine::start().await);
+        let mut engine = test.connect().await;
+        engine.patience.silence = Duration::from_millis(10);
+        test.hold(Hold::Refuse("/_ping"));
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            7
+        };
+        assert_eq!(engine.attend(work).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_need_not_work_for_is_not_waited_for_without_end() {
+        let test = require!(TestEngine::start().await);
+        let mut engine = test.connect().await;
+        let short = Duration::from_millis(10);
+        engine.patience = Patience { silence: short, answer: short, ..Patience::default() };
+        test.hold(Hold::All);
+        let runner = Runner::new(engine.clone(), "none".to_owned());
+        let asking = async {
+            let error = Mounts::of(&runner).await.unwrap_err();
+            assert_eq!(error.to_string(), "looking at the container: no answer in time");
+            archive::look(&engine, "none", "/").await.unwrap_err();
+            engine.inspect_image_of("none", "linux/amd64").await.unwrap_err();
+            remove_container(&engine, "none").await.unwrap_err();
+            remove_image(&engine, "none").await.unwrap_err();
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it hangs");
     }
 }

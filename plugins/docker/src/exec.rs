@@ -14,7 +14,9 @@ use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Engine, EngineContext, Lacking, describe, is_away, lacking, status};
+use crate::engine::{
+    Engine, EngineContext, Lacking, describe, is_away, is_refusal, lacking, status,
+};
 use crate::first_line::{FirstLine, MARK};
 use crate::patience::MOST_MISSED;
 use crate::piece::Piece;
@@ -332,6 +334,7 @@ impl Running {
                 Ok(_) => ended = true,
                 // The container went away, and its execs with it.
                 Err(error) if status(&error) == Some(404) => ended = true,
+                Err(error) if is_refusal(&error) => missed = 0,
                 Err(error) => {
                     missed += 1;
                     if missed == MOST_MISSED {
@@ -417,7 +420,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_ends_also_where_its_connection_was_lost_without_a_word() {
+    async fn a_command_ends_when_its_connection_is_lost_silently() {
         require!(docker());
         let test = require!(TestEngine::start().await);
         let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);

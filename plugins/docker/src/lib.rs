@@ -43,6 +43,7 @@ mod steps;
 #[cfg(test)]
 mod test_engine;
 mod test_machine;
+mod transport;
 mod unfinished;
 mod unfinished_name;
 

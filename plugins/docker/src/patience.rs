@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) struct Patience {
     /// How long it may say nothing before it is asked whether it is there.
     pub silence: Duration,
-    /// How long it may take to answer that.
+    /// How long it may take to answer that, and whatever else it need not work for.
     pub answer: Duration,
     /// How long the rest of a command's output may take to come once the command has ended.
     pub rest: Duration,
@@ -19,7 +19,7 @@ impl Default for Patience {
     fn default() -> Self {
         Patience {
             silence: Duration::from_secs(60),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
             rest: Duration::from_secs(5),
             cleanup: Duration::from_secs(60),
         }

@@ -6,7 +6,7 @@ use ingot_sdk::{Error, JournalEntry, Result, RunContext, Step, async_trait};
 use serde_json::Value;
 
 use crate::dockerfile::BuildImage;
-use crate::engine::{EngineContext, describe, status};
+use crate::engine::{EngineContext, status};
 use crate::kept::{KeptContainer, keep};
 use crate::reclaim::container_resource;
 use crate::run_container::RunContainer;
@@ -24,8 +24,8 @@ impl Step<State> for ResumeContainer {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let kept = &self.0;
-        let (api, id) = (state.engine.api.clone(), kept.id.as_str());
-        let found = match api.inspect_container(id, None).await {
+        let (engine, id) = (state.engine.clone(), kept.id.as_str());
+        let found = match engine.ask(engine.api.inspect_container(id, None)).await {
             Err(error) if status(&error) == Some(404) => {
                 return Err(Error::new(format!("the container {id}, which was kept, is gone"))
                     .hint("`ingot cleanup -kept` forgets it; then build without -resume"));
@@ -37,14 +37,14 @@ impl Step<State> for ResumeContainer {
         match now {
             Some(ContainerStateStatusEnum::RUNNING) => {}
             Some(ContainerStateStatusEnum::PAUSED) => {
-                api.unpause_container(id).await.doing("letting the container go on")?;
+                let unpaused = engine.attend(engine.api.unpause_container(id)).await?;
+                unpaused.doing("letting the container go on")?;
             }
             _ => {
                 // The Engine may have been restarted meanwhile.
                 ctx.ui.say("The container has stopped: starting it again...");
-                api.start_container(id, None).await.map_err(|error| {
-                    Error::new(describe(&error)).context("starting the container")
-                })?;
+                let started = engine.attend(engine.api.start_container(id, None)).await?;
+                started.doing("starting the container")?;
             }
         }
         let recorded = kept.recorded.iter();

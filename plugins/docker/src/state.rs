@@ -1,19 +1,20 @@
 //! What the steps of a docker build share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::models::ContainerCreateResponse;
 use ingot_sdk::communicator::NoCommunicator;
 use ingot_sdk::output_file::CreatedDirectories;
 use ingot_sdk::{
-    Communicator, Error, GeneratedData, JournalEntry, Provisioned, Provisioning, Result, RunContext,
+    Communicator, Error, GeneratedData, JournalEntry, Provisioned, Provisioning, Result,
+    RunContext, async_trait,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::engine::{Engine, is_away};
+use crate::reclaim::{container_resource, still_coming};
 use crate::states::{BaseImage, ContainerStates, FoundState, MadeImage};
 use crate::unfinished::{Committing, UnfinishedImage};
 
@@ -79,13 +80,20 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Waits as long as `patience` for the call that creates it, if that is under way.
-    pub(crate) async fn created(&mut self, patience: Duration) {
-        let Some(task) = self.creating.take() else { return };
-        match tokio::time::timeout(patience, task).await {
-            Ok(Ok(Ok(created))) => self.id = Some(created.id),
-            Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
-            Ok(Err(_)) | Err(_) => self.unanswered = true,
+    /// Waits as long as cleaning up may for the call that creates it, if that is under way. The journal
+    /// learns where it got no answer.
+    pub(crate) async fn created(&mut self, engine: &Engine) {
+        if let Some(task) = self.creating.take() {
+            match tokio::time::timeout(engine.patience.cleanup, task).await {
+                Ok(Ok(Ok(created))) => self.id = Some(created.id),
+                Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
+                Ok(Err(_)) | Err(_) => self.unanswered = true,
+            }
+        }
+        if self.unanswered
+            && let Some(record) = self.records.first()
+        {
+            record.amend(&still_coming(container_resource(engine, &self.name)));
         }
     }
 }

@@ -136,7 +136,7 @@ impl UnfinishedImage {
 
     async fn move_name(&self, engine: &Engine, to: &str) -> Result<()> {
         let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(&self.tag).build();
-        let moved = engine.api.tag_image(to, Some(options)).await;
+        let moved = engine.ask(engine.api.tag_image(to, Some(options))).await;
         moved.doing(format_args!("taking the name {} off the image", self.name()))
     }
 
@@ -165,14 +165,17 @@ impl UnfinishedImage {
     /// It may be left; it then stays in the journal.
     pub(crate) async fn remove(self, engine: &Engine) -> Result<()> {
         let name = self.name();
-        // That it is not there says nothing while it may still come.
-        if self.unanswered && engine.api.inspect_image(&name).await.is_err() {
+        if self.unanswered {
+            // First of all: the Engine may not answer the rest either.
             if let Some(entry) = self.entries.first() {
-                entry.amend(&still_coming(self.by_name));
+                entry.amend(&still_coming(self.by_name.clone()));
             }
-            return Err(Error::new(
-                "the Engine may still be making it. The next run or `ingot cleanup` removes it",
-            ));
+            // That it is not there says nothing while it may still come.
+            if engine.ask(engine.api.inspect_image(&name)).await.is_err() {
+                return Err(Error::new(
+                    "the Engine may still be making it. `ingot cleanup` removes it once it is there",
+                ));
+            }
         }
         if let Some(id) = &self.id
             && !is_taken(engine, id).await
@@ -192,8 +195,11 @@ async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
     // The end of a tar archive.
     let body = bollard::body_full(Bytes::from_static(&[0; 1024]));
     let mut lines = engine.api.create_image(Some(options), Some(body), None);
-    while let Some(line) = lines.next().await {
-        line.doing("making an empty image")?;
-    }
-    Ok(())
+    let making = async {
+        while let Some(line) = lines.next().await {
+            line.doing("making an empty image")?;
+        }
+        Ok::<_, Error>(())
+    };
+    engine.attend(making).await?
 }

@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_ours_are_told_from_others_by_their_repository() {
+    fn our_names_are_recognized_by_their_repository() {
         for ours in ["ingot-unfinished:0a1b", "ingot-unfinished@sha256:0a1b"] {
             assert!(is_ours(ours), "{ours}");
         }

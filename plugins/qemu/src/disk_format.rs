@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_by_what_files_begin_with() {
+    fn formats_are_recognized_by_the_first_bytes() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| {
             let path = directory.path().join(name);

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_ended_is_told_from_one_that_does_not_answer_yet() {
+    async fn a_program_that_ended_differs_from_one_that_does_not_respond_yet() {
         match start("echo no luck; exit 3", START_TIMEOUT).await {
             Err(NotStarted::Failed(error)) => {
                 let expected = "starting the machine: QEMU ended with code 3:\nno luck";

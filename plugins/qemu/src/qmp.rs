@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn answers_are_told_from_events_and_errors() {
+    async fn responses_events_and_errors_are_distinguished() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("qmp");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_says_nothing_is_not_waited_for_without_end() {
+    async fn a_silent_program_is_not_waited_for_without_end() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("qmp");
         // The system takes connections for it.

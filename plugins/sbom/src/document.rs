@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_apart() {
+    fn formats_are_recognized() {
         let of = |text: &str| format_of(text.as_bytes());
         assert_eq!(
             of(r#"{"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT"}"#),

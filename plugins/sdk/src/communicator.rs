@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_does_not_fill_the_memory() {
+    fn endless_output_does_not_fill_the_memory() {
         let output = CapturedOutput::of_at_most(5);
         output.stdout(b"123");
         assert!(!output.is_full());
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_does_not_fill_the_memory() {
+    fn an_endless_line_does_not_fill_the_memory() {
         let said = Arc::new(Said::default());
         let output = UiOutput::new(Ui::new(Arc::clone(&said) as Arc<dyn crate::EventSink>));
         for _ in 0..40 {

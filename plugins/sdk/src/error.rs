@@ -258,7 +258,7 @@ mod tests {
     impl NotSdkError for Unusable {}
 
     #[test]
-    fn keeps_kind_advice_and_cause_when_told_what_was_being_done() {
+    fn context_keeps_kind_advice_and_cause() {
         let broken = || Unusable(io::ErrorKind::BrokenPipe.into());
         let error = Err::<(), _>(broken()).context("uploading").unwrap_err();
         let error = error.transient().hint("try again").context("provisioning");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn several_are_told_in_one() {
+    fn several_errors_become_one() {
         assert!(Error::all([]).is_ok());
         let busy = || Error::new("one").of_kind(ErrorKind::Busy).hint("wait");
         let error = Error::all([

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lock_that_another_holds_is_waited_for_no_longer_than_said() {
+    async fn waiting_for_a_lock_has_a_limit() {
         let directory = tempfile::tempdir().unwrap();
         let (path, never) = (directory.path().join("lock"), CancellationToken::new());
         let held = FileLock::try_take(&path).unwrap().unwrap();

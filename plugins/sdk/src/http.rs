@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_certificates_are_told_from_other_failures() {
+    fn bad_certificates_are_distinguished_from_other_failures() {
         let why = rustls::CertificateError::UnknownIssuer;
         let bad = std::io::Error::other(rustls::Error::InvalidCertificate(why));
         assert!(super::is_bad_certificate(&std::io::Error::other(bad)));

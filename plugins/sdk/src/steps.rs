@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_step_is_told_of_with_how_it_went() {
+    async fn each_step_is_reported_with_its_outcome() {
         let said = Arc::new(Said::default());
         let mut ctx = context(PrepareContext::default(), &said);
         ctx.ui = ctx.ui.for_build("null.a");

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_state_that_cannot_be_written_nothing_is_left() {
+    async fn a_state_that_cannot_be_written_leaves_nothing() {
         let bench = Bench::new();
         let stop = CancellationToken::new();
         let fail = |sink: &mut dyn Write| {

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_a_shell_prints_before_is_passed_over_within_bounds() {
+    async fn output_of_startup_files_is_skipped_within_bounds() {
         let found = is_there(&mut &b"welcome\nto ingot: tar\nrest"[..]).await;
         assert!(found.unwrap());
         assert!(!is_there(&mut &b"welcome\nno tar"[..]).await.unwrap());

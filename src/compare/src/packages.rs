@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_in_any_order_and_unknown_ones_are_passed_over() {
+    fn members_come_in_any_order_and_unknown_ones_are_skipped() {
         let cyclone =
             br#"{"components": [{"components": [{"version": "1", "name": "inner", "x": [{}]}],
             "purl": null, "version": null, "name": "outer", "type": "library"}, {}],

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_number() {
+    fn refuses_invalid_numbers() {
         for text in ["", "abc", "1x", "1e999999999", "0x10", "inf", "NaN", "1 2", " 1", "+", "."] {
             assert!(Number::parse(text).is_none(), "{text}");
         }

@@ -281,7 +281,7 @@ mod tests {
     const RUN: &str = r#"{"run":"r","template":"/t.pkr.hcl","started":1}"#;
 
     #[test]
-    fn a_record_that_comes_again_and_facts_tell_more_of_the_same_thing() {
+    fn later_records_and_facts_amend_a_resource() {
         let text = format!(
             "{RUN}\n{}\n{}\n{}\n{}\n",
             r#"{"record":1,"resource":{"kind":"image","id":"a"},"build":"b","at":5}"#,

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_of_its_inputs_is_new() {
+    fn a_version_without_inputs_counts_as_new() {
         let inputs = BuildInputs { blocks: Vec::new() };
         let of = |last: Option<&Version>| compare(last, "docker.web", &inputs, &[]);
         assert!(matches!(of(None), Change::New(_)));

@@ -64,7 +64,7 @@ mod tests {
     use super::Environment;
 
     #[test]
-    fn the_switch_beats_the_rest() {
+    fn the_switch_overrides_the_rest() {
         let with = |registry: &str| Environment {
             registry: Some(registry.into()),
             ..Environment::default()

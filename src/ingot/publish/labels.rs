@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_told_what_is_wrong() {
+    fn invalid_labels_of_a_template_are_errors() {
         let said = |labels: &Labels| check("build_labels", labels).map_err(|e| e.to_string());
         assert_eq!(said(&labels("a", &"x".repeat(1024))), Ok(()));
         let long = said(&labels("notes", &"x".repeat(1025))).unwrap_err();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_plugins_say_is_cut() {
+    fn labels_of_plugins_are_cut() {
         let add = |mut labels: Labels, found: Labels| {
             let warnings = add_fitting(&mut labels, found);
             (labels, warnings)

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_provisioner_is_told_with_its_place() {
+    fn other_blocks_are_errors_with_their_place() {
         for (content, why) in [
             ("provisioner \"shell\" {", "enforced block \"scan\":1"),
             ("source \"docker\" \"a\" {}", "no block of type `source`"),

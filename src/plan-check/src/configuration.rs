@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_is_told_from_what_plans_do_not_hold() {
+    fn expressions_that_plans_do_not_hold_differ_from_absent_ones() {
         let name = |name: &str| Step::Name(name.into());
         let image = [name("disk"), Step::Index(0), name("image")];
         let one = json!({ "disk": [{ "image": true }] });

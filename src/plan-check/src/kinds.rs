@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_what_is_before_them() {
+    fn names_are_found_without_their_prefixes() {
         let nobody = Caller::default();
         assert_eq!(texts("r/x@sha256:aa", nobody), ["r/x@sha256:aa", "sha256:aa"]);
         assert_eq!(texts("ami-1", nobody), ["ami-1"]);
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_when_it_is_used_is_told_from_what_is_not_known() {
+    fn values_decided_at_use_differ_from_unknown_ones() {
         let gallery = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/a\
                        /images/b";
         for (text, kind) in [
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_from_words() {
+    fn ids_are_distinguished_from_words() {
         for id in ["ami-1", "sha256:aa", "r/x@sha256:aa", "/subscriptions/s/x", "https://x/y"] {
             assert!(is_unambiguous(id, "null_resource"), "{id}");
         }

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_plan_is_told_apart() {
+    fn files_that_are_not_plans_have_their_own_errors() {
         assert_eq!(error(b""), PlanError::Empty);
         assert_eq!(error(b" \n"), PlanError::Empty);
         assert_eq!(error(b"PK\x03\x04\x14\x00\x08"), PlanError::Saved);
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_is_not_there_afterwards() {
+    fn deleted_resources_are_not_planned() {
         let plan = r#"{"format_version":"1.2","resource_changes":[
             {"address":"a.gone","mode":"managed","change":{"actions":["delete"],"after":null}},
             {"address":"a.forgotten","mode":"managed","change":{"actions":["forget"]}},

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_that_is_none_is_an_error() {
+    fn an_invalid_timeout_is_an_error() {
         assert_eq!(read_timeout("10m").unwrap(), Duration::from_secs(600));
         for (text, problem) in [
             ("600", "has no unit"),

@@ -366,7 +366,7 @@ mod tests {
     use crate::service::Administration;
 
     #[tokio::test]
-    async fn a_project_with_another_name_is_kept_to() {
+    async fn a_renamed_project_is_still_used() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("r.db");
         let registry = LocalRegistry::open(&path).await.expect("a registry");

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_settings_are_refused() {
         let key = [("HCP_CLIENT_ID", "id"), ("HCP_CLIENT_SECRET", "hidden")];
         let wrong = [
             ("HCP_API_TLS", "off"),

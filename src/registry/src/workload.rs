@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn mistakes_are_named() {
         for (source, problem) in [
             (json!({}), "one of file, token, env, url and aws"),
             (json!({ "token": { "token": "x" }, "aws": {} }), "only one of"),

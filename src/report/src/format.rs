@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format_is_named_or_told_by_the_extension() {
+    fn the_format_is_named_or_decided_by_the_extension() {
         let read = |text: &str| ReportTarget::from_str(text);
         for (text, format, path) in [
             ("out/report.html", Format::Html, "out/report.html"),

@@ -221,7 +221,7 @@ mod tests {
     use crate::model::tests::report;
 
     #[test]
-    fn it_is_xml_whatever_programs_put_out() {
+    fn any_output_of_programs_becomes_valid_xml() {
         let mut report = report();
         report.builds[0].log.lines[0].text = "\u{1b}[31m<b>&]]>\u{0}\u{b}".to_owned();
         let xml = Format::Junit.write(&report, "out/r".as_ref()).unwrap();

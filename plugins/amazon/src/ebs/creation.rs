@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_lost_answer_told_of_is_found() {
+    async fn what_a_lost_response_created_is_found() {
         let calls = Cell::new(0);
         let attempt = || async {
             calls.set(calls.get() + 1);

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arns_tell_the_account() {
+    fn arns_contain_the_account() {
         for (arn, account) in [
             ("arn:aws:ec2:us-east-1:123456789012:security-group/sg-1", Some("123456789012")),
             ("arn:aws-cn:iam::123456789012:instance-profile/p", Some("123456789012")),

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_paths_are_refused() {
+    fn invalid_keys_are_refused() {
         for key in ["", "a/../b", "..", "./a", "a\nb"] {
             assert!(bad_key(key).is_some(), "{key:?}");
         }

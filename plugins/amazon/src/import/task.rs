@@ -328,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_role_is_told_how_to_be_made() {
+    fn the_error_of_a_missing_role_says_how_to_create_it() {
         let message = "The service role vmimport provided does not exist or does not have \
                        sufficient permissions";
         let error = refused(Failure::answered("InvalidParameter", message));
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_an_import_is_told_in_aws_own_words() {
+    fn the_state_of_an_import_is_shown_in_the_words_of_aws() {
         let task = ImportImageTask::builder().status("active");
         assert_eq!(state(&task.clone().build()), "active");
         let task = task.status_message("converting").progress("28");

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_of_another_region_is_told_as_such() {
+    fn a_bucket_of_another_region_has_its_own_error() {
         let said = "the bucket disks is in eu-west-1, not in us-east-1";
         let redirect = read(301, Some("eu-west-1"), &error("PermanentRedirect", ""));
         let malformed =
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_told_as_such() {
+    fn a_wrong_clock_has_its_own_error() {
         for message in ["Request has expired", "Request is not yet valid"] {
             let body =
                 format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>");

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_buckets_are_told_from_others() {
+    fn names_of_buckets_are_recognized() {
         for name in ["disks", "my.disks", "Old_Disks", "abc"] {
             assert!(is_bucket_name(name), "{name}");
         }

@@ -84,7 +84,7 @@ async fn refusals_are_reported_at_once_and_decoded_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_by_its_id() {
+async fn the_error_of_a_missing_ami_names_its_id() {
     let moto = require!(Moto::start());
     let access = access(&moto.endpoint(), |_| {}).await;
     let ec2 = access.client(REGION);

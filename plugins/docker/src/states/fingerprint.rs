@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_is_not_seen_and_what_is_left_is() {
+    fn only_processes_of_the_step_count_as_left() {
         let before = read("");
         assert_eq!(before.processes.len(), 1);
         assert_eq!(read("").since(&before), None);

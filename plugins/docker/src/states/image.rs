@@ -81,7 +81,7 @@ pub(super) async fn find(
     base: &BaseImage,
     key: &StateKey,
 ) -> Option<(String, String)> {
-    let found = engine.api.inspect_image(&name_of(key)).await.ok()?;
+    let found = engine.ask(engine.api.inspect_image(&name_of(key))).await.ok()?;
     let layers = layers(&found);
     let added = layers.strip_prefix(base.layers.as_slice());
     let is_it = found.comment.as_deref() == Some(&comment_of(key, &base.id))
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_told_apart_by_the_platform_that_is_here() {
+    fn an_index_is_compared_by_the_local_platform() {
         let index = "application/vnd.oci.image.index.v1+json";
         let id = |image: &ImageInspect| BaseImage::from(image).id;
         let amd64 = id(&image(index, "amd64", "a"));

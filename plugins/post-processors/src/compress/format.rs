@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_format() {
+    fn names_decide_the_format() {
         let format = |archive, algorithm| Format { archive, algorithm };
         let tar = Some(Archive::Tar);
         for (name, expected) in [

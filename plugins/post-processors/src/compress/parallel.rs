@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_does_not_show() {
+    fn the_output_does_not_depend_on_the_number_of_threads() {
         let bytes = sample(3 * BLOCK + 1);
         assert!(gzipped(&bytes, 1, 1) == gzipped(&bytes, 1, 7));
     }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told() {
+    fn a_full_disk_is_reported() {
         let mut gzip = ParallelGzip::with_threads(Full(0), Compression::fast(), 2).unwrap();
         let error = gzip.write_all(&sample(8 * BLOCK)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_stops_after_the_block_at_hand() {
+    fn a_compression_that_is_given_up_stops_after_the_current_block() {
         let encoded = Arc::new(AtomicUsize::new(0));
         let (begin, begun) = sync_channel(2);
         let (release, released) = sync_channel(2);

@@ -38,7 +38,7 @@ async fn replaces_the_artifact() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn mistakes_are_reported() {
     let build = Build::new("web");
     let prepared = build.checked("artifice", json!({"files": []}));
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("files"));

@@ -101,7 +101,7 @@ async fn what_another_process_adds_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn mistakes_are_reported() {
     let build = Build::new("web");
     let prepared = build.checked("checksum", json!({"checksum_types": ["md5", "crc"]}));
     let error = &prepared.unwrap_err().0[0];

@@ -150,7 +150,7 @@ async fn heeds_the_level_and_the_format() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn mistakes_are_reported() {
     let build = Build::new("web");
     let (one, two) = (build.file("one", "1"), build.file("two", "2"));
     let before = names(build.directory.path());

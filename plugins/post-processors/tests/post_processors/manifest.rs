@@ -141,7 +141,7 @@ async fn never_overwrites_what_it_cannot_read() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn mistakes_are_reported() {
     let build = Build::new("web");
     let prepared = build.checked("manifest", json!({"custom_data": {"a": "{{ nope }}"}}));
     let error = &prepared.unwrap_err().0[0];

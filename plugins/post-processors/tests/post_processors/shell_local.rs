@@ -61,7 +61,7 @@ async fn a_lone_execute_command_is_for_the_shell() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn mistakes_are_reported() {
     let build = Build::new("web");
     let ran = build.run("shell-local", json!({"inline": ["exit 7"]}), &artifact(&[])).await;
     let error = ran.map(drop).unwrap_err().to_string();

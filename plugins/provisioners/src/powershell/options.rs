@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn mistakes_are_named() {
         let wrong = complaints(json!({
             "inline": ["x"], "elevated_password": "p", "execution_policy": "lax", "debug_mode": 3,
             "execute_command": "{{ .Path", "environment_vars": ["=x"],

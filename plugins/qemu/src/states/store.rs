@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn states_that_were_removed_are_not_found_with_others_and_their_room_is_told() {
+    async fn states_that_were_removed_are_not_found_with_others_and_their_room_is_counted() {
         let ctx = ingot_sdk::testing::context(Default::default(), &Default::default());
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("cache");

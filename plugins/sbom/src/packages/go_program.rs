@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_told() {
+    fn damaged_build_information_is_reported() {
         let whole = section("go1.22", "mod\ta\tv1\n");
         for length in 0..whole.len() {
             assert!(parse(&whole[..length], &mut Found::default()).is_err(), "{length}");

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_over_is_named_and_the_rest_is_listed() {
+    fn what_is_skipped_is_named_and_the_rest_is_listed() {
         let lock = |count: usize| -> String {
             let one = |index| format!("[[package]]\nname = \"a{index}\"\nversion = \"1\"\n");
             (0..count).map(one).collect()

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_description_is_no_metadata() {
+    fn the_description_is_not_read_as_metadata() {
         let text = "Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\nLicense: Apache 2.0\n\n\
                     Version: 9\n";
         let package = parse(text).unwrap();

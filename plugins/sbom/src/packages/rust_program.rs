@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_unfolds_is_told() {
+    fn damaged_and_oversized_lists_are_reported() {
         let bomb = section(&vec![b' '; 64 << 20]);
         assert!(bomb.len() < 1 << 20);
         for (bytes, wanted) in [

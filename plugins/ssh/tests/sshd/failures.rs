@@ -113,7 +113,7 @@ async fn algorithms_do_not_match() {
 }
 
 #[tokio::test]
-async fn the_way_is_barred() {
+async fn a_bastion_that_refuses_is_an_error() {
     require!(available());
     let server = Server::start("");
     let bastion = Server::start("");
@@ -182,7 +182,7 @@ async fn waiting_ends_when_the_build_is_cancelled() {
 }
 
 #[test]
-fn patience_is_packers() {
+fn limits_of_waiting_are_packers() {
     let of = |options: serde_json::Value| {
         let mut all = json!({ "ssh_username": "u" });
         all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());

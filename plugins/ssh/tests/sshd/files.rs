@@ -87,7 +87,7 @@ async fn single_files() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_or_read_is_said() {
+async fn files_that_cannot_be_written_or_read_are_errors() {
     require!(available());
     for way in WAYS {
         let (server, link) = by(way).await;

@@ -18,7 +18,7 @@ fn complaints(options: Value) -> String {
 }
 
 #[test]
-fn all_that_is_wrong_is_said_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let said = complaints(json!({
         "ssh_certificate_file": "/nope-cert.pub",
         "ssh_bastion_host": "b", "ssh_proxy_host": "p",

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_packer_types_as_text_is_text_and_slips_are_named() {
+    fn what_packer_types_as_text_is_text_and_mistakes_are_named() {
         for (text, warning) in [
             ("<entr>", "did you mean <enter>?"),
             ("<leftCtlOn>", "did you mean <leftCtrlOn>?"),

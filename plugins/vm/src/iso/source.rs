@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_files_from_urls() {
+    fn distinguishes_files_from_urls() {
         let file = |text: &str| match Source::parse(text) {
             Ok(Source::File(path)) => path.display().to_string(),
             other => panic!("{text}: {other:?}"),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_told_by_name_or_parameter() {
+    fn packed_files_are_recognized_by_name_or_parameter() {
         for (text, packing) in [
             ("a.iso", None),
             ("a.iso.gz", Some(Packing::Gzip)),

@@ -81,7 +81,7 @@ async fn steps_are_announced_and_cancelled() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_are_reported_with_their_place() {
     let messages = |value| {
         let (_, prepared, errors) = prepared(value);
         let errors: Vec<String> = errors.0.into_iter().map(|error| error.message).collect();

@@ -83,7 +83,7 @@ async fn a_directory_is_served_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn texts_are_served_and_provisioners_are_reported() {
+async fn texts_are_served_and_provisioners_get_the_address() {
     let build = Build::new();
     let content = json!({"/user-data": "#cloud-config", "/a/b": "c"});
     let server =
@@ -104,7 +104,7 @@ async fn texts_are_served_and_provisioners_are_reported() {
 }
 
 #[test]
-fn options_are_judged() {
+fn options_are_checked() {
     let judge = |value: Value| {
         let options: HttpOptions = serde_json::from_value(value).unwrap();
         let mut errors = ingot_sdk::ConfigErrors::default();

@@ -349,7 +349,7 @@ fn prepared(value: Value) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn options_are_judged_without_the_network() {
+fn options_are_checked_offline() {
     let build = Build::new();
     let md5 = "d41d8cd98f00b204e9800998ecf8427e";
     let errors = |value| prepared(value).1;

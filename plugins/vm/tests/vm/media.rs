@@ -13,7 +13,7 @@ fn floppy(value: Value) -> FloppyOptions {
 }
 
 #[tokio::test]
-async fn a_floppy_has_what_it_was_reported() {
+async fn a_floppy_has_the_files_of_its_options() {
     let build = Build::new();
     let noise = noise(200_000, 30);
     build.file("answers/Autounattend.xml", "<xml/>");
@@ -84,7 +84,7 @@ async fn what_does_not_fit_on_a_floppy_is_reported() {
 }
 
 #[tokio::test]
-async fn a_cd_has_what_it_was_reported() {
+async fn a_cd_has_the_files_of_its_options() {
     let build = Build::new();
     let Some(_) = tool(build.directory.path(), &["xorriso", "-version"]) else { return };
     let noise = noise(3_000_000, 31);
@@ -150,7 +150,7 @@ async fn a_cd_has_what_it_was_reported() {
 }
 
 #[test]
-fn each_program_that_makes_cds_will_do_and_none_is_an_error() {
+fn every_program_that_creates_cds_works_and_none_is_an_error() {
     let build = Build::new();
     let job = json!({"do": "cd", "options": {"cd_content": {"a": "b"}}});
     for name in ["xorriso", "mkisofs", "genisoimage"] {

@@ -45,7 +45,7 @@ async fn no_port_is_given_out_twice() {
 }
 
 #[tokio::test]
-async fn ports_that_others_listen_on_are_passed_over() {
+async fn ports_that_others_listen_on_are_skipped() {
     let build = Build::new();
     let min = three();
     let _other = TcpListener::bind((Ipv4Addr::LOCALHOST, min)).unwrap();

@@ -196,7 +196,7 @@ fn what_is_not_closed_is_shown_where_it_was_opened() {
 }
 
 #[test]
-fn common_slips_have_their_own_words() {
+fn common_mistakes_have_their_own_messages() {
     for (text, wanted) in [
         ("a = 'x'", "1:5 single quotes do not make strings | help: use double quotes: \"…\""),
         ("a = “x”", "1:5 typographic quotes do not make strings | help: replace them"),
@@ -307,7 +307,7 @@ fn text_of(expr: &str) -> String {
 }
 
 #[test]
-fn texts_mean_what_packer_takes_them_for() {
+fn strings_are_read_as_packer_reads_them() {
     // What Packer's inspect shows of each.
     for (expr, wanted) in [
         (r#""a$b $${x} %%{y} $$${x2} $ % $$ %% 100%""#, "a$b ${x} %{y} $${x2} $ % $$ %% 100%"),

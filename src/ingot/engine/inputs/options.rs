@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn of_other_plugins_the_names_tell() {
+    fn the_names_of_options_decide_for_other_plugins() {
         let here = file!();
         let there = std::path::Path::new(here).exists();
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];

@@ -277,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_skipped_something_is_like_no_other() {
+    fn a_build_that_skipped_steps_differs_from_every_other() {
         let web = build(&[("shell", "a")]);
         let record = InputsRecord { partial: true, ..web.record("5a17", Vec::new()) };
         assert!(!web.compare(&record).is_unchanged());
     }
 
     #[test]
-    fn digests_of_two_versions_say_nothing_of_each_other() {
+    fn digests_of_two_versions_differ() {
         let (one, other) = (build(&[]).record("1", Vec::new()), build(&[]).record("2", Vec::new()));
         assert_ne!(one.blocks[0].digest, other.blocks[0].digest);
     }

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_by_name_and_place() {
+    fn changes_are_reported_by_name_and_place() {
         let before = inputs(
             &[("image", "a"), ("ssh_username", "u")],
             vec![step(None, "1", "x"), step(Some("two"), "2", "x"), step(None, "3", "x")],

@@ -446,7 +446,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_of_others_are_not_believed() {
+    fn directories_of_others_are_not_trusted() {
         let dir = tempfile::tempdir().unwrap();
         let at = |path: &str| dir.path().join(path);
         let mode = |mode| {

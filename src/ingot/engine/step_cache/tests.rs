@@ -590,7 +590,7 @@ async fn a_cache_that_is_lost_or_damaged_starts_anew() {
 }
 
 #[tokio::test]
-async fn keys_tell_nothing_of_secrets() {
+async fn keys_reveal_no_secrets() {
     let secret =
         "  provisioner \"shell\" {\n    inline = [\"x\"]\n    env = { PIN = \"1234\" }\n  }\n";
     let options = || StepCacheOptions { enabled: true, ..Default::default() };

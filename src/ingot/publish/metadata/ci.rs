@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn github_is_told_with_its_run() {
+    fn a_run_of_github_is_published() {
         let message = about(&|name| match name {
             "GITHUB_ACTIONS" => Some("true".into()),
             "GITHUB_SERVER_URL" => Some("https://github.com".into()),

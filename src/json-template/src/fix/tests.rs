@@ -40,7 +40,7 @@ fn what_is_up_to_date_stays() {
 }
 
 #[test]
-fn what_cannot_be_fixed_is_said() {
+fn what_cannot_be_fixed_is_reported() {
     let fix = |template: Value| fix(template.as_object().cloned().as_mut().unwrap());
     let wrong = fix(json!({ "builders": [1] })).unwrap_err();
     assert!(wrong.contains("not an object"), "{wrong}");

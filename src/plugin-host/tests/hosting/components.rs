@@ -337,7 +337,7 @@ fn a_plugin_may_listen_on_a_port() {
 }
 
 #[test]
-fn programs_start_once_and_are_not_asked_again_what_they_said() {
+fn programs_start_once_and_their_descriptions_are_kept() {
     let Some(trial) = trial(&[]) else { return };
     assert_eq!(trial.starts(), 0);
     for _ in 0..5 {

@@ -34,7 +34,7 @@ fn what_is_no_plugin_is_reported_when_it_starts() {
 }
 
 #[test]
-fn a_plugin_that_dies_in_mid_build_is_told_with_its_last_lines() {
+fn a_plugin_that_dies_during_a_build_is_reported_with_its_last_lines() {
     for (how, message, log) in [
         ("crash", "it ended with exit code 2 while building", "panic: crashing on purpose"),
         ("exit", "it ended with exit code 4 while building", "trial: leaving on purpose"),

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_where_it_may() {
+    fn requests_go_only_to_allowed_hosts() {
         let mut options = RunTaskOptions::default();
         let may = |options: &RunTaskOptions, url| may_go(options, url).is_ok();
         assert!(may(&options, "https://app.terraform.io/api/v2/plans/p/json-output"));

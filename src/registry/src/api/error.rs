@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_have_been_done_is_told() {
+    fn responses_say_what_may_have_been_done() {
         for error in [
             Error::new(Code::Unavailable, "the database was lost").perhaps_done(),
             Error::new(Code::Unavailable, "too busy"),

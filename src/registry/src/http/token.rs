@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_life_is_read_however_it_is_written() {
+    fn the_lifetime_of_a_token_is_read_in_all_forms() {
         let life = |expires_in: &str| {
             let text =
                 format!(r#"{{"access_token":"a","refresh_token":null,"expires_in":{expires_in}}}"#);

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn one_for_another_geography_is_none() {
+    fn a_login_for_another_geography_does_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let login = login(directory.path());
         let kept = StoredLogin::of(&login);

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebodys_tokens_go_to_hcp_only() {
+    fn tokens_of_users_go_to_hcp_only() {
         let usable = |pairs: &[(&str, &str)], api: &str, auth: &str| {
             let home = [("HOME", "/home/x")];
             let pairs = [&home[..], pairs].concat();

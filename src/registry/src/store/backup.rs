@@ -267,7 +267,7 @@ mod tests {
 
     /// Other errors of reading a backup are reported as they are.
     #[tokio::test]
-    async fn only_what_is_no_backup_is_called_so() {
+    async fn only_invalid_files_are_reported_as_no_backup() {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name);
         let to = Store::open(&Location::Sqlite(at("to.db")), 2).await.expect("a store");

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_another_make_is_not_used() {
+    fn a_state_of_other_inputs_is_not_used() {
         let source = Image::builder()
             .image_id("ami-1")
             .architecture("x86_64".into())

@@ -47,7 +47,7 @@ mod tests {
     use crate::ebs::options::BlockDevice;
 
     #[test]
-    fn what_a_new_instance_would_not_have_is_told() {
+    fn options_whose_states_are_not_kept_say_why() {
         let why = |change: fn(&mut Settings)| {
             let (mut settings, mut errors) = (Settings::default(), ConfigErrors::default());
             settings.raw.communicator.ssh.ssh_username = Some("user".to_owned());
