@@ -76,7 +76,6 @@ mod tests {
 
     use ingot_test_support::require;
 
-    use super::*;
     use crate::archive;
     use crate::exec::Runner;
     use crate::mounts::Mounts;
