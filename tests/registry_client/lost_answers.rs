@@ -336,7 +336,7 @@ fn interrupted_at(lose: (&'static str, &'static str, Loss)) -> (World, Run) {
 
 #[test]
 fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
-    // When it is told that the build begins.
+    // The notification that the build begins.
     interrupted_at(("PATCH", "", Loss::Silence));
 }
 
