@@ -51,7 +51,7 @@ pub const PUBLIC_REKOR: &str = "https://rekor.sigstore.dev";
 /// somebody's.
 ///
 /// # Errors
-/// It is none.
+/// It is not such an address.
 pub fn address(text: &str) -> Result<Url> {
     let url =
         Url::parse(text.trim()).map_err(|error| Error::new(format!("it is not a URL: {error}")))?;
@@ -145,7 +145,7 @@ impl Keyless {
     /// be checked for as long as the certificate is valid only. What is found is added to `secrets`.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no token.
     pub fn new(
         fulcio: Url,
         rekor: Option<Url>,
