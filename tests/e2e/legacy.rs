@@ -131,9 +131,10 @@ fn values_come_in_packers_order() {
 #[test]
 fn what_variables_hold_is_put_in_as_it_is() {
     let dir = directory(
-        r#"{ "variables": { "v": "{{ env `LEGACY_V` }}" },
+        r#"{ "variables": { "v": "{{ env `LEGACY_V` }}", "a": "x{", "b": "{y" },
   "builders": [
-    { "type": "file", "target": "out", "content": "{{ user `v` }} {{ build_name }}" },
+    { "type": "file", "target": "out",
+      "content": "{{ user `v` }} {{ build_name }} {{ user `a` }}{{ user `b` }}" },
     { "type": "null", "communicator": "none" }
   ],
   "provisioners": [
@@ -146,7 +147,7 @@ fn what_variables_hold_is_put_in_as_it_is() {
         let run = ingot_with(dir.path(), &[command, "t.json"], &[("LEGACY_V", value)]);
         assert_eq!(run.code, Some(0), "{command}: {}{}", run.stdout, run.stderr);
     }
-    assert_eq!(read(dir.path(), "out"), format!("{value} file"));
+    assert_eq!(read(dir.path(), "out"), format!("{value} file x{{{{y"));
     assert_eq!(read(dir.path(), "env"), format!("{value}|{value}\n"));
 }
 

@@ -2,9 +2,9 @@
 
 use ingot_sdk::{ConfigErrors, Result};
 
-use crate::check::{expect, refuse_details};
-use crate::options::{GroupOptions, UserOptions};
+use crate::options::{GroupOptions, UserOptions, refuse_details};
 use crate::shell::{Shell, field};
+use crate::verdict::expect;
 
 /// Prints a user's line of the user database, and the groups that the user is in. `echo` of some
 /// shells would make lines of what a comment in it has.

@@ -16,6 +16,7 @@ use crate::port::PortCheck;
 use crate::process::ProcessCheck;
 use crate::service::ServiceCheck;
 use crate::shell::Shell;
+use crate::verdict::Verdict;
 
 /// The blocks of a test that are checks, each with one label.
 pub const KINDS: &[&str] =
@@ -51,15 +52,6 @@ pub struct Check {
     pub(crate) subject: Subject,
     pub(crate) timeout: Duration,
     pub(crate) retry: Duration,
-}
-
-/// How a check went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// What is not as it should be; nothing if all is.
-    pub problems: Vec<String>,
-    /// The first lines that a command put out.
-    pub output: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -231,42 +223,5 @@ impl Subject {
             Subject::Process(check) => check.examine(shell).await?,
         };
         Ok(Verdict { problems, output: Vec::new() })
-    }
-}
-
-impl Verdict {
-    fn problem(problem: String) -> Self {
-        Verdict { problems: vec![problem], output: Vec::new() }
-    }
-}
-
-/// Adds to `problems` where `found` is not what is `wanted`, if anything is.
-pub(crate) fn expect<T: PartialEq + std::fmt::Display>(
-    problems: &mut Vec<String>,
-    name: &str,
-    wanted: Option<&T>,
-    found: &T,
-) {
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
-        problems.push(format!("{name} is {found}, not {wanted}"));
-    }
-}
-
-/// Adds to `errors` the options that say something of what must not be there.
-pub(crate) fn refuse_details(
-    option: &'static str,
-    given: &[(&'static str, bool)],
-    errors: &mut ConfigErrors,
-) {
-    for (name, given) in given {
-        if *given {
-            errors.push(
-                ConfigError::on(
-                    *name,
-                    format!("`{option} = false` and `{name}` exclude each other"),
-                )
-                .related([option]),
-            );
-        }
     }
 }

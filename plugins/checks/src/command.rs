@@ -2,11 +2,11 @@
 
 use ingot_sdk::{ConfigError, ConfigErrors, ExitStatus, Result};
 
-use crate::check::Verdict;
 use crate::lines::Lines;
 use crate::options::CommandOptions;
 use crate::pattern::Pattern;
 use crate::shell::Shell;
+use crate::verdict::Verdict;
 
 /// A command that must end as it should.
 #[derive(Debug, Clone)]

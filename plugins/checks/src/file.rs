@@ -3,11 +3,11 @@
 use ingot_sdk::command::quote;
 use ingot_sdk::{ConfigError, ConfigErrors, Result};
 
-use crate::check::{expect, refuse_details};
 use crate::lines::Lines;
-use crate::options::FileOptions;
+use crate::options::{FileOptions, refuse_details};
 use crate::pattern::Pattern;
 use crate::shell::{Shell, field};
+use crate::verdict::expect;
 
 /// Prints what a path is: nothing if there is nothing. A path below a directory that cannot be
 /// searched may be there, so the nearest directory above it that can be seen is looked at, also

@@ -20,6 +20,8 @@ mod port;
 mod process;
 mod service;
 mod shell;
+mod verdict;
 
-pub use check::{Check, Defaults, KINDS, Verdict, schema};
+pub use check::{Check, Defaults, KINDS, schema};
 pub use shell::Shell;
+pub use verdict::Verdict;

@@ -1,6 +1,6 @@
 //! The options of the blocks of a test.
 
-use ingot_sdk::GoDuration;
+use ingot_sdk::{ConfigError, ConfigErrors, GoDuration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -148,4 +148,23 @@ pub(crate) struct ProcessOptions {
     /// When to give up.
     #[serde(flatten)]
     pub waiting: Waiting,
+}
+
+/// Adds to `errors` the options that say something of what must not be there.
+pub(crate) fn refuse_details(
+    option: &'static str,
+    given: &[(&'static str, bool)],
+    errors: &mut ConfigErrors,
+) {
+    for (name, given) in given {
+        if *given {
+            errors.push(
+                ConfigError::on(
+                    *name,
+                    format!("`{option} = false` and `{name}` exclude each other"),
+                )
+                .related([option]),
+            );
+        }
+    }
 }

@@ -2,8 +2,7 @@
 
 use ingot_sdk::{ConfigErrors, Error, Result};
 
-use crate::check::refuse_details;
-use crate::options::PackageOptions;
+use crate::options::{PackageOptions, refuse_details};
 use crate::pattern::Pattern;
 use crate::shell::Shell;
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ingot_sdk::{ConfigError, ConfigErrors, Error, Result};
 
-use crate::options::PortOptions;
+use crate::options::{PortOptions, refuse_details};
 use crate::shell::Shell;
 
 /// Prints the tables of sockets, each after its name.
@@ -49,7 +49,7 @@ impl PortCheck {
         };
         let listening = options.listening.unwrap_or(true);
         if !listening {
-            crate::check::refuse_details("listening", &[("ip", !options.ip.is_empty())], errors);
+            refuse_details("listening", &[("ip", !options.ip.is_empty())], errors);
         }
         let mut addresses = Vec::new();
         for (index, text) in options.ip.iter().enumerate() {

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bollard::container::PathStatResponse;
+use bollard::errors::Error as EngineError;
 use bollard::query_parameters::{ContainerArchiveInfoOptions, UploadToContainerOptionsBuilder};
 use ingot_sdk::shown::Shown;
 use ingot_sdk::{Context, Error, Result, Ui};
@@ -91,18 +93,27 @@ pub(crate) enum Found {
     Other,
 }
 
+/// What the Engine says of `path` in a container, not following links.
+pub(crate) async fn info(
+    engine: &Engine,
+    container: &str,
+    path: &str,
+) -> Result<PathStatResponse, EngineError> {
+    let options = ContainerArchiveInfoOptions { path: path.to_owned() };
+    engine.ask(engine.api.get_container_archive_info(container, Some(options))).await
+}
+
 /// Looks at `path` in a container, following links.
 pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
     // Bits of Go's file mode, which the Engine answers with.
     const DIRECTORY: u32 = 1 << 31;
     const LINK: u32 = 1 << 27;
-    let options = |path: &str| Some(ContainerArchiveInfoOptions { path: path.to_owned() });
-    match engine.api.get_container_archive_info(container, options(path)).await {
+    match info(engine, container, path).await {
         Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
         Ok(stat) if stat.file_mode & LINK != 0 && !path.ends_with("/.") => {
             // The Engine has resolved the link; the trailing dot asks about what it points to.
             let target = format!("{}/.", path.trim_end_matches('/'));
-            match engine.api.get_container_archive_info(container, options(&target)).await {
+            match info(engine, container, &target).await {
                 Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
                 _ => Ok(Found::Other),
             }

@@ -110,7 +110,8 @@ impl Artifact for ImageArtifact {
         if self.shared {
             return Ok(());
         }
-        match self.engine.api.remove_image(&self.id, Some(only_the_image()), None).await {
+        let removing = self.engine.api.remove_image(&self.id, Some(only_the_image()), None);
+        match self.engine.attend(removing).await? {
             Err(error) if status(&error) == Some(404) => Ok(()),
             result => result.map(drop).doing(format_args!("removing the image {}", self.id)),
         }

@@ -15,10 +15,12 @@ use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::find_image::FindImage;
-use crate::kept::{KeptContainer, ResumeContainer};
+use crate::kept::KeptContainer;
+use crate::resume_container::ResumeContainer;
 use crate::run_container::RunContainer;
+use crate::state::State;
 use crate::states::{FindState, export, keep_made};
-use crate::steps::{Connect, Export, State};
+use crate::steps::{Connect, Export};
 
 /// `source "docker"`
 #[derive(Default)]
@@ -108,9 +110,15 @@ impl Build for DockerBuild {
             Goal::Discard => {}
         }
         let ran = run_steps(ctx, &steps, &mut state).await;
-        if !ctx.cancel.is_cancelled() {
-            export(ctx, &state).await;
-        }
+        let exporting = async {
+            // Where the build failed because the Engine is gone, it has nothing to give.
+            if ran.is_ok() || state.engine.ping().await.is_ok() {
+                export(ctx, &state).await;
+            }
+            Ok::<_, ingot_sdk::Error>(())
+        };
+        // What the build made is there also where this was cut short.
+        let _ = ctx.unless_cancelled(exporting).await;
         ran?;
         keep_made(ctx, &state).await;
         let artifact: Arc<dyn Artifact> = match state.image_id {

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use crate::archive::{self, Found};
 use crate::communicator::DockerCommunicator;
 use crate::download;
-use crate::exec::{How, Piece};
+use crate::exec::How;
+use crate::piece::Piece;
 
 impl DockerCommunicator {
     /// Writes a file through a command's standard input.

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::config::Goal;
 use crate::engine::{Engine, EngineContext, is_away};
-use crate::steps::State;
-use crate::unfinished::{REPOSITORY, UnfinishedImage};
+use crate::state::State;
+use crate::unfinished::UnfinishedImage;
+use crate::unfinished_name::REPOSITORY;
 
 /// Commits the container to an image.
 pub(crate) struct Commit;
@@ -91,7 +92,8 @@ impl Step<State> for Commit {
         let mut config = ContainerConfig::default();
         if no_command || no_entrypoint {
             // The Engine takes a configuration that is given for all there is.
-            let found = state.engine.api.inspect_container(&id, None).await;
+            let engine = &state.engine;
+            let found = engine.ask(engine.api.inspect_container(&id, None)).await;
             config = found.doing("looking at the container")?.config.unwrap_or_default();
             if no_entrypoint {
                 config.entrypoint = Some(Vec::new());
@@ -158,7 +160,7 @@ impl Step<State> for Commit {
 async fn set_image(ctx: &RunContext, state: &mut State, image: String) {
     state.data.insert("ImageSha256".into(), json!(image));
     ctx.ui.message(format!("Image ID: {image}"));
-    let inspected = state.engine.api.inspect_image(&image).await.ok();
+    let inspected = state.engine.ask(state.engine.api.inspect_image(&image)).await.ok();
     state.image_size = inspected.and_then(|image| u64::try_from(image.size?).ok());
     state.image_id = Some(image);
 }
@@ -184,20 +186,14 @@ mod tests {
     use super::*;
     use crate::config::Options;
     use crate::reclaim::DockerReclaim;
-    use crate::steps::Container;
+    use crate::state::Container;
     use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
 
-    #[tokio::test]
-    async fn a_commit_that_outlives_its_build_is_left_to_the_next_run() {
-        require!(docker());
-        let test = require!(TestEngine::start().await);
-        let container = TestContainer::new(&["create", BASE, "true"]);
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+    /// Begins a commit of `container` that gets no answer.
+    async fn begin(test: &TestEngine, container: &TestContainer, ctx: &RunContext) -> State {
         let mut engine = test.connect().await;
         engine.patience.cleanup = Duration::from_millis(100);
-        let mut state = State::new(engine, Options::default(), &ctx);
+        let mut state = State::new(engine, Options::default(), ctx);
         state.container = Some(Container {
             name: container.0.clone(),
             creating: None,
@@ -209,9 +205,21 @@ mod tests {
         });
         test.hold(Hold::Calls("/commit?"));
         tokio::select! {
-            ran = Commit.run(&ctx, &mut state) => panic!("it was not held up: {ran:?}"),
+            ran = Commit.run(ctx, &mut state) => panic!("it was not held up: {ran:?}"),
             () = test.held() => {}
         }
+        state
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_outlives_its_build_is_left_to_the_next_run() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let container = TestContainer::new(&["create", BASE, "true"]);
+        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut state = begin(&test, &container, &ctx).await;
         Commit.cleanup(&ctx, &mut state, Outcome::Failed).await;
         let lines = said.lines();
         let told = lines.iter().any(|line| line.starts_with("An image may be left over: "));
@@ -227,5 +235,22 @@ mod tests {
         }
         DockerReclaim.reclaim(left).await.unwrap();
         assert!(state.engine.api.inspect_image(&left.id).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_commit_of_an_engine_that_is_gone_is_looked_for_later() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let container = TestContainer::new(&["create", BASE, "true"]);
+        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut state = begin(&test, &container, &ctx).await;
+        test.hold(Hold::All);
+        Commit.cleanup(&ctx, &mut state, Outcome::Failed).await;
+        test.hold(Hold::Nothing);
+        let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
+        let kept = DockerReclaim.reclaim(left).await.unwrap_err();
+        assert_eq!(kept.to_string(), "the Engine may still be making it");
     }
 }

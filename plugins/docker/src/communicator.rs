@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::archive::{self, Found, Owner};
 use crate::download::{self, Got};
-use crate::exec::{How, Piece, Runner};
+use crate::exec::{How, Runner};
 use crate::mounts::Mounts;
+use crate::piece::Piece;
 
 /// Who single files belong to, whoever owns them here; directories keep their owners' numbers. Both
 /// are what Packer's uploads come to.

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use bollard::errors::Error as EngineError;
 use bollard::models::{ContainerCreateBody, ImageConfig, ImageInspect};
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures_util::StreamExt;
@@ -16,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_tar::{Archive, Entry, EntryType};
 use tokio_util::io::StreamReader;
 
-use crate::engine::{Engine, EngineContext, describe, status};
-use crate::reclaim::{container_resource, remove_container};
+use crate::engine::{Engine, EngineContext, describe, is_away, status};
+use crate::reclaim::{container_resource, remove_container, still_coming};
 
 /// The most that is kept of the files that were asked for, in bytes.
 const LARGEST_KEPT: u64 = 512 << 20;
@@ -80,7 +81,7 @@ pub async fn image_contents(
     directory: &Path,
 ) -> Result<Option<ImageContents>> {
     let engine = Engine::connect(false).await?;
-    let inspected = match engine.api.inspect_image(image).await {
+    let inspected = match engine.ask(engine.api.inspect_image(image)).await {
         Ok(inspected) => inspected,
         Err(error) if status(&error) == Some(404) => return Ok(None),
         Err(error) => {
@@ -93,11 +94,25 @@ pub async fn image_contents(
     let config = config(&inspected);
     // The name is chosen before it is created, and is in the journal by then.
     let name = format!("ingot-{}", uuid::Uuid::new_v4());
-    let record = JournalEntry::open(&ctx.journal, &container_resource(&engine, &name))?;
-    let exporting = export(&engine, &id, &name, keep, directory);
-    let exported = engine.attend(exporting).await.and_then(|exported| exported);
-    let removed = remove_container(&engine, &name).await;
-    if removed.is_ok() {
+    let resource = container_resource(&engine, &name);
+    let record = JournalEntry::open(&ctx.journal, &resource)?;
+    let created = engine.attend(create(&engine, &id, &name)).await;
+    // Without an answer it may yet come.
+    let answered = matches!(&created, Ok(created) if !created.as_ref().is_err_and(is_away));
+    if !answered {
+        record.amend(&still_coming(resource));
+    }
+    let exporting = async {
+        created?.doing("creating a container")?;
+        engine.attend(export(&engine, &name, keep, directory)).await?
+    };
+    let exported: Result<_> = exporting.await;
+    let removing = remove_container(&engine, &name);
+    let removed = tokio::time::timeout(engine.patience.cleanup, removing).await;
+    let removed = removed.unwrap_or_else(|_| {
+        Err(Error::new("no answer").context(format_args!("removing the container {name}")))
+    });
+    if removed.as_ref().is_ok_and(|was_there| *was_there || answered) {
         record.done();
     }
     let files = exported?;
@@ -105,14 +120,8 @@ pub async fn image_contents(
     Ok(Some(ImageContents { id, size, config, files }))
 }
 
-/// The files of an image, from a container of it that is never started.
-async fn export(
-    engine: &Engine,
-    image: &str,
-    name: &str,
-    keep: &(dyn Fn(&str) -> bool + Send + Sync),
-    directory: &Path,
-) -> Result<BTreeMap<String, ImageFile>> {
+/// Creates a container of an image that is never started.
+async fn create(engine: &Engine, image: &str, name: &str) -> Result<(), EngineError> {
     // An image without a command is no container without one.
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
@@ -121,7 +130,16 @@ async fn export(
         ..ContainerCreateBody::default()
     };
     let options = CreateContainerOptionsBuilder::new().name(name).build();
-    engine.api.create_container(Some(options), body).await.doing("creating a container")?;
+    engine.api.create_container(Some(options), body).await.map(drop)
+}
+
+/// The files of a container.
+async fn export(
+    engine: &Engine,
+    name: &str,
+    keep: &(dyn Fn(&str) -> bool + Send + Sync),
+    directory: &Path,
+) -> Result<BTreeMap<String, ImageFile>> {
     let stream = engine
         .api
         .export_container(name)

@@ -12,10 +12,8 @@ use bollard::auth::DockerCredentials;
 use futures_util::future::join_all;
 use ingot_sdk::home::home_dir;
 use ingot_sdk::{Error, Result, Ui, environment};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::io::AsyncWriteExt;
-
-use crate::proxy::Proxies;
 
 /// The key under which the docker client keeps Docker Hub's credentials.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -23,20 +21,48 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// How long a credential helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where credentials of the environment are, for messages.
+const GIVEN: &str = "the variable DOCKER_AUTH_CONFIG";
+
 /// The parts of the docker client's `config.json` that matter here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClientConfig {
+    #[serde(deserialize_with = "map_or_null")]
     auths: BTreeMap<String, AuthEntry>,
     creds_store: Option<String>,
+    #[serde(deserialize_with = "map_or_null")]
     cred_helpers: BTreeMap<String, String>,
     /// Proxies for containers, by their Engine's address.
+    #[serde(deserialize_with = "map_or_null")]
     pub proxies: BTreeMap<String, Proxies>,
     /// The context in use.
     pub current_context: Option<String>,
     /// The credentials in `DOCKER_AUTH_CONFIG`, which count before all others.
     #[serde(skip)]
     given: BTreeMap<String, AuthEntry>,
+}
+
+/// The proxies of one Engine's containers, as in `config.json`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Proxies {
+    pub http_proxy: Option<String>,
+    pub https_proxy: Option<String>,
+    pub no_proxy: Option<String>,
+    pub ftp_proxy: Option<String>,
+    pub all_proxy: Option<String>,
+}
+
+/// Reads a map, in which null stands for nothing, as it does for the docker client.
+fn map_or_null<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let found = Option::<BTreeMap<String, Option<T>>>::deserialize(deserializer)?;
+    let found = found.unwrap_or_default().into_iter();
+    Ok(found.map(|(name, value)| (name, value.unwrap_or_default())).collect())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,25 +100,32 @@ impl ClientConfig {
         parse(&text, &path.display().to_string())
     }
 
-    /// The same with the credentials of the environment.
-    fn with_environment() -> Result<ClientConfig> {
+    /// The same with the credentials of the environment. What cannot be read of those is told to `ui`
+    /// only, as the docker client does.
+    fn with_environment(ui: &Ui) -> Result<ClientConfig> {
         let mut config = ClientConfig::load()?;
-        if let Some(text) = environment::set_text("DOCKER_AUTH_CONFIG") {
-            config.give(&text)?;
+        if let Some(text) = environment::set_text("DOCKER_AUTH_CONFIG")
+            && let Err(error) = config.give(&text)
+        {
+            ui.error(format!("Warning: {error}. Nothing of it is used."));
         }
         Ok(config)
     }
 
-    /// Takes the credentials of `DOCKER_AUTH_CONFIG`, of which only `auth` counts there.
+    /// Takes the credentials of `DOCKER_AUTH_CONFIG`, of which only `auth` counts there: all or none.
     fn give(&mut self, text: &str) -> Result<()> {
-        self.given = parse(text, "the variable DOCKER_AUTH_CONFIG")?.auths;
-        self.given.retain(|_, entry| entry.auth.as_deref().is_some_and(|auth| !auth.is_empty()));
+        let mut given = parse(text, GIVEN)?.auths;
+        given.retain(|_, entry| entry.auth.as_deref().is_some_and(|auth| !auth.is_empty()));
+        for server in given.keys() {
+            stored(&given, server, GIVEN)?;
+        }
+        self.given = given;
         Ok(())
     }
 
     async fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>> {
         let key = canonical(registry);
-        if let Some(given) = stored(&self.given, key, "the variable DOCKER_AUTH_CONFIG")? {
+        if let Some(given) = stored(&self.given, key, GIVEN)? {
             return Ok(Some(given));
         }
         if let Some(helper) = self.cred_helpers.get(registry).or(self.cred_helpers.get(key)) {
@@ -216,13 +249,15 @@ impl Login {
 }
 
 /// The credentials for the registry of `image`: those of `login` if it is for that registry,
-/// else those of the docker client's settings, else none.
+/// else those of the docker client's settings, else none. Those of the environment that cannot be read
+/// are told to `ui` only.
 ///
 /// # Errors
 /// The settings cannot be read, or a credential helper failed.
 pub(crate) async fn for_image(
     image: &str,
     login: Option<&Login>,
+    ui: &Ui,
 ) -> Result<Option<DockerCredentials>> {
     let registry = registry_of(image);
     if let Some(login) = login
@@ -231,7 +266,7 @@ pub(crate) async fn for_image(
     {
         return Ok(Some(login.credentials()));
     }
-    ClientConfig::with_environment()?.credentials(registry).await
+    ClientConfig::with_environment(ui)?.credentials(registry).await
 }
 
 /// All credentials that a build of a Dockerfile may need, by registry: its `FROM` lines are the
@@ -244,7 +279,7 @@ pub(crate) async fn for_build(
     login: Option<&Login>,
     ui: &Ui,
 ) -> Result<std::collections::HashMap<String, DockerCredentials>> {
-    let config = ClientConfig::with_environment()?;
+    let config = ClientConfig::with_environment(ui)?;
     let kept = config.auths.keys().chain(config.cred_helpers.keys());
     let servers: BTreeSet<&String> = kept.chain(config.given.keys()).collect();
     let hosts: Vec<String> = servers.iter().map(|server| host_of(server)).collect();
@@ -336,11 +371,31 @@ mod tests {
             let found = config.credentials(registry).await.unwrap().unwrap();
             assert_eq!(found.password.as_deref(), Some(password), "{registry}");
         }
-        let error = config.give(r#"{"auths":{"r.example":"s3cret"}}"#).unwrap_err().to_string();
-        assert!(
-            error.contains("DOCKER_AUTH_CONFIG: line 1") && !error.contains("s3cret"),
-            "{error}"
-        );
+        for (wrong, said) in [
+            (r#"{"auths":{"r.example":"s3cret"}}"#, "DOCKER_AUTH_CONFIG: line 1"),
+            (
+                r#"{"auths":{"r.example":{"auth":"s3cret"}}}"#,
+                "r.example in the variable DOCKER_AUTH",
+            ),
+        ] {
+            let error = config.give(wrong).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("s3cret"), "{error}");
+            // What was there before stays.
+            let found = config.credentials("r.example").await.unwrap().unwrap();
+            assert_eq!(found.password.as_deref(), Some("given"));
+        }
+    }
+
+    #[tokio::test]
+    async fn null_stands_for_nothing() {
+        let nothing = r#"{"auths":null,"credsStore":null,"credHelpers":null,"proxies":null,
+            "currentContext":null}"#;
+        let config: ClientConfig = serde_json::from_str(nothing).unwrap();
+        assert!(config.credentials("r.example").await.unwrap().is_none());
+        let values = r#"{"auths":{"r.example":null},
+            "proxies":{"default":{"httpProxy":"http://p:1","noProxy":null},"tcp://far:1":null}}"#;
+        let config: ClientConfig = serde_json::from_str(values).unwrap();
+        assert_eq!(config.proxies.len(), 2);
     }
 
     #[tokio::test]
@@ -350,9 +405,10 @@ mod tests {
             username: "me".into(),
             password: "secret".into(),
         };
-        let found = for_image("r.example:5000/a/b:1", Some(&login)).await.unwrap().unwrap();
+        let ui = Ui::new(Arc::new(Said::default()));
+        let found = for_image("r.example:5000/a/b:1", Some(&login), &ui).await.unwrap().unwrap();
         assert_eq!(found.password.as_deref(), Some("secret"));
-        let other = for_image("other.example/a", Some(&login)).await.unwrap();
+        let other = for_image("other.example/a", Some(&login), &ui).await.unwrap();
         assert!(other.is_none_or(|found| found.password.as_deref() != Some("secret")));
     }
 
@@ -366,15 +422,15 @@ mod tests {
             "registry-1.docker.io",
             HUB_KEY,
         ] {
+            let ui = Ui::new(Arc::new(Said::default()));
             let (username, password) = ("me".to_owned(), "secret".to_owned());
             let login = Login { server: server.to_owned(), username, password };
             for image in ["ubuntu", "me/app:1", "docker.io/me/app", "index.docker.io/me/app"] {
-                let found = for_image(image, Some(&login)).await.unwrap().unwrap();
+                let found = for_image(image, Some(&login), &ui).await.unwrap().unwrap();
                 assert_eq!(found.password.as_deref(), Some("secret"), "{server}: {image}");
                 assert_eq!(found.serveraddress.as_deref(), Some(HUB_KEY), "{server}: {image}");
             }
             // Where the Engine looks for those of a build.
-            let ui = Ui::new(Arc::new(Said::default()));
             let all = for_build(Some(&login), &ui).await.unwrap();
             assert_eq!(all[HUB_KEY].password.as_deref(), Some("secret"), "{server}");
         }

@@ -17,7 +17,7 @@ use crate::credentials;
 use crate::engine::describe;
 use crate::platform;
 use crate::proxy;
-use crate::steps::State;
+use crate::state::State;
 use crate::unfinished::UnfinishedImage;
 
 /// The largest Dockerfile and `.dockerignore`, in bytes.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::credentials::ClientConfig;
 use crate::patience::Patience;
 use crate::platform;
+use crate::transport;
 
 /// Where the Engine listens when nothing says otherwise.
 const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
@@ -177,29 +178,20 @@ impl Endpoint {
         let api = match self.host.split_once("://") {
             Some(("unix", path)) => {
                 Docker::connect_with_unix(path, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
+                    .map_err(|error| describe(&error))
             }
-            Some(("tcp" | "http" | "https", address)) => match &self.tls {
-                Some(directory) => Docker::connect_with_ssl(
-                    &format!("tcp://{address}"),
-                    &directory.join("key.pem"),
-                    &directory.join("cert.pem"),
-                    &directory.join("ca.pem"),
-                    REQUEST_TIMEOUT,
-                    API_DEFAULT_VERSION,
-                ),
-                None => Docker::connect_with_http(
-                    &format!("tcp://{address}"),
-                    REQUEST_TIMEOUT,
-                    API_DEFAULT_VERSION,
-                ),
-            },
+            Some(("tcp" | "http" | "https", address)) => {
+                transport::client(address, self.tls.as_deref(), REQUEST_TIMEOUT)
+                    .map_err(|error| error.to_string())
+            }
             Some(("ssh", _)) => {
                 return Err(Error::new(format!(
                     "{} is {:?}: reaching an Engine through ssh is not supported yet",
                     self.source, self.host
                 ))
                 .hint(
-                    "forward its socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST` \
+                    "forward its socket with `ssh -nNT -o ServerAliveInterval=30 \
+                     -o StreamLocalBindUnlink=yes -L /tmp/docker.sock:/var/run/docker.sock HOST` \
                      and set DOCKER_HOST=unix:///tmp/docker.sock",
                 ));
             }
@@ -211,7 +203,7 @@ impl Endpoint {
                 .hint("write it as unix:///path/to/docker.sock or tcp://host:port"));
             }
         };
-        let api = api.map_err(|error| unreachable(describe(&error)))?;
+        let api = api.map_err(unreachable)?;
         // The Engine decodes registry credentials as URL-safe base64; the client sends the
         // standard alphabet, which breaks those whose encoding has a `+` or `/`.
         let api = api.with_request_modifier(|mut request| {
@@ -262,14 +254,14 @@ impl Engine {
         platform: &str,
     ) -> Result<ImageInspect, bollard::errors::Error> {
         let object = platform::object(platform).filter(|_| self.has_api(PLATFORM_OF_INSPECT));
-        let Some(object) = object else { return self.api.inspect_image(image).await };
+        let Some(object) = object else { return self.ask(self.api.inspect_image(image)).await };
         // The client has no argument for it.
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("platform", &object.to_string())
             .finish();
         let api =
             self.api.clone().with_request_modifier(move |request| with_query(request, &query));
-        api.inspect_image(image).await
+        self.ask(api.inspect_image(image)).await
     }
 }
 
@@ -344,6 +336,7 @@ pub(crate) fn describe(error: &bollard::errors::Error) -> String {
     match error {
         E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         E::DockerStreamError { error } => error.trim().to_owned(),
+        E::RequestTimeoutError => "no answer in time".to_owned(),
         other => {
             // The HTTP client's name says nothing to people; its causes do.
             let mut text = match other {
@@ -370,6 +363,12 @@ pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
         bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
         _ => None,
     }
+}
+
+/// Whether it is an answer of the Engine, or of a proxy before it that lets only some calls through, that it
+/// does not do what it was asked. Then it is there.
+pub(crate) fn is_refusal(error: &bollard::errors::Error) -> bool {
+    status(error).is_some_and(|status| status < 500)
 }
 
 /// Whether the Engine did not answer at all. It may be restarting.
@@ -456,6 +455,8 @@ mod tests {
             let error = Endpoint::recorded(host, None).connect().await.err().unwrap();
             assert!(error.to_string().contains(host), "{error}");
         }
+        let ssh = Endpoint::recorded("ssh://build@host", None).connect().await.err().unwrap();
+        assert!(ssh.advice().unwrap().contains("-o ServerAliveInterval=30"), "{ssh:?}");
     }
 
     #[tokio::test]

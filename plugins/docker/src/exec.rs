@@ -9,15 +9,17 @@ use bollard::errors::Error as EngineError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::{ContainerState, ContainerStateStatusEnum};
 use bollard::query_parameters::LogsOptionsBuilder;
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::{Engine, EngineContext, Lacking, describe, is_away, lacking, status};
+use crate::engine::{
+    Engine, EngineContext, Lacking, describe, is_away, is_refusal, lacking, status,
+};
 use crate::first_line::{FirstLine, MARK};
 use crate::patience::MOST_MISSED;
+use crate::piece::Piece;
 
 /// How long a command's exit code may lag behind the end of its output.
 const EXIT_CODE_GRACE: Duration = Duration::from_secs(10);
@@ -72,14 +74,6 @@ pub(crate) struct Running {
     ender: Ender,
     /// Why nobody knows how it goes on, if the Engine does not answer any more.
     lost: Option<Error>,
-}
-
-/// A piece of output.
-pub(crate) enum Piece {
-    /// Of standard output.
-    Output(Bytes),
-    /// Of standard error.
-    Errors(Bytes),
 }
 
 impl Runner {
@@ -340,6 +334,7 @@ impl Running {
                 Ok(_) => ended = true,
                 // The container went away, and its execs with it.
                 Err(error) if status(&error) == Some(404) => ended = true,
+                Err(error) if is_refusal(&error) => missed = 0,
                 Err(error) => {
                     missed += 1;
                     if missed == MOST_MISSED {

@@ -12,9 +12,9 @@ use crate::engine::{describe, status};
 use crate::platform;
 use crate::progress::LayerProgress;
 use crate::run_command::Pull;
+use crate::state::State;
 use crate::states::{BaseImage, is_a_state};
-use crate::steps::State;
-use crate::unfinished::is_ours;
+use crate::unfinished_name::is_ours;
 
 /// Pulls the image, unless it must be there already, and looks at it. Logs in to ECR for that.
 pub(crate) struct FindImage(pub Ecr);
@@ -42,6 +42,7 @@ impl Step<State> for FindImage {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let image = state.image.clone();
+        let engine = state.engine.clone();
         let policy = state.options.pull;
         // There is nothing to pull by an id.
         let is_id = image.starts_with("sha256:");
@@ -49,9 +50,9 @@ impl Step<State> for FindImage {
         let platform = state.run_command(ctx)?.platform;
         let mut inspected = None;
         if policy == Pull::Missing || policy == Pull::Always && is_pinned(&image) {
-            inspected = state.engine.api.inspect_image(&image).await.ok();
+            inspected = engine.ask(engine.api.inspect_image(&image)).await.ok();
             if let Some(platform) = platform.as_deref().filter(|_| !is_id) {
-                let found = state.engine.inspect_image_of(&image, platform).await;
+                let found = engine.inspect_image_of(&image, platform).await;
                 let is_for_it = found.is_ok_and(|found| is_for(&found, platform));
                 inspected = inspected.filter(|_| is_for_it);
             }
@@ -61,16 +62,16 @@ impl Step<State> for FindImage {
             let login = self.0.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await?;
             state.options.login = login.or(state.options.login.take());
             let pulling = pull(ctx, state, &image, platform.as_deref());
-            state.engine.attend(pulling).await??;
+            engine.attend(pulling).await??;
         }
         let inspected = match inspected {
             Some(inspected) => inspected,
-            None => match state.engine.api.inspect_image(&image).await {
+            None => match engine.ask(engine.api.inspect_image(&image)).await {
                 Ok(inspected) => inspected,
                 Err(error) if status(&error) == Some(404) => {
                     return Err(Error::new(format!(
                         "there is no image {image} on the Docker Engine at {}",
-                        state.engine.endpoint.host
+                        engine.endpoint.host
                     ))
                     .hint(match is_id {
                         true => "an image is not pulled by its id: load it, or name it",
@@ -96,10 +97,8 @@ impl Step<State> for FindImage {
         state.data.insert("SourceImageSha256".into(), json!(id));
         state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));
         let inspected = match &platform {
-            // A platform that the image lacks is reported when the container is created.
-            Some(platform) => {
-                state.engine.inspect_image_of(&image, platform).await.unwrap_or(inspected)
-            }
+            // One that it does not have is told when the container is created.
+            Some(platform) => engine.inspect_image_of(&image, platform).await.unwrap_or(inspected),
             None => inspected,
         };
         state.base = BaseImage::from(&inspected);
@@ -114,7 +113,7 @@ impl Step<State> for FindImage {
 async fn pull(ctx: &RunContext, state: &State, image: &str, platform: Option<&str>) -> Result<()> {
     ctx.ui.say(format!("Pulling Docker image: {image}"));
     let login = state.options.login.as_ref();
-    let credentials = credentials::for_image(image, login).await?;
+    let credentials = credentials::for_image(image, login, &ctx.ui).await?;
     let mut options = CreateImageOptionsBuilder::new().from_image(image);
     // Without a tag, the Engine would take all there are.
     let name = image.rsplit('/').next().unwrap_or(image);

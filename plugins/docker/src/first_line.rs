@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::exec::Piece;
+use crate::piece::Piece;
 
 /// What the first line of a command's output starts with. The number of its process follows. (What
 /// starts with a byte up to 2 the client library takes for the header of a frame.)

@@ -8,11 +8,13 @@
 
 mod archive;
 mod artifact;
+mod attend;
 mod builder;
 mod by_command;
 mod commit;
 mod communicator;
 mod config;
+mod container_command;
 mod contents;
 mod credentials;
 mod dockerfile;
@@ -25,20 +27,25 @@ mod first_line;
 mod kept;
 mod mounts;
 mod patience;
+mod piece;
 mod platform;
 mod post_processors;
 mod progress;
 mod proxy;
 mod reclaim;
+mod resume_container;
 mod run_command;
 mod run_container;
 mod save;
+mod state;
 mod states;
 mod steps;
 #[cfg(test)]
 mod test_engine;
 mod test_machine;
+mod transport;
 mod unfinished;
+mod unfinished_name;
 
 use std::sync::Arc;
 

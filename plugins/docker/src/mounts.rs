@@ -5,13 +5,14 @@
 use std::path::{Component, Path, PathBuf};
 
 use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::ContainerArchiveInfoOptions;
 use ingot_sdk::command::quote;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{ExitStatus, OutputSink, Result};
 
+use crate::archive;
 use crate::engine::{EngineContext, is_away, status};
-use crate::exec::{How, Piece, Runner};
+use crate::exec::{How, Runner};
+use crate::piece::Piece;
 
 /// Where every container has mounts of its own.
 const ALWAYS: [&str; 6] =
@@ -47,7 +48,8 @@ impl Mounts {
     /// # Errors
     /// It does not answer.
     pub(crate) async fn of(runner: &Runner) -> Result<Mounts> {
-        let found = runner.engine.api.inspect_container(&runner.container, None).await;
+        let engine = &runner.engine;
+        let found = engine.ask(engine.api.inspect_container(&runner.container, None)).await;
         Ok(Mounts::from(found.doing("looking at the container")?))
     }
 
@@ -164,10 +166,8 @@ async fn leads_elsewhere(runner: &Runner, path: &Path) -> Result<bool> {
     let mut current = PathBuf::from("/");
     for part in path.components().filter(|part| matches!(part, Component::Normal(_))) {
         current.push(part);
-        let options = ContainerArchiveInfoOptions { path: current.display().to_string() };
-        let found =
-            runner.engine.api.get_container_archive_info(&runner.container, Some(options)).await;
-        match found {
+        let shown = current.display().to_string();
+        match archive::info(&runner.engine, &runner.container, &shown).await {
             Ok(found) if found.file_mode & LINK != 0 => return Ok(true),
             Ok(_) => {}
             Err(error) if status(&error) == Some(404) => return Ok(false),

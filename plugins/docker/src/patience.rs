@@ -1,22 +1,13 @@
 //! How long the Engine is waited for that says nothing.
-//!
-//! Over TCP a connection can be lost without a word: the Engine's machine loses power, or something
-//! between the two forgets a connection on which nothing happened for some minutes. Whoever waits on
-//! it would wait for ever, so that long waits ask on a new connection whether the Engine is there.
 
 use std::time::Duration;
-
-use bollard::errors::Error as EngineError;
-use ingot_sdk::{Error, Result};
-
-use crate::engine::{Engine, describe};
 
 /// How long the Engine is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// How long it may say nothing before it is asked whether it is there.
     pub silence: Duration,
-    /// How long it may take to answer that.
+    /// How long it may take to answer that, and whatever else it need not work for.
     pub answer: Duration,
     /// How long the rest of a command's output may take to come once the command has ended.
     pub rest: Duration,
@@ -28,7 +19,7 @@ impl Default for Patience {
     fn default() -> Self {
         Patience {
             silence: Duration::from_secs(60),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
             rest: Duration::from_secs(5),
             cleanup: Duration::from_secs(60),
         }
@@ -37,79 +28,3 @@ impl Default for Patience {
 
 /// How many questions in a row the Engine may leave without an answer.
 pub(crate) const MOST_MISSED: u32 = 3;
-
-impl Engine {
-    /// Waits for the answer to a call that the Engine has an answer to at once.
-    pub(crate) async fn ask<T>(
-        &self,
-        call: impl Future<Output = Result<T, EngineError>>,
-    ) -> Result<T, EngineError> {
-        let answer = tokio::time::timeout(self.patience.answer, call).await;
-        answer.unwrap_or(Err(EngineError::RequestTimeoutError))
-    }
-
-    /// Waits for `work`, which the Engine may need long for, as long as it answers other calls.
-    ///
-    /// # Errors
-    /// It does not answer any more.
-    pub(crate) async fn attend<T>(&self, work: impl Future<Output = T>) -> Result<T> {
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            lost = self.lost() => Err(lost),
-        }
-    }
-
-    /// Ends, with the reason, when the Engine does not answer any more.
-    pub(crate) async fn lost(&self) -> Error {
-        let mut missed = 0;
-        loop {
-            tokio::time::sleep(self.patience.silence).await;
-            match self.ask(self.api.ping()).await {
-                Ok(_) => missed = 0,
-                Err(error) => {
-                    missed += 1;
-                    if missed == MOST_MISSED {
-                        return self.gone(&error);
-                    }
-                }
-            }
-        }
-    }
-
-    /// That it does not answer any more, which `last` was the last to show. Not to be tried again:
-    /// what it was asked to do may have been done.
-    pub(crate) fn gone(&self, last: &EngineError) -> Error {
-        let host = &self.endpoint.host;
-        let why = describe(last);
-        Error::new(format!("the Docker Engine at {host} does not respond any more: {why}"))
-            .hint("look whether its machine, and the network or VPN on the way there, are up")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ingot_test_support::require;
-
-    use super::*;
-    use crate::test_engine::{Hold, TestEngine};
-
-    #[tokio::test]
-    async fn work_may_take_long_as_long_as_the_engine_answers() {
-        let test = require!(TestEngine::start().await);
-        let mut engine = test.connect().await;
-        engine.patience.silence = Duration::from_millis(10);
-        let work = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            7
-        };
-        assert_eq!(engine.attend(work).await.unwrap(), 7);
-        engine.patience.answer = Duration::from_millis(10);
-        test.hold(Hold::All);
-        let work = engine.attend(std::future::pending::<()>());
-        let limit = Duration::from_secs(30);
-        let error = tokio::time::timeout(limit, work).await.expect("it hangs").unwrap_err();
-        assert!(error.to_string().contains("does not respond any more"), "{error}");
-        assert!(error.advice().unwrap().contains("VPN"), "{error}");
-    }
-}

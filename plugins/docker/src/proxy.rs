@@ -4,20 +4,8 @@
 use std::collections::BTreeMap;
 
 use ingot_sdk::Result;
-use serde::Deserialize;
 
-use crate::credentials::ClientConfig;
-
-/// The proxies of one Engine's containers, as in `config.json`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Proxies {
-    http_proxy: String,
-    https_proxy: String,
-    no_proxy: String,
-    ftp_proxy: String,
-    all_proxy: String,
-}
+use crate::credentials::{ClientConfig, Proxies};
 
 /// The variables that lead what runs on the Engine at `host` to its proxies. Podman's client has no
 /// such configuration.
@@ -44,9 +32,10 @@ fn of(proxies: &BTreeMap<String, Proxies>, host: &str) -> Vec<(String, String)> 
         ("FTP_PROXY", &found.ftp_proxy),
         ("ALL_PROXY", &found.all_proxy),
     ];
-    let set = all.into_iter().filter(|(_, value)| !value.is_empty());
+    let set = all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let set = set.filter(|(_, value)| !value.is_empty());
     let both = set.flat_map(|(name, value)| {
-        [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name, value.clone()))
+        [name.to_owned(), name.to_ascii_lowercase()].map(|name| (name, value.to_owned()))
     });
     both.collect()
 }
@@ -68,7 +57,7 @@ mod tests {
     #[test]
     fn an_engine_has_its_own_proxies_or_those_of_all() {
         let text = r#"{"proxies":{"default":{"httpProxy":"http://p:1","noProxy":"localhost"},
-            "tcp://far:2376":{"allProxy":"socks5://q:2"}}}"#;
+            "tcp://far:2376":{"allProxy":"socks5://q:2","noProxy":null}}}"#;
         let config: ClientConfig = serde_json::from_str(text).unwrap();
         let names = |host: &str| -> Vec<String> {
             of(&config.proxies, host).into_iter().map(|(name, _)| name).collect()

@@ -1,6 +1,6 @@
 //! Removes what a killed build left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder,
@@ -9,7 +9,7 @@ use ingot_sdk::{Error, Reclaim, Resource, Result, async_trait};
 
 use crate::archive::now;
 use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
-use crate::unfinished::is_ours;
+use crate::unfinished_name::is_ours;
 
 /// The kind of resource a build's container is.
 pub(crate) const CONTAINER: &str = "docker-container";
@@ -22,8 +22,8 @@ const COMMIT_LOOKS: u32 = 3;
 /// The pause between two looks.
 const COMMIT_POLL: Duration = Duration::from_millis(200);
 
-/// The attribute of an image when the call that makes it got no answer: since when, in seconds since
-/// 1970.
+/// The attribute of an image or container when the call that makes it got no answer: since when, in
+/// seconds since 1970.
 const UNANSWERED: &str = "unanswered";
 /// How long after that the Engine may still come up with it. A commit of many gigabytes takes minutes.
 const STILL_COMING: Duration = Duration::from_secs(60 * 60);
@@ -41,12 +41,12 @@ pub(crate) fn image_resource(engine: &Engine, id: &str) -> Resource {
     resource(IMAGE, engine, id)
 }
 
-/// The record of an image that the Engine may still be making.
+/// The record of an image or container that the Engine may still be making.
 pub(crate) fn still_coming(resource: Resource) -> Resource {
     resource.with(UNANSWERED, now())
 }
 
-/// Whether an image that is not there may still come.
+/// Whether an image or container that is not there may still come.
 fn may_come(resource: &Resource) -> bool {
     let since = resource.attributes.get(UNANSWERED).and_then(|value| value.as_u64());
     since.is_some_and(|since| now() < since.saturating_add(STILL_COMING.as_secs()))
@@ -64,7 +64,7 @@ fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
 /// that is not there, or is being removed already, is fine. Returns whether it was there.
 pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<bool> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match engine.api.remove_container(id, Some(options)).await {
+    match engine.attend(engine.api.remove_container(id, Some(options))).await? {
         Err(error) if status(&error) == Some(404) => Ok(false),
         Err(error) if conflict(&error) == Some(Conflict::BeingRemoved) => Ok(true),
         result => result.map(|()| true).doing(format_args!("removing the container {id}")),
@@ -80,7 +80,7 @@ pub(crate) fn only_the_image() -> RemoveImageOptions {
 /// Removes an image, or the name `image` of one that has others. One that is not there is fine,
 /// and so is one that others are made of: the Engine keeps it for them.
 pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
-    match engine.api.remove_image(image, Some(only_the_image()), None).await {
+    match engine.attend(engine.api.remove_image(image, Some(only_the_image()), None)).await? {
         Err(error) if status(&error) == Some(404) => Ok(()),
         Err(error) if conflict(&error) == Some(Conflict::HasChildren) => Ok(()),
         removed => removed.map(drop).doing(format_args!("removing the image {image}")),
@@ -89,7 +89,7 @@ pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
 
 /// Whether an unfinished image has got a name since: then it is somebody's.
 pub(crate) async fn is_taken(engine: &Engine, image: &str) -> bool {
-    match engine.api.inspect_image(image).await {
+    match engine.ask(engine.api.inspect_image(image)).await {
         Ok(found) => found.repo_tags.unwrap_or_default().iter().any(|tag| !is_ours(tag)),
         Err(_) => false,
     }
@@ -104,7 +104,7 @@ pub async fn image_is_there(resource: &Resource) -> Result<Option<bool>> {
         return Ok(None);
     }
     let engine = engine_of(resource)?.connect().await?;
-    match engine.api.inspect_image(&resource.id).await {
+    match engine.ask(engine.api.inspect_image(&resource.id)).await {
         Err(error) if status(&error) == Some(404) => Ok(Some(false)),
         found => found.map(|_| Some(true)).doing(format_args!("looking for {}", resource.id)),
     }
@@ -113,10 +113,13 @@ pub async fn image_is_there(resource: &Resource) -> Result<Option<bool>> {
 /// Waits until the Engine is done with a commit that nobody waits for any more, as it goes on
 /// with one. It pauses the container for that.
 async fn await_commit(engine: &Engine, image: &str, container: &str) {
-    let mut looks = 0;
+    let (mut looks, begun) = (0, Instant::now());
     // It may not have begun when it is looked at first.
-    while looks < COMMIT_LOOKS && engine.api.inspect_image(image).await.is_err() {
-        let found = engine.api.inspect_container(container, None).await;
+    while looks < COMMIT_LOOKS
+        && begun.elapsed() < STILL_COMING
+        && engine.ask(engine.api.inspect_image(image)).await.is_err()
+    {
+        let found = engine.ask(engine.api.inspect_container(container, None)).await;
         let Some(state) = found.ok().and_then(|container| container.state) else { return };
         if state.paused != Some(true) {
             looks += 1;
@@ -157,7 +160,12 @@ impl Reclaim for DockerReclaim {
         let engine = engine_of(resource)?.connect().await?;
         let id = resource.id.as_str();
         match resource.kind.as_str() {
-            CONTAINER => remove_container(&engine, id).await.map(|_| ()),
+            CONTAINER => match remove_container(&engine, id).await? {
+                false if may_come(resource) => {
+                    Err(Error::new("the Engine may still be creating it"))
+                }
+                _ => Ok(()),
+            },
             // A name is ours alone.
             _ if id.starts_with("sha256:") && is_taken(&engine, id).await => Ok(()),
             _ => {
@@ -165,7 +173,7 @@ impl Reclaim for DockerReclaim {
                 if let Some(container) = container.and_then(|value| value.as_str()) {
                     await_commit(&engine, id, container).await;
                 }
-                if may_come(resource) && engine.api.inspect_image(id).await.is_err() {
+                if may_come(resource) && engine.ask(engine.api.inspect_image(id)).await.is_err() {
                     return Err(Error::new("the Engine may still be making it"));
                 }
                 remove_image(&engine, id).await

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::engine::{Engine, EngineContext, describe, is_away};
 use crate::kept;
 use crate::reclaim::{container_resource, remove_container};
+use crate::state::{Container, State};
 use crate::states;
-use crate::steps::{Container, State};
 
 /// Creates the container and starts it.
 pub(crate) struct RunContainer;
@@ -83,7 +83,8 @@ impl Step<State> for RunContainer {
             container.records.push(JournalEntry::open(&ctx.journal, &resource)?);
             container.recorded.push(id.clone());
             let options = RenameContainerOptionsBuilder::new().name(wanted).build();
-            let renamed = api.rename_container(&container.name, options).await;
+            let renamed = api.rename_container(&container.name, options);
+            let renamed = state.engine.ask(renamed).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
         state.engine.attend(api.start_container(&id, None)).await?.map_err(|error| {
@@ -118,20 +119,20 @@ impl Step<State> for RunContainer {
             states.settle(ctx).await;
         }
         let Some(mut container) = state.container.take() else { return };
-        let patience = state.engine.patience.cleanup;
-        container.created(patience).await;
+        container.created(&state.engine).await;
         let id = container.id.as_deref().unwrap_or(&container.name);
         if container.id.is_some() {
             ctx.ui.say(format!("Killing the container: {id}"));
         }
+        let patience = state.engine.patience.cleanup;
         let removed = tokio::time::timeout(patience, remove_container(&state.engine, id)).await;
         match removed {
             Ok(Ok(false)) if container.unanswered => ctx.ui.error(format!(
-                "The container {id} may be left over: the Engine may still be creating it. The next \
-                 run or `ingot cleanup` removes it."
+                "The container {id} may be left over: the Engine may still be creating it. \
+                 `ingot cleanup` removes it once it is there."
             )),
             Ok(Ok(_)) => container.records.into_iter().for_each(JournalEntry::done),
-            // The records stay: the next run will try again.
+            // The records stay: `ingot cleanup` tries again, and on this machine the next run.
             Ok(Err(error)) => ctx.ui.error(format!("The container may be left over: {error}")),
             Err(_) => ctx.ui.error(format!("The container {id} may be left over: no response")),
         }
@@ -143,7 +144,7 @@ impl Step<State> for RunContainer {
             states.settle(ctx).await;
         }
         if let Some(container) = &mut state.container {
-            container.created(state.engine.patience.cleanup).await;
+            container.created(&state.engine).await;
         }
         kept::keep(ctx, state);
     }
@@ -236,6 +237,9 @@ mod tests {
         let lines = said.lines();
         assert!(lines.iter().any(|line| line.contains("may be left over")), "{lines:?}");
         let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
+        // That it is not there is not the end of it.
+        let kept = DockerReclaim.reclaim(left).await.unwrap_err();
+        assert_eq!(kept.to_string(), "the Engine may still be creating it");
 
         // The Engine goes on with it.
         test.hold(Hold::Nothing);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ingot_sdk::{Journal, Resource, Result};
 use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, watch};
 
@@ -20,6 +21,8 @@ pub(crate) enum Hold {
     All,
     /// Requests with this in their first line.
     Calls(&'static str),
+    /// The same, which are told that they are not allowed, as by a proxy that lets others through.
+    Refuse(&'static str),
 }
 
 /// An Engine whose connections can be held up.
@@ -86,8 +89,18 @@ async fn connect(
         held.notify_one();
         let _ = holds.wait_for(|hold| !is_held(*hold)).await;
     }
-    if *holds.borrow_and_update() == Hold::All {
-        return std::future::pending().await;
+    let now = *holds.borrow_and_update();
+    match now {
+        Hold::All => return std::future::pending().await,
+        Hold::Refuse(call) if line.contains(call) => {
+            let answer =
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            // What is not read would reset the connection.
+            let _ = client.read(&mut [0; 4096]).await;
+            let _ = client.write_all(answer).await;
+            return;
+        }
+        _ => {}
     }
     let mut engine = UnixStream::connect(socket).await.unwrap();
     let begun = async {

@@ -13,20 +13,13 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, EngineContext, is_away};
 use crate::reclaim::{image_resource, is_taken, remove_image, still_coming};
-
-/// The repository of the names of unfinished images.
-pub(crate) const REPOSITORY: &str = "ingot-unfinished";
+use crate::unfinished_name::REPOSITORY;
 
 /// The call that makes an image of a container, in a task of its own.
 pub(crate) type Committing = JoinHandle<Result<String, bollard::errors::Error>>;
 
 fn name_of(tag: &str) -> String {
     format!("{REPOSITORY}:{tag}")
-}
-
-/// Whether a name, with a tag or a digest, is one of those.
-pub(crate) fn is_ours(name: &str) -> bool {
-    name.split([':', '@']).next() == Some(REPOSITORY)
 }
 
 /// An image that is being made, or was, and is not the user's yet.
@@ -143,7 +136,7 @@ impl UnfinishedImage {
 
     async fn move_name(&self, engine: &Engine, to: &str) -> Result<()> {
         let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(&self.tag).build();
-        let moved = engine.api.tag_image(to, Some(options)).await;
+        let moved = engine.ask(engine.api.tag_image(to, Some(options))).await;
         moved.doing(format_args!("taking the name {} off the image", self.name()))
     }
 
@@ -172,14 +165,17 @@ impl UnfinishedImage {
     /// It may be left; it then stays in the journal.
     pub(crate) async fn remove(self, engine: &Engine) -> Result<()> {
         let name = self.name();
-        // That it is not there says nothing while it may still come.
-        if self.unanswered && engine.api.inspect_image(&name).await.is_err() {
+        if self.unanswered {
+            // First of all: the Engine may not answer the rest either.
             if let Some(entry) = self.entries.first() {
-                entry.amend(&still_coming(self.by_name));
+                entry.amend(&still_coming(self.by_name.clone()));
             }
-            return Err(Error::new(
-                "the Engine may still be making it. The next run or `ingot cleanup` removes it",
-            ));
+            // That it is not there says nothing while it may still come.
+            if engine.ask(engine.api.inspect_image(&name)).await.is_err() {
+                return Err(Error::new(
+                    "the Engine may still be making it. `ingot cleanup` removes it once it is there",
+                ));
+            }
         }
         if let Some(id) = &self.id
             && !is_taken(engine, id).await
@@ -199,24 +195,11 @@ async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
     // The end of a tar archive.
     let body = bollard::body_full(Bytes::from_static(&[0; 1024]));
     let mut lines = engine.api.create_image(Some(options), Some(body), None);
-    while let Some(line) = lines.next().await {
-        line.doing("making an empty image")?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_names_are_recognized_by_their_repository() {
-        for ours in ["ingot-unfinished:0a1b", "ingot-unfinished@sha256:0a1b"] {
-            assert!(is_ours(ours), "{ours}");
+    let making = async {
+        while let Some(line) = lines.next().await {
+            line.doing("making an empty image")?;
         }
-        for other in ["ingot-unfinished-not:1", "host:5000/ingot-unfinished:1", "base@sha256:0a1b"]
-        {
-            assert!(!is_ours(other), "{other}");
-        }
-    }
+        Ok::<_, Error>(())
+    };
+    engine.attend(making).await?
 }

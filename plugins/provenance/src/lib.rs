@@ -12,6 +12,7 @@
 //! | [`keys`] | keys in PEM: RSA, ECDSA and Ed25519 |
 //! | [`signer`] | what signs: a key in a file, one that a cloud keeps, or Sigstore |
 //! | [`keyless`] | checking attestations that Sigstore's certificates signed |
+//! | [`signature`] | whether a signature is of a key |
 //! | [`verify`] | checking an attestation's signature, and what it says |
 
 pub mod envelope;
@@ -20,6 +21,7 @@ pub mod keys;
 pub mod options;
 pub mod post_processor;
 mod shown;
+pub mod signature;
 pub mod signer;
 pub mod source;
 pub mod statement;

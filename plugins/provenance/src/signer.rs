@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, signed_bytes};
 use crate::keys::{Kind, PrivateKey, PublicKey};
-use crate::verify::check_signature;
+use crate::signature::check_signature;
 
 /// The largest key file that is read, in bytes.
 const LARGEST_KEY: u64 = 1 << 20;

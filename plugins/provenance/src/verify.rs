@@ -7,9 +7,10 @@ use ingot_sdk::file_work::{Reader, read_small};
 use ingot_sdk::{Context, Error, Result, hash};
 use serde_json::Value;
 
-use crate::envelope::{Envelope, IN_TOTO, signed_bytes};
+use crate::envelope::{Envelope, IN_TOTO};
 use crate::keyless::{self, KeylessPolicy};
 use crate::keys::PublicKey;
+use crate::signature::check_signature;
 use crate::signer::{KeyService, is_kms, verifier_from_file, verifier_from_kms};
 use crate::statement::{SLSA_PROVENANCE, STATEMENT, Statement, Subject};
 
@@ -75,31 +76,6 @@ pub async fn verify(
     })?;
     check_statement(&statement, policy)?;
     Ok(statement)
-}
-
-/// Checks that one of the signatures is of the key. Others may be of other keys, or of kinds that are
-/// not known here.
-///
-/// # Errors
-/// None is.
-pub fn check_signature(envelope: &Envelope, payload: &[u8], key: &PublicKey) -> Result<()> {
-    if envelope.signatures.is_empty() {
-        return Err(Error::new("the envelope has no signatures"));
-    }
-    let message = signed_bytes(&envelope.payload_type, payload);
-    let mut unreadable = None;
-    for signature in &envelope.signatures {
-        match signature.bytes() {
-            Ok(bytes) if key.verifies(&message, &bytes) => return Ok(()),
-            Ok(_) => {}
-            Err(error) => unreadable = Some(error),
-        }
-    }
-    if let Some(error) = unreadable.filter(|_| envelope.signatures.len() == 1) {
-        return Err(error);
-    }
-    Err(Error::new("signature verification failed")
-        .hint("the attestation was changed, or signed with another key"))
 }
 
 /// Whether a certificate of Sigstore is what verifies the attestation.

@@ -4,8 +4,8 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::creation::{TOOL, timestamp};
 use crate::packages::{Inventory, Package};
-use crate::{TOOL, timestamp};
 
 /// A document.
 #[derive(Serialize)]

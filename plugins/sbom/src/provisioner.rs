@@ -23,7 +23,8 @@ use crate::document::format_of;
 use crate::packages::{Ecosystem, Inventory};
 use crate::scan::LARGEST_DATABASES;
 use crate::scanner_args::ScannerArgs;
-use crate::{Bounded, LARGEST_DOCUMENT, read, write};
+use crate::write::Bounded;
+use crate::{LARGEST_DOCUMENT, read, write};
 
 /// The options of `hcp-sbom`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::creation::{TOOL, timestamp};
 use crate::packages::{Inventory, Package};
-use crate::{TOOL, timestamp};
 
 /// What SPDX has for what nobody says.
 const NO_ASSERTION: &str = "NOASSERTION";

@@ -13,9 +13,11 @@ use sigstore_verify::types::{DerCertificate, DerPublicKey};
 use tokio_util::sync::CancellationToken;
 use x509_cert::der::{Decode as _, Encode as _};
 
+use crate::addresses::below;
 use crate::client::Client;
+use crate::encoding::pem;
+use crate::error::when;
 use crate::token::IdToken;
-use crate::when;
 
 /// The longest answer that is read, in bytes: a chain of certificates.
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -76,11 +78,11 @@ pub(crate) async fn certificate(
     key: &EphemeralKey,
     cancel: &CancellationToken,
 ) -> Result<DerCertificate> {
-    let url = crate::below(fulcio, "api/v2/signingCert");
+    let url = below(fulcio, "api/v2/signingCert");
     let asking = || format!("asking Fulcio for a certificate at {}", http::shown(url.as_str()));
     let body = json!({
         "publicKeyRequest": {
-            "publicKey": { "algorithm": "ECDSA", "content": crate::pem("PUBLIC KEY", key.public().as_bytes()) },
+            "publicKey": { "algorithm": "ECDSA", "content": pem("PUBLIC KEY", key.public().as_bytes()) },
             "proofOfPossession": STANDARD.encode(key.sign(token.subject.as_bytes())?),
         },
     });

@@ -10,8 +10,9 @@ use sigstore_verify::types::bundle::TransparencyLogEntry;
 use sigstore_verify::types::{DerCertificate, DsseEnvelope, KindVersion};
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::below;
 use crate::client::Client;
-use crate::when;
+use crate::error::when;
 
 /// The longest answer that is read, in bytes: an entry holds hashes of what was signed, and a proof.
 const LARGEST_ANSWER: usize = 4 << 20;
@@ -25,7 +26,7 @@ pub(crate) async fn log(
     certificate: &DerCertificate,
     cancel: &CancellationToken,
 ) -> Result<TransparencyLogEntry> {
-    let url = crate::below(rekor, "api/v1/log/entries");
+    let url = below(rekor, "api/v1/log/entries");
     let writing = || format!("writing the signature to Rekor at {}", http::shown(url.as_str()));
     let entry = DsseEntry::new(envelope, certificate).map_err(when(writing()))?;
     let post = |http: &reqwest::Client| http.post(url.clone()).json(&entry);

@@ -12,7 +12,7 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SignedCertificateTimestampList;
 
-use crate::when;
+use crate::error::when;
 use x509_cert::ext::pkix::sct::{HashAlgorithm, SignatureAlgorithm, SignedCertificateTimestamp};
 
 /// The extension that holds the timestamps of a certificate. RFC 6962, section 3.3.

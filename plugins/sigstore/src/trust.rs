@@ -7,7 +7,7 @@ use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Error, Result};
 use sigstore_trust_root::{SigstoreInstance, TrustedRoot};
 
-use crate::when;
+use crate::error::when;
 
 /// The largest trusted root that is read, in bytes.
 const LARGEST: u64 = 4 << 20;

@@ -17,7 +17,8 @@ use sigstore_verify::{
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::der::{Any, Encode as _, Tag};
 
-use crate::{crypto, sct, trust, when};
+use crate::error::when;
+use crate::{crypto, sct, trust};
 
 /// The extended usage of keys for "code signing": 1.3.6.1.5.5.7.3.3.
 const CODE_SIGNING: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x03\x03";

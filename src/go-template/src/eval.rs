@@ -6,8 +6,7 @@ use crate::environment::{Arguments, Call, Environment};
 use crate::error::Fault;
 use crate::functions;
 use crate::parser::{Base, Command, Node, Operand, Pipeline};
-use crate::template::NO_VALUE;
-use crate::value::{kind_of, size_of, text_of, truth};
+use crate::value::{NO_VALUE, kind_of, size_of, text_of, truth};
 
 /// More output than any option has, in bytes; a value that a function returns is not longer either.
 const MAX_OUTPUT: usize = 64 << 20;

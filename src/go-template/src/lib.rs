@@ -31,5 +31,5 @@ pub use duration::GoDuration;
 pub use environment::{Arguments, Call, Environment, Output};
 pub use error::Error;
 pub use platform::Platform;
-pub use template::{NO_VALUE, Template, has_actions};
-pub use value::text_of;
+pub use template::{Template, has_actions};
+pub use value::{NO_VALUE, text_of};

@@ -8,9 +8,6 @@ use crate::eval::Evaluator;
 use crate::parser::Node;
 use crate::{functions, lexer, parser};
 
-/// What Go prints for what has no value.
-pub const NO_VALUE: &str = "<no value>";
-
 /// Whether `text` holds what opens an action, `{{`. Without it a template renders to itself.
 pub fn has_actions(text: &str) -> bool {
     text.contains(lexer::OPEN)
@@ -46,8 +43,8 @@ impl<'t> Template<'t> {
             .map_err(|fault| fault.within(self.text))
     }
 
-    /// Renders the template as Go does: what has no value is printed as [`NO_VALUE`]. Also returns
-    /// the expressions that had none.
+    /// Renders the template as Go does: what has no value is printed as
+    /// [`NO_VALUE`](crate::NO_VALUE). Also returns the expressions that had none.
     ///
     /// # Errors
     /// A function fails.

@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
+/// What Go prints for what has no value.
+pub const NO_VALUE: &str = "<no value>";
+
 /// Whether a condition holds for `value`: it is neither zero, empty nor absent.
 pub(crate) fn truth(value: &Value) -> bool {
     match value {

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
 use super::args::{duration, go_bool};
+use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
 use crate::engine::step_cache::{CacheDirectory, KeptState, StateStore, shared_directory};
 use crate::state_stores::state_stores;
@@ -75,11 +76,7 @@ pub(super) fn run(args: &CacheArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
     super::logging::start(Arc::clone(&redactor));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime
-        .map_err(|error| Error::new(format!("cannot start: {error}")))
-        .and_then(|runtime| runtime.block_on(answer(args, &redactor)));
-    match done {
+    match to_end(Threads::Current, answer(args, &redactor)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

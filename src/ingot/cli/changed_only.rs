@@ -1,14 +1,15 @@
 //! `ingot build -changed-only`: whether there is anything to build.
 
 use ingot_hcl::Diagnostics;
-use ingot_sdk::{Error, Result, Ui};
+use ingot_sdk::{Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use crate::data_sources::parent_references;
 use crate::engine::inputs::InputReader;
 use crate::engine::project::RunFlags;
-use crate::engine::{Project, check, signals};
+use crate::engine::signals::or_cancelled;
+use crate::engine::{Project, check};
 use crate::graph::Filter;
 use crate::publish::Plan;
 use crate::publish::changes::{
@@ -29,13 +30,8 @@ pub(super) fn anything(
     runtime: &Runtime,
     ui: &Ui,
 ) -> Result<bool> {
-    let asked = runtime.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            asked = last_published(plan, args.skip_enforcement, ui) => asked,
-        }
-    });
-    let Published { last, enforced, .. } = asked?;
+    let asking = last_published(plan, args.skip_enforcement, ui);
+    let Published { last, enforced, .. } = runtime.block_on(or_cancelled(asking))?;
     // Diagnostics of the template were already reported.
     let ignored = &mut Diagnostics::default();
     project.enforce(&enforced, ignored);

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
 use super::args::{duration, go_bool};
+use super::asynchronous::{Threads, to_end};
 use crate::builtin::plugins;
 use crate::engine::kept::record::{self as kept, Stage, UnreadableRecord};
 use crate::engine::kept::{KeptBuild, KeptRecord};
@@ -49,11 +50,7 @@ pub(super) fn run(args: &CleanupArgs) -> ExitCode {
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
     super::logging::start(renderer.redactor());
     let ui = Ui::new(renderer);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done = runtime
-        .map_err(|error| Error::new(format!("cannot start threads: {error}")))
-        .and_then(|runtime| runtime.block_on(clean_up(args, &ui)));
-    match done {
+    match to_end(Threads::Processors, clean_up(args, &ui)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

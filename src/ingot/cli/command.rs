@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use clap::{Arg, Command, CommandFactory};
 use regex::Regex;
 
-use super::args::Cli;
 use super::examples;
+use super::subcommands::Cli;
 
 /// All commands and their flags.
 pub(super) fn command() -> Command {

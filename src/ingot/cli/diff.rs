@@ -13,7 +13,8 @@ use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
 use super::args::go_bool;
-use crate::engine::signals;
+use super::asynchronous::{Threads, to_end};
+use crate::engine::signals::or_cancelled;
 use crate::engine::{FileJournal, RunInfo};
 use crate::ui::{Redactor, Renderer, UiOptions};
 use subject::Subject;
@@ -44,21 +45,7 @@ const LARGEST_SBOM: u64 = 256 << 20;
 pub(super) fn run(args: &DiffArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
     super::logging::start(Arc::clone(&redactor));
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(async {
-                tokio::select! {
-                    _ = signals::requested() => Err(Error::Cancelled),
-                    result = differences(args, &redactor) => result,
-                }
-            });
-            runtime.shutdown_background();
-            result
-        }
-        Err(error) => Err(Error::new(format!("cannot start: {error}"))),
-    };
+    let result = to_end(Threads::Workers(2), or_cancelled(differences(args, &redactor)));
     let shown = result.and_then(|difference| {
         match args.json {
             true => {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 
-use super::args::{Cli, Command};
 use super::output::{answer, show, show_error};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
+use super::subcommands::{Cli, Command};
 use super::{
     argv, build, cache, cleanup, command, console, diff, fix, fmt, hcl2_upgrade, init, inspect,
     logging, man_pages, packer_config, plan, program, registry, sbom_generate, test, usage,

@@ -4,11 +4,10 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_report::{Build, Report, Status};
+use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_report::{Build, Place, Report, Status};
 
-use super::run_report::span_of;
 use crate::build_logs::{BuildLogs, KeptLog};
 use crate::ui::Redactor;
 use crate::ui::ci::CiSystem;
@@ -96,4 +95,18 @@ pub(super) fn where_it_is(log: &KeptLog) -> String {
         Some(flaw) => format!("its log, which {flaw}, is {path}"),
         None => format!("its log is {path}"),
     }
+}
+
+/// What stands at a place, to the end of its line.
+fn span_of(place: &Place, sources: &SourceMap) -> Option<Span> {
+    let file = sources.names().position(|name| name == place.file)?;
+    let file = FileId(u32::try_from(file).ok()?);
+    let text = &sources.get(file).text;
+    let before = text.split_inclusive('\n').take(place.line.checked_sub(1)?);
+    let before: usize = before.map(str::len).sum();
+    let line = text.get(before..)?.lines().next()?;
+    let start = line.char_indices().nth(place.column.checked_sub(1)?).map_or(0, |(at, _)| at);
+    let end = line.trim_end().trim_end_matches('{').trim_end().len().max(start);
+    let offset = |at: usize| u32::try_from(before + at).ok();
+    Some(Span { file, start: offset(start)?, end: offset(end)? })
 }

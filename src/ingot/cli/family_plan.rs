@@ -9,11 +9,13 @@ use ingot_sdk::{Error, Result, Ui};
 use serde::Serialize;
 
 use super::args::{PlanArgs, PlanFormat};
+use super::asynchronous::{Threads, to_end};
+use super::family;
 use super::masked_json::masked_json;
+use super::output::failed;
 use super::stale::{ask, foreseen};
-use super::{family, plan};
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
-use crate::engine::signals;
+use crate::engine::signals::or_cancelled;
 use crate::family::{Family, ParentStanding, Standing};
 use crate::publish::changes::{connect_to_read, is_revoked};
 use crate::ui::Renderer;
@@ -91,7 +93,7 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
     let asks = !args.offline && settings::is_configured();
     let standings = match asks.then(|| standings(&family, &ui)).transpose() {
         Ok(standings) => standings,
-        Err(error) => return plan::failed(&error, &redactor),
+        Err(error) => return failed(&error, &redactor),
     };
     let shown = planned(&family, standings.as_deref());
     let text = match args.format {
@@ -102,7 +104,7 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
         PlanFormat::Dot => dot(&shown),
         PlanFormat::Json => match masked_json(&shown, &redactor) {
             Ok(json) => json + "\n",
-            Err(error) => return plan::failed(&Error::new(error.to_string()), &redactor),
+            Err(error) => return failed(&Error::new(error.to_string()), &redactor),
         },
     };
     let text = match args.format {
@@ -117,7 +119,6 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
 
 /// How the members stand in the registry. Where that is a file that is not there, none was built.
 fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asking = async {
         let connected = connect_to_read(ui).await?;
         let mut standings = Vec::new();
@@ -129,12 +130,7 @@ fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
         }
         Ok(standings)
     };
-    runtime.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            standings = only_reading(asking) => standings,
-        }
-    })
+    to_end(Threads::Current, or_cancelled(only_reading(asking)))
 }
 
 fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {

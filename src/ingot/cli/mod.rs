@@ -3,6 +3,7 @@
 
 mod args;
 mod argv;
+mod asynchronous;
 mod build;
 mod cache;
 mod changed_only;
@@ -34,10 +35,12 @@ mod program;
 mod publish;
 pub mod reference;
 mod registry;
+mod requirements;
 mod run_report;
 mod sbom_generate;
 mod stale;
 mod step_cache;
+mod subcommands;
 mod suspend;
 mod test;
 mod usage;

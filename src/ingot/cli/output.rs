@@ -1,6 +1,7 @@
 //! What commands show.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_sdk::{Error, Ui, environment};
@@ -42,6 +43,11 @@ pub(super) fn show_error(error: &Error, redactor: &Redactor) {
     show(&diagnostic_of(error).into(), &SourceMap::default(), redactor, color);
 }
 
+/// Shows the error that a command ends with.
+pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
+    show_error(error, redactor);
+    ExitCode::FAILURE
+}
 /// Diagnostics as text, which may quote what programs said: none of it is a command of a CI system.
 fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> String {
     let text = diagnostics.render(sources, color && !plain());

@@ -9,13 +9,16 @@ use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, Result, Ui};
 
 use super::args::{PlanArgs, PlanFormat};
+use super::asynchronous::{Threads, to_end};
 use super::family_plan;
 use super::masked_json::masked_json;
+use super::output::failed;
 use super::usage;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
-use crate::engine::{Project, ProjectOptions, check, signals};
+use crate::engine::signals::or_cancelled;
+use crate::engine::{Project, ProjectOptions, check};
 use crate::publish::changes::{Published, is_there, last_published};
 use crate::publish::{self, Plan};
 use crate::ui::{Redactor, Renderer, UiOptions};
@@ -92,19 +95,9 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
 
 /// What the registry says of the bucket.
 fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            asked = only_reading(last_published(plan, skip_enforcement, ui)) => asked,
-        }
-    });
+    let asking = only_reading(last_published(plan, skip_enforcement, ui));
+    let asked = to_end(Threads::Current, or_cancelled(asking));
     asked.map_err(|error| error.further_hint("-offline plans without the registry"))
-}
-
-pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
-    super::show_error(error, redactor);
-    ExitCode::FAILURE
 }
 
 fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {

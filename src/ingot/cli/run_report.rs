@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
-use ingot_hcl::source::{FileId, SourceMap, Span};
+use ingot_hcl::source::{SourceMap, Span};
 use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
 use ingot_sdk::{Error, Journal, OutputFile, Result, Ui, environment};
 use parking_lot::Mutex;
@@ -234,20 +234,6 @@ fn write_to(journal: &Arc<dyn Journal>, path: &Path, text: String) -> Result<()>
 fn place(span: Span, sources: &SourceMap) -> Place {
     let (line, column) = sources.position(span);
     Place { file: sources.get(span.file).name.clone(), line, column }
-}
-
-/// What stands at a place, to the end of its line.
-pub(super) fn span_of(place: &Place, sources: &SourceMap) -> Option<Span> {
-    let file = sources.names().position(|name| name == place.file)?;
-    let file = FileId(u32::try_from(file).ok()?);
-    let text = &sources.get(file).text;
-    let before = text.split_inclusive('\n').take(place.line.checked_sub(1)?);
-    let before: usize = before.map(str::len).sum();
-    let line = text.get(before..)?.lines().next()?;
-    let start = line.char_indices().nth(place.column.checked_sub(1)?).map_or(0, |(at, _)| at);
-    let end = line.trim_end().trim_end_matches('{').trim_end().len().max(start);
-    let offset = |at: usize| u32::try_from(before + at).ok();
-    Some(Span { file, start: offset(start)?, end: offset(end)? })
 }
 
 /// Annotates the places of diagnostics, on a CI system that takes that.

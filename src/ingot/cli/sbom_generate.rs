@@ -10,7 +10,8 @@ use ingot_sbom::scanner_args::ScannerArgs;
 use ingot_sdk::{Error, Result, RunContext, Ui};
 
 use super::args::Unused;
-use crate::engine::signals;
+use super::asynchronous::{Threads, to_end};
+use crate::engine::signals::or_cancelled;
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]
@@ -66,11 +67,5 @@ fn generate(args: &SbomGenerateArgs, ui: Ui) -> Result<Vec<u8>> {
         }
         ingot_sbom::write(inventory, flags.format, path, LARGEST).await
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Error::caused_by)?.block_on(async {
-        tokio::select! {
-            _ = signals::requested() => Err(Error::Cancelled),
-            document = generate => document,
-        }
-    })
+    to_end(Threads::Current, or_cancelled(generate))
 }

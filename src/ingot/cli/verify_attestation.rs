@@ -8,6 +8,7 @@ use ingot_provenance::keyless::KeylessPolicy;
 use ingot_provenance::verify::{Policy, verify};
 
 use super::args::{Unused, go_bool};
+use super::asynchronous::{Threads, to_end};
 use crate::builtin::key_service;
 use crate::ui::Redactor;
 
@@ -94,9 +95,7 @@ fn check(args: &VerifyAttestationArgs) -> ingot_sdk::Result<()> {
             require_time: args.require_timestamp,
         },
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(ingot_sdk::Error::caused_by)?;
     let kms = key_service();
-    runtime.block_on(verify(&args.attestation, &policy, kms.as_ref()))?;
+    to_end(Threads::Current, verify(&args.attestation, &policy, kms.as_ref()))?;
     Ok(())
 }

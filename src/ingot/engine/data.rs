@@ -5,12 +5,12 @@ use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, U
 use tokio::runtime::Runtime;
 
 use super::blocks::{Check, find, label_span};
-use super::signals;
+use super::signals::or_cancelled;
 use crate::data_sources::reads_registry;
-use crate::template::builds::Part;
-use crate::template::dynamic::Names;
+use crate::template::dynamic::{Names, Part};
 use crate::template::locals_and_data::FetchData;
-use crate::template::options::{Given, from_json, object_type};
+use crate::template::option_types::object_type;
+use crate::template::options::{Given, from_json};
 use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Block;
 use ingot_hcl::convert::convert;
@@ -41,12 +41,7 @@ impl DataSources<'_> {
                 .map_err(|error| Error::new(format!("cannot fetch data: {error}")))?,
         };
         let runtime = self.runtime.insert(runtime);
-        let fetch = async {
-            tokio::select! {
-                _ = signals::requested() => Err(Error::Cancelled),
-                fetched = data.fetch_value(ui) => fetched,
-            }
-        };
+        let fetch = or_cancelled(data.fetch_value(ui));
         runtime.block_on(async {
             match self.ui {
                 Some(_) => fetch.await,

@@ -1,10 +1,11 @@
 //! The signals that ask a run to end.
 
-use std::io::Result;
+use std::io;
 use std::task::Poll;
 
 pub use ingot_sdk::signals::is_ignored;
 use ingot_sdk::signals::{ListensForSignals, is_left_alone};
+use ingot_sdk::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is listened for, in the words that Packer has for it.
@@ -31,7 +32,7 @@ impl Signals {
     ///
     /// # Errors
     /// The system does not let it, or there is no runtime.
-    pub fn new() -> Result<Signals> {
+    pub fn new() -> io::Result<Signals> {
         Self::of(&ALL)
     }
 
@@ -39,17 +40,17 @@ impl Signals {
     ///
     /// # Errors
     /// As for [`Signals::new`].
-    pub fn without_hangup() -> Result<Signals> {
+    pub fn without_hangup() -> io::Result<Signals> {
         let others: Vec<_> =
             ALL.into_iter().filter(|(kind, _)| *kind != SignalKind::hangup()).collect();
         Self::of(&others)
     }
 
-    fn of(signals: &[(SignalKind, &'static str)]) -> Result<Signals> {
+    fn of(signals: &[(SignalKind, &'static str)]) -> io::Result<Signals> {
         let listens = ListensForSignals::new();
         let all = signals.iter().filter(|(kind, _)| !is_left_alone(*kind));
         let all = all.map(|(kind, name)| Ok((signal(*kind)?, *name)));
-        Ok(Signals { all: all.collect::<Result<_>>()?, listens })
+        Ok(Signals { all: all.collect::<io::Result<_>>()?, listens })
     }
 
     /// The name of the next one.
@@ -66,12 +67,26 @@ impl Signals {
 }
 
 /// Waits for the first signal that asks the process to end; for ever if none can be heard.
-pub async fn requested() -> &'static str {
+async fn requested() -> &'static str {
     match Signals::new() {
         Ok(mut signals) => signals.next().await,
         Err(error) => {
             tracing::warn!(%error, "signals cannot be listened for");
             std::future::pending().await
         }
+    }
+}
+
+/// The result of `work`, unless a signal asks the process to end before that.
+///
+/// # Errors
+/// Those of the work; [`Error::Cancelled`] if a signal came first.
+pub async fn or_cancelled<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        // The work comes first: while its beginning reads from standard input, which may take any time,
+        // a signal ends the process by itself.
+        biased;
+        done = work => done,
+        _ = requested() => Err(Error::Cancelled),
     }
 }

@@ -8,7 +8,7 @@ use ingot_sdk::{Error, Result, Ui};
 use ingot_secret_stores::{Environment, consul_key, vault};
 use parking_lot::Mutex;
 
-use super::signals;
+use super::signals::or_cancelled;
 
 /// How long one value may take with all tries.
 const LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -40,14 +40,10 @@ fn read(wanted: &StoredValue, ui: &Ui) -> Result<String> {
         let work = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(Error::caused_by)?;
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = signals::requested() => Err(Error::Cancelled),
-                    found = tokio::time::timeout(LIMIT, ask(wanted, ui)) => {
-                        found.unwrap_or_else(|_| Err(Error::new("it takes too long")))
-                    }
-                }
-            })
+            runtime.block_on(or_cancelled(async {
+                let found = tokio::time::timeout(LIMIT, ask(wanted, ui)).await;
+                found.unwrap_or_else(|_| Err(Error::new("it takes too long")))
+            }))
         };
         scope.spawn(work).join()
     });

@@ -10,5 +10,5 @@ mod standing;
 pub use arrange::{Family, arrange};
 pub use find::find_templates;
 pub use member::{Member, ParentLink, read_member};
-pub use promote::{finish_promotion, of_one_run, promote};
-pub use standing::{ParentStanding, Standing, standing};
+pub use promote::{finish_promotion, promote};
+pub use standing::{ParentStanding, Standing, of_one_run, standing};

@@ -4,7 +4,7 @@ use ingot_registry::api::{self, Code, CreateChannelBody, UpdateChannelBody, Vers
 use ingot_registry::client::Registry;
 
 use super::member::Member;
-use super::standing::{Standing, channel_version};
+use super::standing::{Standing, channel_version, of_one_run};
 use crate::publish::changes::is_revoked;
 use crate::publish::{assign_late, completed_at, meant_for};
 
@@ -33,14 +33,6 @@ pub async fn promote(
         version_fingerprint: fingerprint.to_owned(),
     };
     registry.create_channel(bucket, &body).await.map(drop)
-}
-
-/// Whether all builds of a version were made by the same run: then they are from the same parents, and
-/// all were tested or none was.
-pub fn of_one_run(version: &Version) -> bool {
-    let mut runs = version.builds.iter().map(|build| &build.packer_run_uuid);
-    let first = runs.next();
-    runs.all(|run| Some(run) == first)
 }
 
 /// Assigns a member's channel the version that another run of the family built for it and did not live

@@ -6,7 +6,6 @@ use ingot_registry::client::Registry;
 use serde::Serialize;
 
 use super::member::{Member, ParentLink};
-use super::promote::of_one_run;
 use crate::publish::changes::{is_revoked, last_completed, published_inputs};
 use crate::publish::meant_for;
 
@@ -111,6 +110,14 @@ pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<S
     }
     standing.last = last;
     Ok(standing)
+}
+
+/// Whether all builds of a version were made by the same run: then they are from the same parents, and
+/// all were tested or none was.
+pub fn of_one_run(version: &Version) -> bool {
+    let mut runs = version.builds.iter().map(|build| &build.packer_run_uuid);
+    let first = runs.next();
+    runs.all(|run| Some(run) == first)
 }
 
 /// Why a version is out of date by one of its parents, if it is.

@@ -4,7 +4,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest, list};
 use ingot_hcl::source::Span;
 
 use super::filter::Filter;
-use crate::template::builds::Part;
+use crate::template::dynamic::Part;
 use crate::template::steps::Step;
 use crate::template::{Build, Template};
 

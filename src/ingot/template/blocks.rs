@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::block_form::{is_identifier, labels, only, unknown_block};
 use super::packer_block::{self, RequiredPlugin};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Label, Syntax};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
@@ -58,6 +59,16 @@ pub(super) const TOP_LEVEL: &[&str] = &[
     "build",
     "communicator",
     "hcp_packer_registry",
+];
+
+/// The blocks of a build, and what their labels are.
+pub(super) const IN_BUILD: &[(&str, &[&str])] = &[
+    ("source", &["type.name"]),
+    ("provisioner", &["type"]),
+    ("error-cleanup-provisioner", &["type"]),
+    ("post-processor", &["type"]),
+    ("post-processors", &[]),
+    ("hcp_packer_registry", &[]),
 ];
 
 /// What is a block in a template written in JSON. Which names are blocks of plugins is decided
@@ -284,28 +295,6 @@ fn unique<K: Ord>(
     known.insert(key, block);
 }
 
-/// Checks that a block has just the labels it should. Whether it has enough to be read; what
-/// refers to it is not to be reported as well.
-pub(super) fn labels(block: &Block, names: &[&str], diagnostics: &mut Diagnostics) -> bool {
-    if block.labels.len() == names.len() {
-        return true;
-    }
-    let wanted: String = names.iter().map(|name| format!(" \"{name}\"")).collect();
-    let takes = match names.len() {
-        0 => "no labels".to_owned(),
-        1 => "one label".to_owned(),
-        count => format!("{count} labels"),
-    };
-    let kind = &block.kind;
-    let message = format!("`{kind}` takes {takes}, this has {}", block.labels.len());
-    diagnostics.push(
-        Diagnostic::error(message)
-            .at(block.header)
-            .help(format!("write {}{wanted} {{ … }}", block.kind)),
-    );
-    block.labels.len() > names.len()
-}
-
 /// A name that expressions can use.
 fn identifier(block: &Block, diagnostics: &mut Diagnostics) {
     let name = block.label(0);
@@ -316,13 +305,6 @@ fn identifier(block: &Block, diagnostics: &mut Diagnostics) {
                 .help("a name is a letter or `_`, then letters, digits, `_` and `-`"),
         );
     }
-}
-
-/// Whether expressions can use `name`.
-pub(super) fn is_identifier(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 fn values_only(block: &Block, diagnostics: &mut Diagnostics) {
@@ -350,19 +332,10 @@ fn warn_sensitive(block: &Block, right: &str, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn unknown_block(kind: &str, block: &Block, known: &[&str]) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::error(format!("there is no block of type `{kind}` here")).at(block.header);
-    match known.is_empty() {
-        true => diagnostic.note("no blocks stand here"),
-        false => diagnostic.suggest_or_list(kind, "known here", known.iter().copied()),
-    }
-}
-
 /// A block at the top that does not belong there.
 fn misplaced_block(block: &Block) -> Diagnostic {
     let kind = block.kind.as_str();
-    if super::builds::IN_BUILD.iter().any(|(inner, _)| *inner == kind) {
+    if IN_BUILD.iter().any(|(inner, _)| *inner == kind) {
         return Diagnostic::error(format!("`{kind}` stands outside of a build"))
             .at(block.header)
             .help("move it into a build block: build { … }");
@@ -371,39 +344,4 @@ fn misplaced_block(block: &Block) -> Diagnostic {
         return Diagnostic::error("dynamic blocks stand inside of other blocks").at(block.header);
     }
     unknown_block(kind, block, TOP_LEVEL)
-}
-
-/// Complains about attributes and blocks that are not among those listed. Whether there were none.
-pub(super) fn only(
-    body: &Body,
-    attributes: &[&str],
-    blocks: &[&str],
-    diagnostics: &mut Diagnostics,
-) -> bool {
-    let mut fine = true;
-    for Attribute { name, name_span, .. } in &body.attributes {
-        let name = name.as_str();
-        if attributes.contains(&name) {
-            continue;
-        }
-        fine = false;
-        diagnostics.push(match blocks.contains(&name) {
-            true => Diagnostic::error(format!("`{name}` is a block, not an argument"))
-                .at(*name_span)
-                .help(format!("write {name} … {{ … }} without the equals sign")),
-            false => {
-                let all = attributes.iter().chain(blocks).copied();
-                Diagnostic::error(format!("there is no argument called `{name}` here"))
-                    .at(*name_span)
-                    .suggest_or_list(name, "known here", all)
-            }
-        });
-    }
-    for block in &body.blocks {
-        if !blocks.contains(&block.kind.as_str()) {
-            fine = false;
-            diagnostics.push(unknown_block(&block.kind, block, blocks));
-        }
-    }
-    fine
 }

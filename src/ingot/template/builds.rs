@@ -1,7 +1,8 @@
 //! `build` blocks: which sources they build, and with which steps.
 
-use super::blocks::{is_identifier, labels, only};
-use super::dynamic::{Expansion, Names, expand};
+use super::block_form::{is_identifier, labels, only};
+use super::blocks::IN_BUILD;
+use super::dynamic::{Expansion, Names, Part, expand};
 use super::registry_block::{self, RegistryBlock};
 use super::steps::{Reader, Step};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Syntax};
@@ -107,25 +108,6 @@ pub fn source_names(ty: Value, name: Value) -> Names {
     let source = Value::object([("name".to_owned(), name), ("type".to_owned(), ty)].into());
     [("source".to_owned(), source)].into()
 }
-
-/// Options as they are written, and the names that dynamic blocks around them give a meaning.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// The options.
-    pub body: Body,
-    /// The names.
-    pub names: Names,
-}
-
-/// The blocks of a build, and what their labels are.
-pub(super) const IN_BUILD: &[(&str, &[&str])] = &[
-    ("source", &["type.name"]),
-    ("provisioner", &["type"]),
-    ("error-cleanup-provisioner", &["type"]),
-    ("post-processor", &["type"]),
-    ("post-processors", &[]),
-    ("hcp_packer_registry", &[]),
-];
 
 /// Evaluates the build blocks. `scope` has what all blocks see; `unknowns` says what is not to be
 /// known in what is for a build as a whole, and in its steps. What is wrong goes to `diagnostics`;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::only;
+use super::block_form::only;
 use ingot_hcl::ast::{Block, Body, Expr, ExprKind, Label};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -15,6 +15,15 @@ use ingot_hcl::value::Value;
 
 /// Names that the dynamic blocks around a block give a meaning inside of it.
 pub type Names = BTreeMap<String, Value>;
+
+/// Options as they are written, and the names that dynamic blocks around them give a meaning.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The options.
+    pub body: Body,
+    /// The names.
+    pub names: Names,
+}
 
 /// What a dynamic block stands for.
 #[derive(Debug, Default)]

@@ -2,7 +2,8 @@
 //! HCL's JSON, or the `provisioners` of an older template, whatever their type says: Packer tries one
 //! after the other.
 
-use super::blocks::{PROVISIONERS_SHAPE, labels, only};
+use super::block_form::{labels, only};
+use super::blocks::PROVISIONERS_SHAPE;
 use super::dynamic::Names;
 use super::steps::{Reader, Step};
 use ingot_hcl::ast::Body;

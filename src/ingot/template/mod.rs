@@ -1,5 +1,6 @@
 //! What a template says: its blocks as typed structures.
 
+mod block_form;
 pub mod blocks;
 pub mod builds;
 pub mod companion;
@@ -9,6 +10,7 @@ pub mod legacy;
 pub mod load;
 pub mod locals_and_data;
 pub mod option_place;
+pub mod option_types;
 pub mod options;
 #[cfg(test)]
 mod options_tests;

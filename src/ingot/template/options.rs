@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use ingot_sdk::{Config, OptionSpec, OptionType, OptionValue, Schema};
 use serde_json::Value as Json;
 
-use super::blocks::labels;
-use super::builds::Part;
-use super::dynamic::{Expansion, Names, expand};
+use super::block_form::labels;
+use super::dynamic::{Expansion, Names, Part, expand};
 use super::legacy::conversion;
 use super::legacy::variables::in_options;
+use super::option_types::type_of;
 use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, Syntax};
 use ingot_hcl::convert::convert;
@@ -401,24 +401,6 @@ fn null_item(value: &Value, ty: &OptionType) -> Option<String> {
         }
         _ => None,
     }
-}
-
-pub(super) fn type_of(option: &OptionType) -> Type {
-    match option {
-        OptionType::String => Type::String,
-        OptionType::Number => Type::Number,
-        OptionType::Bool => Type::Bool,
-        OptionType::List(item) => Type::list(type_of(item)),
-        OptionType::Map(item) => Type::map(type_of(item)),
-        OptionType::Block(inner) => object_type(inner),
-        OptionType::Blocks(inner) => Type::list(object_type(inner)),
-        OptionType::Any => Type::Dynamic,
-    }
-}
-
-/// The type of an object with the attributes that a schema lists: what a data source yields.
-pub fn object_type(schema: &Schema) -> Type {
-    Type::object(schema.options.iter().map(|option| (option.name.clone(), type_of(&option.ty))))
 }
 
 /// The value as plugins take it; `secret` says that it is part of a secret.

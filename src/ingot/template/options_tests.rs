@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use ingot_sdk::{Config, OptionSpec, OptionType, OptionValue, Schema};
 use serde_json::{Value as Json, json};
 
-use super::builds::Part;
-use super::dynamic::Names;
+use super::dynamic::{Names, Part};
 use super::options::{self, Given};
 use ingot_hcl::functions::FunctionContext;
 use ingot_hcl::json::{ATTRIBUTES, Texts, parse_body as parse_json};

@@ -2,7 +2,7 @@
 
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
 
-use super::blocks::only;
+use super::block_form::only;
 use super::version::VersionConstraints;
 use ingot_hcl::ast::{Attribute, Block, Expr, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};

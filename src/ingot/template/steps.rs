@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ingot_sdk::GoDuration;
 
-use super::builds::Part;
-use super::dynamic::Names;
+use super::dynamic::{Names, Part};
 use super::legacy::variables::in_options;
 use ingot_hcl::ast::{Block, Expr, Syntax};
 use ingot_hcl::attribute;

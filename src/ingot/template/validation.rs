@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::only;
+use super::block_form::only;
 use ingot_hcl::ast::{Block, Expr};
 use ingot_hcl::constant;
 use ingot_hcl::convert::convert;

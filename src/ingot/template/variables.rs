@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::blocks::{Template, is_identifier, only};
+use super::block_form::{is_identifier, only};
+use super::blocks::Template;
 use super::load::read_variables;
 use super::validation::{self, Rule};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};

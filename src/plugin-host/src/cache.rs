@@ -15,10 +15,9 @@ use ingot_sdk::whole_file::{self, Options};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-use crate::component::SpecKind;
 use crate::description::Description;
 use crate::host::ComponentId;
-use crate::spec::ObjectSpec;
+use crate::spec::{ObjectSpec, SpecKind};
 
 /// Raised when the form of the files changes.
 const VERSION: u32 = 1;

@@ -51,7 +51,7 @@ pub enum Failure {
     /// It did not answer what it was asked in the time that the environment gives it.
     #[error(
         "it did not respond within {} while {during} ({} sets how long it may take)",
-        seconds(*.limit), crate::host::TIMEOUT
+        seconds(*.limit), crate::call_timeout::TIMEOUT
     )]
     Unanswered {
         /// How long it had.

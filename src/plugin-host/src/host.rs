@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ingot_sdk::{GoDuration, RunContext, Ui};
+use ingot_sdk::{RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 
+use crate::call_timeout::CALL_TIMEOUT;
 use crate::description::{ComponentKind, Description};
 use crate::error::{Failure, HostError, Result};
 use crate::message;
@@ -17,10 +18,6 @@ use crate::process::PluginProcess;
 use crate::rpc::{CallError, RpcClient};
 use crate::started::StartedPrograms;
 
-/// The variable that says how long a plugin may take to answer what needs no work.
-pub(crate) const TIMEOUT: &str = "INGOT_PLUGIN_TIMEOUT";
-/// How long that is where it does not say: to check its options, some ask a service in the network.
-const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
 /// What a plugin does then.
@@ -31,27 +28,6 @@ const CANCELLED: [&str; 2] = ["context canceled", "cancelled"];
 /// one; where another must start, the one that was asked least recently ends. Most templates use no
 /// more components, and each takes some 30 MiB.
 const MAX_IDLE: usize = 3;
-
-/// How long a plugin may take to answer, as the environment has it.
-///
-/// # Errors
-/// That is no such time.
-pub fn call_timeout() -> ingot_sdk::Result<Duration> {
-    match std::env::var(TIMEOUT) {
-        Ok(text) if !text.is_empty() => read_timeout(&text),
-        _ => Ok(CALL_TIMEOUT),
-    }
-}
-
-fn read_timeout(text: &str) -> ingot_sdk::Result<Duration> {
-    let problem = match GoDuration::parse(text) {
-        Ok(GoDuration(Duration::ZERO)) => "a plugin needs some time to answer".to_owned(),
-        Ok(GoDuration(limit)) => return Ok(limit),
-        Err(problem) => problem,
-    };
-    Err(ingot_sdk::Error::new(format!("{TIMEOUT} is {text:?}: {problem}"))
-        .hint("set it to a duration such as 10m, or not at all for 5m"))
-}
 
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
@@ -382,29 +358,6 @@ impl Instance {
         match message::error(&response, name) {
             Some(error) => Err(self.process.failed(Failure::Remote(error))),
             None => Ok(response),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invalid_timeout_is_an_error() {
-        assert_eq!(read_timeout("10m").unwrap(), Duration::from_secs(600));
-        for (text, problem) in [
-            ("600", "has no unit"),
-            ("10min", "is not a unit of time"),
-            ("abc", "cannot read"),
-            ("0", "needs some time"),
-            ("0s", "needs some time"),
-            ("-5m", "needs some time"),
-        ] {
-            let error = read_timeout(text).unwrap_err();
-            let said = error.to_string();
-            assert!(said.contains(problem) && said.contains(TIMEOUT), "{text}: {said}");
-            assert!(error.advice().is_some_and(|advice| advice.contains("10m")));
         }
     }
 }

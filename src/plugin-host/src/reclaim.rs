@@ -10,8 +10,8 @@ use ingot_sdk::process_group::is_live_group;
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 
-use crate::started::RUN_VARIABLE;
-
+/// The variable with the id of the run, in the environment of plugins.
+pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
 /// The kind of resource the processes of plugins are. The id is that of the run.
 pub(crate) const PROCESSES: &str = "plugin-processes";
 /// How long killed processes may take to be gone.

@@ -10,6 +10,25 @@ use serde_json::{Value as Json, json};
 
 use crate::cty::CtyType;
 
+/// Which of a component's specifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpecKind {
+    /// The options.
+    Config,
+    /// The value of a data source.
+    Output,
+}
+
+impl SpecKind {
+    /// What asks for it.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            SpecKind::Config => "ConfigSpec",
+            SpecKind::Output => "OutputSpec",
+        }
+    }
+}
+
 /// The specification of a block's body.
 pub type ObjectSpec = BTreeMap<String, Spec>;
 

@@ -13,10 +13,8 @@ use ingot_sdk::{Journal, JournalEntry, Resource, Result, signals};
 use parking_lot::Mutex;
 use tokio::process::{Child, Command};
 
-use crate::reclaim::{self, PROCESSES};
+use crate::reclaim::{self, PROCESSES, RUN_VARIABLE};
 
-/// The variable with the id of the run, in the environment of plugins.
-pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
 /// How often a program is tried to be started that another process is just writing, and how long
 /// after one try the next comes.
 const TRIES: u32 = 20;

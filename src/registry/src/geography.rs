@@ -3,7 +3,7 @@
 
 use ingot_sdk::{Error, Result};
 
-use super::settings::Environment;
+use super::environment::Environment;
 
 /// One of HCP's geographies.
 pub(crate) struct Geography {

@@ -23,6 +23,7 @@ pub mod api;
 pub mod client;
 mod connect;
 mod data_directory;
+mod environment;
 mod geography;
 pub mod http;
 mod id;

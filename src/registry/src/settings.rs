@@ -9,6 +9,8 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::data_directory::default_path;
+use super::environment::set;
+pub use super::environment::{Environment, variable};
 use super::geography::Geography;
 use super::login::{self, Login};
 use super::workload::Workload;
@@ -84,14 +86,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// The variables of an environment, by name.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// A variable of this process's environment.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
 /// Whether the environment names a registry, or credentials for one, whether they are in order or
 /// not.
 pub fn is_configured() -> bool {
@@ -99,11 +93,6 @@ pub fn is_configured() -> bool {
     // A login that is kept from some day says nothing about what is wanted now.
     [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(is_set)
         || default_cred_file(&variable).is_some()
-}
-
-/// A variable, unless it is empty.
-pub(crate) fn set(environment: Environment, name: &str) -> Option<String> {
-    environment(name).filter(|value| !value.is_empty())
 }
 
 /// The file of credentials that is read where none is named, if it is there.

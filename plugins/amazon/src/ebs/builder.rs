@@ -8,10 +8,11 @@ use ingot_sdk::{
 };
 
 use super::artifact::{AmiArtifact, EBS_ID, SURROGATE_ID};
+use super::choices::Product;
 use super::options::{
     Options, SurrogateOptions, VolumeOptions, schema, surrogate_schema, volume_schema,
 };
-use super::settings::{Product, Settings};
+use super::settings::Settings;
 use super::steps::{State, steps};
 use super::volume_artifact::VolumeArtifact;
 use crate::access::Access;

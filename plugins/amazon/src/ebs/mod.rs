@@ -3,12 +3,13 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`options`], [`settings`], [`checks`] | the options, as written and as checked |
+//! | [`options`], [`choices`], [`settings`], [`checks`] | the options, as written and as checked |
 //! | [`steps`] | what a build does, in order |
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
 //! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
 //! | [`mod@kept_images`] | the AMIs of the step cache, by their records |
+//! | [`state_images`] | these AMIs as EC2 describes them |
 //! | [`state_removal`] | removing the AMIs of the step cache, and nothing else |
 //! | [`region_access`] | where things are, for the journal |
 //! | [`wait`], [`pace`] | waiting for AWS |
@@ -18,6 +19,7 @@
 pub(crate) mod artifact;
 mod builder;
 pub(crate) mod checks;
+mod choices;
 pub(crate) mod creation;
 mod devices;
 mod discovery;
@@ -30,6 +32,7 @@ pub(crate) mod removal;
 pub(crate) mod resources;
 mod session_manager;
 mod settings;
+mod state_images;
 mod state_removal;
 pub(crate) mod steps;
 pub(crate) mod tags;

@@ -3,11 +3,11 @@
 //! Records of them may be in a directory that others write to. So a record only says where to look: AWS
 //! is asked whether what is there keeps the state, and which snapshots were made for it.
 
-use aws_sdk_ec2::types::{Image, Snapshot};
+use aws_sdk_ec2::types::Snapshot;
 use ingot_sdk::{Error, Result, StateKey};
 
-use super::kept_images::{STATE_TAG, find_states, is_state_of};
-use super::removal::{PROTECTED, all_images, deregister_unprotected, remove_snapshot};
+use super::removal::{PROTECTED, deregister_unprotected, remove_snapshot};
+use super::state_images::{STATE_TAG, find_own, find_states, is_state_of};
 use crate::access::Ec2;
 use crate::failure::{During, Failure, Kind};
 use crate::filter::filter;
@@ -73,17 +73,6 @@ pub(super) async fn remove_orphans(ec2: &Ec2, key: &StateKey, image: &str) -> Re
         }
     }
     Ok(())
-}
-
-/// The account's own AMIs of these ids that are there.
-///
-/// # Errors
-/// EC2 does not say.
-pub(super) async fn find_own(ec2: &Ec2, ids: &[&str]) -> Result<Vec<Image>, Failure> {
-    let request = ec2.describe_images().owners("self").include_deprecated(true);
-    // An id that is gone is an error if it is asked for by itself.
-    let request = request.filters(filter("image-id", &ids.join(",")));
-    all_images(request, "looking for AMIs that keep states").await
 }
 
 /// The account's snapshots that EC2 has made for an AMI of an instance.

@@ -8,14 +8,18 @@
 //! | [`object`] | the disk in S3 |
 //! | [`task`] | the import that EC2 does |
 //! | [`image`] | the AMI under its name |
+//! | [`marks`] | what both are recognized by, so that nothing else is removed |
 //! | [`records`] | what the journal holds of all this |
 
 mod image;
+mod marks;
 mod object;
 mod options;
 mod post_processor;
 mod records;
 mod task;
 
+pub(crate) use object::remove_object;
 pub use post_processor::AmazonImport;
-pub(crate) use records::{OBJECT, TASK, remove_object, remove_task};
+pub(crate) use records::{OBJECT, TASK};
+pub(crate) use task::remove_task;

@@ -9,33 +9,15 @@ use ingot_sdk::{Resource, Result, RunContext};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use super::marks::ObjectMark;
 use super::records;
+use crate::access::Access;
 use crate::ebs::creation::Creation;
-use crate::ebs::region_access::RegionAccess;
+use crate::ebs::region_access::{RegionAccess, attribute};
 use crate::ebs::removal::look_for;
 use crate::ebs::steps::left_behind;
 use crate::failure::{Failure, Kind};
 use crate::s3::{Others, S3, Upload, Uploaded, comes_in_parts, give_up};
-
-/// What an object is known by, so that nothing else is removed in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ObjectMark {
-    pub key: String,
-    /// What its metadata hold.
-    pub token: String,
-    /// When its upload began, by this machine's clock.
-    pub since: OffsetDateTime,
-    /// Uploads to the key that were there before.
-    pub others: Others,
-    /// Whether it comes in parts.
-    pub in_parts: bool,
-    /// The id of an upload in parts.
-    pub upload: Option<String>,
-    /// Its version, in a bucket that keeps versions.
-    pub version: Option<String>,
-    /// Whether it is known to be there.
-    pub written: bool,
-}
 
 /// How much of a token is in the keys that are made here.
 const OWN: usize = 12;
@@ -228,7 +210,7 @@ impl Object {
 
 /// Removes an object and its upload. What is not there is removed; what another has written to the key
 /// meanwhile stays, which is false.
-pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> {
+async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> {
     let ObjectMark { key, token, .. } = mark;
     if mark.written {
         // A version is what one upload made.
@@ -258,4 +240,16 @@ pub(super) async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> 
         found => drop(found?),
     }
     Ok(true)
+}
+
+/// Removes the object of a record, and the upload that was to become it.
+///
+/// # Errors
+/// One of them may still be there.
+pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Result<()> {
+    let bucket = attribute(resource, "bucket").unwrap_or_default();
+    let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
+    // What is not there is removed, but not where nothing of it is.
+    s3.look().await?;
+    Ok(remove(&s3, &records::object_mark(resource)).await.map(drop)?)
 }

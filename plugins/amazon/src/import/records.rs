@@ -1,12 +1,10 @@
-//! What the journal records of an import, and removing it.
+//! What the journal records of an import.
 
-use ingot_sdk::{Resource, Result};
+use ingot_sdk::Resource;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::object::{self, ObjectMark};
-use super::task::{self, TaskMark};
-use crate::access::{Access, Ec2};
+use super::marks::{ObjectMark, TaskMark};
 use crate::ebs::region_access::attribute;
 use crate::ebs::resources::list;
 use crate::s3::{Others, S3};
@@ -51,7 +49,8 @@ pub(super) fn object(resource: Resource, s3: &S3, mark: &ObjectMark) -> Resource
     resource
 }
 
-fn object_mark(resource: &Resource) -> ObjectMark {
+/// The mark of the object of a record.
+pub(super) fn object_mark(resource: &Resource) -> ObjectMark {
     let text = |name: &str| attribute(resource, name).map(str::to_owned);
     let since = attribute(resource, "since");
     let since = since.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
@@ -86,7 +85,8 @@ pub(super) fn task(resource: Resource, mark: &TaskMark) -> Resource {
     resource
 }
 
-fn task_mark(resource: &Resource) -> TaskMark {
+/// The mark of the import of a record.
+pub(super) fn task_mark(resource: &Resource) -> TaskMark {
     let text = |name: &str| attribute(resource, name).map(str::to_owned);
     TaskMark {
         token: resource.id.clone(),
@@ -97,26 +97,6 @@ fn task_mark(resource: &Resource) -> TaskMark {
         image: text("image_id"),
         snapshots: list(resource, "snapshots"),
     }
-}
-
-/// Removes the object of a record, and the upload that was to become it.
-///
-/// # Errors
-/// One of them may still be there.
-pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Result<()> {
-    let bucket = attribute(resource, "bucket").unwrap_or_default();
-    let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
-    // What is not there is removed, but not where nothing of it is.
-    s3.look().await?;
-    Ok(object::remove(&s3, &object_mark(resource)).await.map(drop)?)
-}
-
-/// Removes the import of a record, and what has come of it.
-///
-/// # Errors
-/// One of them may still be there.
-pub(crate) async fn remove_task(ec2: &Ec2, resource: &Resource) -> Result<()> {
-    Ok(task::remove(ec2, &task_mark(resource)).await?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The import that EC2 does.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_ec2::operation::import_image::builders::ImportImageFluentBuilder;
@@ -11,6 +10,7 @@ use ingot_sdk::{Error, Resource, Result, RunContext};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
+use super::marks::TaskMark;
 use super::options::Options;
 use super::records;
 use crate::access::{Access, Ec2};
@@ -31,23 +31,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Where AWS explains why imports fail.
 const HELP: &str =
     "https://docs.aws.amazon.com/vm-import/latest/userguide/vmimport-troubleshooting.html";
-
-/// What an import is known by.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TaskMark {
-    /// The token of the call, which is the import's tag too.
-    pub token: String,
-    pub bucket: String,
-    pub key: String,
-    /// Whether it has no tag, as the credentials may give it none.
-    pub untagged: bool,
-    /// The import's id.
-    pub task: Option<String>,
-    /// The AMI that it has made.
-    pub image: Option<String>,
-    /// Snapshots of the AMI.
-    pub snapshots: BTreeSet<String>,
-}
 
 /// An import that is under way, or was.
 pub(super) struct Task {
@@ -286,7 +269,7 @@ async fn find(ec2: &Ec2, mark: &TaskMark) -> Result<Option<String>, Failure> {
 }
 
 /// Cancels an import and removes what has come of it. What is not there is removed.
-pub(super) async fn remove(ec2: &Ec2, mark: &TaskMark) -> Result<(), Failure> {
+async fn remove(ec2: &Ec2, mark: &TaskMark) -> Result<(), Failure> {
     let id = match &mark.task {
         Some(id) => Some(id.clone()),
         None => look_for(|| find(ec2, mark)).await?,
@@ -330,6 +313,14 @@ async fn end(ec2: &Ec2, id: &str) -> Result<Option<String>, Failure> {
         }
         sleep(PAUSE).await;
     }
+}
+
+/// Removes the import of a record, and what has come of it.
+///
+/// # Errors
+/// One of them may still be there.
+pub(crate) async fn remove_task(ec2: &Ec2, resource: &Resource) -> Result<()> {
+    Ok(remove(ec2, &records::task_mark(resource)).await?)
 }
 
 #[cfg(test)]

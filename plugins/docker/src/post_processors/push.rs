@@ -76,7 +76,7 @@ impl Push {
         login: Option<&Login>,
     ) -> Result<Option<String>> {
         ctx.ui.message(format!("Pushing: {name}"));
-        let credentials = credentials::for_image(name, login).await?;
+        let credentials = credentials::for_image(name, login, &ctx.ui).await?;
         let (repository, tag) = split_name(name);
         let mut options = PushImageOptionsBuilder::new().tag(tag);
         if let Some(platform) = self.config.platform.as_deref().and_then(platform::object) {
@@ -171,7 +171,7 @@ impl PostProcess for Push {
             let repository = split_name(&id).0;
             let digest = match pushed {
                 Some(digest) => Some(format!("{repository}@{digest}")),
-                None => match engine.api.inspect_image(&id).await {
+                None => match engine.ask(engine.api.inspect_image(&id)).await {
                     Ok(image) => {
                         let mut digests = image.repo_digests.unwrap_or_default().into_iter();
                         digests.find(|digest| digest.split('@').next() == Some(repository))

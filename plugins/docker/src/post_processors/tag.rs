@@ -103,8 +103,9 @@ impl PostProcess for Tag {
             ctx.ui.message(format!("Repository: {name}"));
             let (repository, tag) = split_name(name);
             let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-            let tagged = engine.api.tag_image(&artifact.id(), Some(options)).await;
-            tagged.doing(format_args!("tagging {} as {name}", artifact.id()))?;
+            let id = artifact.id();
+            let tagged = engine.ask(engine.api.tag_image(&id, Some(options))).await;
+            tagged.doing(format_args!("tagging {id} as {name}"))?;
         }
         let tagged = ImageArtifact {
             engine,

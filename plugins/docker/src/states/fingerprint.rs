@@ -7,7 +7,8 @@ use std::time::Duration;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::{Error, ExitStatus, OutputSink, Result};
 
-use crate::exec::{How, Piece, Runner};
+use crate::exec::{How, Runner};
+use crate::piece::Piece;
 
 /// How often, and how long apart, processes that were left are looked at: some are about to end.
 const LOOKS: usize = 6;

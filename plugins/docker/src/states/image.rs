@@ -81,7 +81,7 @@ pub(super) async fn find(
     base: &BaseImage,
     key: &StateKey,
 ) -> Option<(String, String)> {
-    let found = engine.api.inspect_image(&name_of(key)).await.ok()?;
+    let found = engine.ask(engine.api.inspect_image(&name_of(key))).await.ok()?;
     let layers = layers(&found);
     let added = layers.strip_prefix(base.layers.as_slice());
     let is_it = found.comment.as_deref() == Some(&comment_of(key, &base.id))

@@ -12,7 +12,8 @@ use crate::commit::remove_unfinished;
 use crate::engine::{Engine, EngineContext, is_away};
 use crate::exec::Runner;
 use crate::reclaim::{is_taken, remove_image};
-use crate::unfinished::{Committing, REPOSITORY as UNFINISHED, UnfinishedImage};
+use crate::unfinished::{Committing, UnfinishedImage};
+use crate::unfinished_name::REPOSITORY as UNFINISHED;
 
 /// Keeps the states of one container.
 pub(crate) struct ContainerStates {
@@ -43,7 +44,7 @@ impl ContainerStates {
         base: &BaseImage,
         scratch: &str,
     ) -> Result<ContainerStates> {
-        let found = engine.api.inspect_container(&runner.container, None).await;
+        let found = engine.ask(engine.api.inspect_container(&runner.container, None)).await;
         if let Some(why) = quiet::main_program(&found.doing("looking at the container")?) {
             return Err(Error::new(why));
         }
@@ -118,14 +119,15 @@ impl Snapshots for ContainerStates {
         }
         let saved = async {
             let image = self.commit(ctx, key).await?;
-            let name = name_of(key);
-            let replaced = self.engine.api.inspect_image(&name).await.ok().and_then(|old| old.id);
+            let (name, engine) = (name_of(key), &self.engine);
+            let replaced = engine.ask(engine.api.inspect_image(&name)).await;
+            let replaced = replaced.ok().and_then(|old| old.id);
             let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(key.as_str()).build();
-            let named = self.engine.api.tag_image(&image, Some(options)).await;
+            let named = engine.ask(engine.api.tag_image(&image, Some(options))).await;
             named.doing(format_args!("naming the state {name}"))?;
             match replaced {
-                Some(old) if old != image && !is_taken(&self.engine, &old).await => {
-                    remove_image(&self.engine, &old).await
+                Some(old) if old != image && !is_taken(engine, &old).await => {
+                    remove_image(engine, &old).await
                 }
                 _ => Ok(()),
             }

@@ -34,7 +34,7 @@ async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
     let engine = Engine::connect(false).await?;
     let filters = HashMap::from([("reference", vec![format!("{REPOSITORY}:{owner}*")])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-    let found = engine.api.list_images(Some(options)).await;
+    let found = engine.attend(engine.api.list_images(Some(options))).await?;
     let found = found.doing("listing the states of the step cache")?;
     let mut kept = Vec::new();
     for image in found {
@@ -45,7 +45,7 @@ async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
             continue;
         }
         // The layer on top of what it was started from is the first.
-        let history = engine.api.image_history(&image.id).await.unwrap_or_default();
+        let history = engine.ask(engine.api.image_history(&image.id)).await.unwrap_or_default();
         let bytes = history.first().map_or(image.size, |layer| layer.size);
         let bytes = u64::try_from(bytes).unwrap_or_default();
         let created = image.created;

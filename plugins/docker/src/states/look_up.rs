@@ -9,7 +9,7 @@ use super::layer::Layer;
 use super::{quiet, restore, result, shared};
 use crate::engine::Engine;
 use crate::run_command::RunCommand;
-use crate::steps::State;
+use crate::state::State;
 
 /// Where the states are that are images, for people.
 const ENGINE: &str = "the Engine";
@@ -26,7 +26,12 @@ impl FoundState {
     /// Takes the layer `layer` out of the image `image`.
     fn of_image(ctx: &RunContext, engine: &Engine, image: String, layer: String) -> FoundState {
         let (ctx, engine) = (ctx.clone(), engine.clone());
-        let taking = async move { Layer::of_image(&ctx, &engine, &image, &layer).await };
+        let taking = async move {
+            engine
+                .attend(Layer::of_image(&ctx, &engine, &image, &layer))
+                .await
+                .and_then(|taken| taken)
+        };
         FoundState::Coming(AbortOnDropHandle::new(tokio::spawn(taking)))
     }
 }
@@ -45,7 +50,7 @@ impl Step<State> for FindState {
             return Ok(());
         }
         let command = state.run_command(ctx)?;
-        let version = state.engine.api.version().await.unwrap_or_default();
+        let version = state.engine.ask(state.engine.api.version()).await.unwrap_or_default();
         let engine = [&version.os, &version.arch, &version.version];
         let engine = engine.map(|part| part.clone().unwrap_or_default()).join(" ");
         let base = base_key(state, &command, &engine);

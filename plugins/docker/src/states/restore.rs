@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::layer::Layer;
 use crate::engine::{Engine, EngineContext};
-use crate::exec::{How, Piece, Runner};
+use crate::exec::{How, Runner};
+use crate::piece::Piece;
 
 /// What a file that marks a deleted one begins with, and what it is called in a directory that shows
 /// nothing of what is below it, as the OCI image specification has it.

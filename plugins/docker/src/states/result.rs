@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::image::layers;
 use crate::config::Goal;
-use crate::steps::State;
+use crate::state::State;
 
 /// An image that was made before, as it is written down.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub(super) async fn find(ctx: &RunContext, state: &State) -> Option<MadeImage> {
     if made.endpoint != state.engine.endpoint.host {
         return None;
     }
-    let found = state.engine.api.inspect_image(&made.image).await.ok()?;
+    let found = state.engine.ask(state.engine.api.inspect_image(&made.image)).await.ok()?;
     let whole = layers(&found).starts_with(&state.base.layers);
     (found.id.as_deref() == Some(&made.image) && whole).then_some(made)
 }

@@ -9,7 +9,7 @@ use ingot_shared_states::SharedStates;
 
 use super::image::{BaseImage, find};
 use super::layer::{self, Layer};
-use crate::steps::State;
+use crate::state::State;
 
 /// The states of docker below `directory`.
 pub(super) fn states(directory: &Path) -> SharedStates {
@@ -56,7 +56,7 @@ async fn try_export(ctx: &RunContext, state: &State, states: &SharedStates) -> R
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
     let wanted = layers.iter().map(|(layer, _)| layer.clone()).collect();
     let (states, base, stop) = (states.clone(), state.base.id.clone(), ctx.cancel.clone());
-    layer::of_images(ctx, &state.engine, &images, wanted, move |sum, mut layer| {
+    let taking = layer::of_images(ctx, &state.engine, &images, wanted, move |sum, mut layer| {
         // Steps that changed nothing have the layer of the state before.
         layers.iter().filter(|(wanted, _)| wanted == sum).try_for_each(|(_, key)| {
             states.write(key, &base, &stop, |mut sink| {
@@ -64,6 +64,6 @@ async fn try_export(ctx: &RunContext, state: &State, states: &SharedStates) -> R
                 std::io::copy(&mut layer.0, &mut sink).map(drop).map_err(Error::from)
             })
         })
-    })
-    .await
+    });
+    state.engine.attend(taking).await?
 }

@@ -4,6 +4,7 @@
 
 mod disks;
 mod kept;
+mod key;
 mod media;
 mod output;
 mod run;

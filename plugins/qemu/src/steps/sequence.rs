@@ -4,7 +4,7 @@ use ingot_sdk::{DoneBefore, ProvisionStep, Step};
 
 use super::kept::{KeptMachine, ResumeMachine};
 use super::state::State;
-use super::{disks, media, output, run, states, tpm};
+use super::{disks, key, media, output, run, states, tpm};
 use crate::settings::Settings;
 
 /// The steps of a build with these options; of one that goes on with a machine that was kept, if
@@ -24,7 +24,7 @@ pub(crate) fn steps(settings: &Settings, kept: Option<KeptMachine>) -> Vec<Box<d
         return steps;
     }
     let mut steps: Vec<Box<dyn Step<State>>> = vec![
-        Box::new(media::MakeKey),
+        Box::new(key::MakeKey),
         Box::new(media::FindMedium),
         Box::new(states::FindState),
         Box::new(output::PrepareOutput),

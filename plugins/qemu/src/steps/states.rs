@@ -10,7 +10,7 @@ use ingot_sdk::{
 };
 
 use super::State;
-use super::media::make_key;
+use super::key::make_key;
 use crate::qemu_img;
 use crate::states::{
     Fault, FoundState, Set, base_key, cannot_be_held, export, find, missing, remove_others, store,

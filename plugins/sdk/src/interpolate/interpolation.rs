@@ -27,9 +27,20 @@ impl crate::error::NotSdkError for Error {}
 /// says in its error what is wrong with them.
 pub type PluginFunction<'a> = Box<dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync + 'a>;
 
-/// A template that, rendered once, is `text` as it is: what looks like an action in it is none.
+/// A template that, rendered once, is `text` as it is: what looks like an action in it is none, nor does
+/// it make one with what it is put beside.
 pub fn literal(text: &str) -> String {
-    text.replace("{{", "{{`{{`}}")
+    const BRACE: &str = "{{`{`}}";
+    let mut template = text.replace("{{", "{{`{{`}}");
+    // A brace at either end that is not one of two may come to stand beside another.
+    if template.ends_with('{') {
+        template.pop();
+        template.push_str(BRACE);
+    }
+    match template.strip_prefix('{') {
+        Some(rest) if !rest.starts_with('{') => format!("{BRACE}{rest}"),
+        _ => template,
+    }
 }
 
 /// Renders `{{ }}` templates for one build.

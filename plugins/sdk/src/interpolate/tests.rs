@@ -110,8 +110,13 @@ fn renders_what_values_contain() {
 fn a_literal_renders_to_itself() {
     let context = context();
     let engine = Interpolation::new(&context);
-    for text in ["plain", "a{{b", "{{ .Path }}", "{{{{`{{`}}}}", "}} {{", "{{{"] {
+    let texts = ["plain", "a{{b", "{{ .Path }}", "{{{{`{{`}}}}", "}} {{", "{{{", "{", "{ }", "}{"];
+    for text in texts {
         assert_eq!(engine.render_once(&literal(text), &data()).as_deref(), Ok(text), "{text}");
+        for other in texts {
+            let both = engine.render_once(&(literal(text) + &literal(other)), &data());
+            assert_eq!(both, Ok(format!("{text}{other}")));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ingot_compare::{Image, PackageList, Part};
 use ingot_registry::{connect, settings};
 use ingot_sdk::{Error, Result};
 
-use crate::cli::registry::Session;
+use crate::cli::registry::session::Session;
 use crate::ui::Redactor;
 
 /// Whether the environment names a registry.

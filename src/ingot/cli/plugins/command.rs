@@ -9,8 +9,10 @@ use ingot_hcl::SourceMap;
 use ingot_sdk::Ui;
 
 use super::installed::{installed, removed};
-use super::{describe, diagnostic_of, install, required};
+use super::lines::Lines;
+use super::{describe, install, required};
 use crate::cli::args::{UnusedSelection, UnusedVariables};
+use crate::cli::output::diagnostic_of;
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]
@@ -53,22 +55,6 @@ struct RequiredArgs {
     selection: UnusedSelection,
     #[command(flatten)]
     variables: UnusedVariables,
-}
-
-/// Where the lines of a list go. For programs they are messages, as in Packer.
-#[derive(Clone, Copy)]
-pub(super) struct Lines<'a> {
-    pub(super) ui: &'a Ui,
-    machine_readable: bool,
-}
-
-impl Lines<'_> {
-    pub(super) fn line(self, text: &str) {
-        match self.machine_readable {
-            true => self.ui.machine("ui", &["message", text]),
-            false => self.ui.message(text),
-        }
-    }
 }
 
 /// Runs `ingot plugins`.

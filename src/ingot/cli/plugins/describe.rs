@@ -5,6 +5,7 @@ use ingot_plugin_host::{ComponentKind, Installation, Program, template_name};
 use ingot_sdk::{Error, Result};
 use serde_json::json;
 
+use super::installed::{directory, usable};
 use crate::cli::answer;
 use crate::cli::args::go_bool;
 
@@ -21,7 +22,7 @@ pub(super) fn run(args: &DescribeArgs) -> Result<()> {
     let wanted = args.plugin.as_deref();
     let fits =
         |one: &Installation| wanted.is_none_or(|name| one.source == name || one.name == name);
-    let mut found = super::usable(&super::directory()?);
+    let mut found = usable(&directory()?);
     found.retain(|(one, _)| fits(one));
     if let (Some(name), true) = (wanted, found.is_empty()) {
         return Err(Error::new(format!("the plugin {name} is not installed"))

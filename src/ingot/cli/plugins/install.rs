@@ -7,7 +7,9 @@ use ingot_plugin_host::install::{Installed, Installer, Origins, PluginAddress, R
 use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
+use super::installed::{constraints, core, directory, programs};
 use crate::cli::args::go_bool;
+use crate::cli::asynchronous::{Threads, to_end};
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArgs {
@@ -34,7 +36,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         }
         return install_program(path, &address, ui);
     }
-    let constraints = args.versions.as_deref().map(super::constraints).transpose()?;
+    let constraints = args.versions.as_deref().map(constraints).transpose()?;
     if constraints.as_ref().is_some_and(|versions| versions.names_pre_release()) {
         return Err(Error::new(format!(
             "Unsupported prerelease for constraint {:?}",
@@ -45,7 +47,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         ));
     }
     let allow = |version: &Version| {
-        constraints.as_ref().is_none_or(|versions| versions.allow(&super::core(version)))
+        constraints.as_ref().is_none_or(|versions| versions.allow(&core(version)))
     };
     let request = Request {
         address: &address,
@@ -57,7 +59,7 @@ pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
         known: None,
     };
     let installer = installer(args.plugin_mirror.as_deref(), ui)?;
-    let installed = runtime()?.block_on(installer.install(&request))?;
+    let installed = to_end(Threads::Current, installer.install(&request))?;
     say(&installed, ui);
     Ok(())
 }
@@ -79,7 +81,7 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
         return Err(Error::new("it is a directory, not a program").context(doing()));
     }
     let installer = installer(None, ui)?;
-    let installed = runtime()?.block_on(installer.install_program(&path, address));
+    let installed = to_end(Threads::Current, installer.install_program(&path, address));
     let installed = installed.with_context(doing)?;
     ui.say(format!(
         "Successfully installed plugin {} from {} to {}",
@@ -92,16 +94,9 @@ fn install_program(path: &Path, address: &PluginAddress, ui: &Ui) -> Result<()> 
 
 /// An installer for the plugin directory.
 pub(super) fn installer(mirror: Option<&str>, ui: &Ui) -> Result<Installer> {
-    let directory = super::directory()?;
-    let programs = super::programs(&directory);
+    let directory = directory()?;
+    let programs = programs(&directory);
     Installer::new(directory, Origins::from_environment(mirror)?, programs, ui.clone())
-}
-
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime for downloads")
 }
 
 /// Says what was installed, as Packer does.

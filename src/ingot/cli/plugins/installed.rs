@@ -8,7 +8,7 @@ use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_dire
 use ingot_sdk::{Error, Result};
 use semver::Version;
 
-use super::command::Lines;
+use super::lines::Lines;
 use crate::engine::started_programs;
 use crate::template::version::VersionConstraints;
 

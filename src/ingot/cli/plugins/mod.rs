@@ -4,11 +4,8 @@ mod command;
 mod describe;
 mod install;
 mod installed;
+mod lines;
 mod required;
 
 pub(super) use command::{PluginsArgs, run};
 pub(super) use required::install_required;
-
-use super::diagnostic_of;
-use command::Lines;
-use installed::{constraints, core, directory, programs, usable};

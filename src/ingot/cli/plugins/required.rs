@@ -16,10 +16,14 @@ use ingot_sdk::{Error, Platform, PluginSet, Result, Ui};
 use semver::Version;
 use tokio::runtime::Runtime;
 
-use super::{Lines, core, install, usable};
-use crate::builtin::plugins;
+use super::install;
+use super::installed::{core, directory, programs, usable};
+use super::lines::Lines;
 use crate::cli::args::InitArgs;
-use crate::engine::{Project, ProjectOptions, is_for_other_builders};
+use crate::cli::asynchronous::{Threads, runtime};
+use crate::cli::output::{diagnostic_of, report};
+use crate::cli::requirements;
+use crate::engine::{Project, is_for_other_builders};
 use crate::template::Template;
 use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Body;
@@ -28,19 +32,14 @@ use ingot_hcl::{Diagnostic, Diagnostics};
 /// Lists what a template requires.
 pub(super) fn run(template: &Path, lines: Lines<'_>) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
-    let options = ProjectOptions { plugins: plugins(), syntax_only: true, ..Default::default() };
-    let mut project = Project::load(template, &options, &mut diagnostics);
-    project.evaluate(&options, &mut diagnostics);
-    if project.template.legacy.is_some() {
-        diagnostics.push(crate::cli::init::no_requirements());
-    }
+    let project = requirements::read(template, &[], &mut diagnostics);
     if !diagnostics.has_errors() {
-        match super::directory() {
+        match directory() {
             Ok(directory) => list(&project.template.required_plugins, &directory, lines),
-            Err(error) => diagnostics.push(super::diagnostic_of(&error)),
+            Err(error) => diagnostics.push(diagnostic_of(&error)),
         }
     }
-    super::super::report(lines.ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
+    report(lines.ui, &diagnostics, &project.sources, std::io::stdout().is_terminal());
     match diagnostics.has_errors() {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
@@ -85,7 +84,7 @@ pub(in crate::cli) fn install_required(
     let whole_directory = project.file.is_none();
     match Run::new(args, &project.template.dir, ui) {
         Ok(run) => run.install(&needed, whole_directory, diagnostics),
-        Err(error) => diagnostics.push(super::diagnostic_of(&error)),
+        Err(error) => diagnostics.push(diagnostic_of(&error)),
     }
 }
 
@@ -152,16 +151,16 @@ impl<'a> Run<'a> {
         if args.locked && args.upgrade {
             return Err(Error::new("-locked and -upgrade cannot be given together"));
         }
-        let directory = super::directory()?;
+        let directory = directory()?;
         Ok(Run {
             args,
             ui,
             lock: LockFile::read(template)?,
             template: template.to_owned(),
             installer: install::installer(args.plugin_mirror.as_deref(), ui)?,
-            runtime: install::runtime()?,
+            runtime: runtime(Threads::Current)?,
             found: discovery::installations(&directory),
-            host: Arc::new(Host::new(super::programs(&directory), Vec::new())),
+            host: Arc::new(Host::new(programs(&directory), Vec::new())),
         })
     }
 

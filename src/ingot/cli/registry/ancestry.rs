@@ -7,9 +7,10 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
+use super::form::Form;
 use super::output::{json, line, plain};
 use super::revocation_impact::{built_from, shown_version};
-use super::{Form, Session};
+use super::session::Session;
 use ingot_registry::all_pages;
 use ingot_registry::api::{
     AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version,

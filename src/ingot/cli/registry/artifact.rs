@@ -4,8 +4,10 @@ use clap::{Args, Subcommand};
 use ingot_sdk::{Error, Result};
 use serde_json::json;
 
+use super::form::Form;
+use super::labels::{ChangeLabels, SetLabels};
 use super::output::{self, fields, labels, line, moment, table};
-use super::{ChangeLabels, Form, Session, SetLabels};
+use super::session::Session;
 use ingot_registry::api::{
     ArtifactCreateBody, Build, BuildStatus, CreateBuildBody, ExternalArtifact, Page,
     SearchExternalArtifactRequestBody, UpdateBuildBody, Version,

@@ -3,8 +3,10 @@
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
+use super::form::Form;
+use super::labels::{ChangeLabels, SetLabels};
 use super::output::{fields, json, labels, line, moment, table};
-use super::{ChangeLabels, Form, Session, SetLabels};
+use super::session::Session;
 use ingot_registry::api::{Bucket, CreateBucketBody, UpdateBucketBody};
 
 #[derive(Debug, Subcommand)]

@@ -3,8 +3,9 @@
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
+use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
-use super::{Form, Session};
+use super::session::Session;
 use crate::cli::args::go_bool;
 use ingot_registry::all_pages;
 use ingot_registry::api::{

@@ -9,7 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
-use super::{Session, output};
+use super::output;
+use super::session::Session;
 use ingot_plan_check::{
     Behaviour, Inventory, Level, Plan, Report, Rules, Status, check, sarif, text,
 };

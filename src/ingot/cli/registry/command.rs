@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use ingot_registry::connect;
 use ingot_registry::http::Mask;
-use ingot_sdk::{Error, Result};
+use ingot_sdk::Result;
 use tracing_subscriber::filter::LevelFilter;
 
 #[cfg(feature = "registry-server")]
@@ -16,7 +16,8 @@ use super::{
     ancestry, artifact, bucket, channel, check, enforced_block, login, push, revoke, sbom,
     transfer, version,
 };
-use crate::engine::signals;
+use crate::cli::asynchronous::{Threads, to_end};
+use crate::engine::signals::or_cancelled;
 use crate::ui::Redactor;
 
 #[derive(Debug, Args)]
@@ -90,39 +91,16 @@ enum UseCommand {
     Import(transfer::ImportArgs),
 }
 
-/// How to answer.
-#[derive(Debug, Clone, Copy, Args)]
-pub(super) struct Form {
-    /// Print JSON
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
-    pub(super) json: bool,
-}
-
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
     let serves = args.command.serves();
     crate::cli::logging::start_or(Arc::clone(&redactor), serves.then_some(LevelFilter::WARN));
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if !serves {
-        runtime.worker_threads(1);
-    }
-    let result = match runtime.enable_all().build() {
-        Ok(runtime) => {
-            let result = runtime.block_on(async {
-                tokio::select! {
-                    // The command comes first: while it reads a plan from standard input, which may
-                    // take any time, a signal ends the process by itself.
-                    biased;
-                    result = dispatch(&args.command, &redactor) => result,
-                    // A server ends in its own way.
-                    _ = signals::requested(), if !serves => Err(Error::Cancelled),
-                }
-            });
-            runtime.shutdown_background();
-            result
-        }
-        Err(error) => Err(Error::new(format!("cannot start: {error}"))),
+    let work = dispatch(&args.command, &redactor);
+    let result = match serves {
+        // A server listens for signals itself.
+        true => to_end(Threads::Processors, work),
+        false => to_end(Threads::Workers(1), or_cancelled(work)),
     };
     let error = match result {
         Ok(code) => return code,

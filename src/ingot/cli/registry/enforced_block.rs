@@ -7,8 +7,10 @@ use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::{Error, Result};
 use serde_json::json;
 
+use super::form::Form;
+use super::labels::SetLabels;
 use super::output::{self, fields, labels, line, moment, table};
-use super::{Form, Session, SetLabels};
+use super::session::Session;
 use crate::engine::Project;
 use crate::template::EnforcedBlock as Content;
 use ingot_hcl::Diagnostics;

@@ -11,6 +11,7 @@ mod channel;
 mod check;
 mod command;
 mod enforced_block;
+mod form;
 mod labels;
 mod login;
 pub(super) mod output;
@@ -24,14 +25,10 @@ mod sbom;
 mod serve;
 #[cfg(feature = "registry-server")]
 mod server;
-mod session;
+pub(super) mod session;
 #[cfg(feature = "registry-server")]
 mod sign_in_link;
 mod transfer;
 mod version;
 
 pub(super) use command::{RegistryArgs, run};
-
-use command::Form;
-use labels::{ChangeLabels, SetLabels};
-pub(super) use session::Session;

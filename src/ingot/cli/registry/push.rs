@@ -6,7 +6,7 @@ use clap::Args;
 use ingot_sdk::{Context, Error, Result};
 use serde_json::json;
 
-use super::Form;
+use super::form::Form;
 use super::output::{self, line, moment, table};
 use crate::cli::args::go_bool;
 use crate::publish::queue::{self, Pushed, Queued, Waiting};

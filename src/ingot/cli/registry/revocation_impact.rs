@@ -6,7 +6,7 @@ use ingot_registry::all_pages;
 use ingot_registry::api::{AncestryQuery, BucketAncestryType, Child};
 use ingot_sdk::Result;
 
-use super::Session;
+use super::session::Session;
 
 /// How many versions are looked at.
 const MOST: usize = 200;

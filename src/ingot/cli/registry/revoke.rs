@@ -5,9 +5,9 @@ use ingot_sdk::{Error, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Session;
 use super::output::{line, moment, plain};
 use super::revocation_impact::{RevocationImpact, shown_version};
+use super::session::Session;
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::revocation_delay;

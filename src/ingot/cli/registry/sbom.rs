@@ -7,8 +7,9 @@ use clap::Subcommand;
 use ingot_sdk::{Context as _, Error, Result};
 use serde_json::json;
 
+use super::form::Form;
 use super::output::{self, line, table};
-use super::{Form, Session};
+use super::session::Session;
 use ingot_registry::api::{Build, Sbom, SbomFormat, Version};
 
 #[derive(Debug, Subcommand)]

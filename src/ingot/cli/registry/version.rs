@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
 
+use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
-use super::{Form, Session};
+use super::session::Session;
 use ingot_registry::api::{
     Build, CreateBuildBody, CreateVersionBody, TemplateType, UpdateVersionBody, Version,
 };

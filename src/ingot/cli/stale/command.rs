@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::fate::summary;
 use super::order::dry_run;
-use super::process::{Children, stop_on_signal};
-use super::run::Run;
+use super::process::stop_on_signal;
+use super::run::{Children, Run};
 use crate::cli::args::{BuildArgs, OnErrorFlag, ProgressFlag};
+use crate::cli::asynchronous::{Threads, to_end};
 use crate::cli::{family, run_report};
 use crate::engine::signals::Signals;
 use crate::family::Family;
@@ -41,17 +42,7 @@ pub(in crate::cli) fn run(args: &BuildArgs) -> ExitCode {
     let (variables, selection) = (&args.variables, &args.selection);
     let family = family::read(&paths, variables, selection, releases_only, &redactor);
     let Some(family) = family else { return ExitCode::FAILURE };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            run_report::show(Diagnostic::error(format!("cannot start: {error}")));
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(build_family(args, family, &renderer, ui));
-    runtime.shutdown_background();
-    match code {
+    match to_end(Threads::Processors, build_family(args, family, &renderer, ui)) {
         Ok(code) => code,
         Err(error) => {
             run_report::show(crate::cli::diagnostic_of(&error));

@@ -9,13 +9,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use ingot_sdk::{Error, Result, Ui};
-use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::run::Run;
+use super::run::{Children, Run};
 use crate::cli::family_member::{MEMBER, member_of_this};
 use crate::cli::interrupts::say_in_time;
 use crate::engine::signals::Signals;
@@ -24,9 +23,6 @@ use crate::template::variables::VariableFlag;
 
 /// The longest line of a build that is shown as one, in bytes.
 const LONGEST_LINE: u64 = 64 << 10;
-
-/// The processes that build, by their ids.
-pub(super) type Children = Arc<Mutex<Vec<u32>>>;
 
 /// Hands the signals that ask this process to end on to those that build, which are in process groups
 /// of their own: each gets each signal once.

@@ -6,16 +6,18 @@ use ingot_registry::api::{Build, BuildStatus, Version};
 use ingot_registry::{Connected, new_id};
 use ingot_report::ReportTarget;
 use ingot_sdk::{Error, Result, Ui};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::fate::Fate;
 use super::order::{ask, follows};
-use super::process::Children;
 use crate::family::{Family, Member, finish_promotion, of_one_run, promote};
 use crate::ui::{Redactor, Renderer};
 
+/// The processes that build, by their ids.
+pub(super) type Children = Arc<Mutex<Vec<u32>>>;
 /// A run of a family.
 pub(super) struct Run {
     pub(super) family: Family,

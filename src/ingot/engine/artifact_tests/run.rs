@@ -16,8 +16,8 @@ use crate::engine::hook::NodeHook;
 use crate::engine::prepare::source_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
-use crate::template::builds::Part;
 use crate::template::companion::{TestBlock, TestCheck};
+use crate::template::dynamic::Part;
 use crate::template::option_place::config_errors;
 use crate::template::options::{self, Given};
 

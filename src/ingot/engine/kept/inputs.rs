@@ -18,7 +18,7 @@ use crate::engine::journal;
 use crate::engine::prepare::{run_names, source_names};
 use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
-use crate::template::builds::Part;
+use crate::template::dynamic::Part;
 use crate::template::options::{self, Given};
 use crate::template::steps::Step;
 use crate::template::uses::Uses;

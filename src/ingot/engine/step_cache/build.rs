@@ -11,8 +11,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::StepCache;
-use super::index::{KeptState, OWNER_DIGITS, Secret};
+use super::index::KeptState;
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
+use super::secret::{OWNER_DIGITS, Secret};
 use crate::engine::hook::NodeHook;
 use crate::template::steps::Step;
 

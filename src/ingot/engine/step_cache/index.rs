@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::inputs::Inputs;
+use super::secret::Secret;
 use crate::engine::{journal, state_file};
 
 /// The largest index that is read, in bytes.
@@ -25,31 +26,9 @@ const LARGEST: u64 = 64 << 20;
 const MOST: usize = 10_000;
 /// How long another process may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many digits at the start of a key say whose cache it is in.
-pub const OWNER_DIGITS: usize = 8;
 
 const INDEX: &str = "index.json";
 const SECRET: &str = "secret";
-
-/// What keys are made with, so that they tell nothing of what they are made of to those who do not
-/// have it.
-#[derive(Clone)]
-pub(super) struct Secret(String);
-
-impl Secret {
-    /// A hash of `parts`, in hexadecimal.
-    pub(super) fn hash<P: AsRef<[u8]>>(&self, parts: impl IntoIterator<Item = P>) -> String {
-        let parts: Vec<P> = parts.into_iter().collect();
-        let parts = parts.iter().map(AsRef::as_ref);
-        let all = std::iter::once(self.0.as_bytes()).chain(parts);
-        StateKey::of("step cache 1", all).to_string()
-    }
-
-    /// The digits that the keys of this cache begin with.
-    pub(super) fn owner(&self) -> String {
-        self.hash(["owner"])[..OWNER_DIGITS].to_owned()
-    }
-}
 
 /// A state that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

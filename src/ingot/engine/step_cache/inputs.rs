@@ -10,7 +10,7 @@ use ingot_sdk::{
 use serde_json::json;
 
 use super::files::{Contents, LocalFile};
-use super::index::Secret;
+use super::secret::Secret;
 use super::volatile::{called, volatile_actions, volatile_reference, watched};
 use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;

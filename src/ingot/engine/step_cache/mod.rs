@@ -16,13 +16,15 @@ mod index;
 mod inputs;
 mod outlook;
 mod run;
+mod secret;
 mod store;
 #[cfg(test)]
 mod tests;
 mod volatile;
 
 pub(super) use build::{NodeCache, Ran};
-pub use index::{CacheDirectory, Index, KeptState, OWNER_DIGITS};
+pub use index::{CacheDirectory, Index, KeptState};
 pub use outlook::{Outlook, outlook};
 pub use run::{StepCache, StepCacheOptions, shared_directory};
+pub use secret::OWNER_DIGITS;
 pub use store::{StateStore, StoredState, StoredStates};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ingot_sdk::{KeptStates, Result, environment};
 
-use super::index::{CacheDirectory, Secret};
+use super::index::CacheDirectory;
+use super::secret::Secret;
 use crate::template::Companion;
 
 /// How a run uses the step cache.

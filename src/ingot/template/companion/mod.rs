@@ -2,7 +2,9 @@
 //! no blocks for. Packer does not read it, so the template stays one of Packer's.
 
 mod blocks;
+mod names;
 mod read;
+mod reader;
 mod test_block;
 
 pub use blocks::{CacheBlock, Companion, FamilyBlock, StepBlock};

@@ -1,57 +1,21 @@
 //! Reading the blocks of companion files.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use ingot_hcl::ast::{Block, Body};
-use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
-use ingot_hcl::types::Type;
 use ingot_hcl::unknowns::Unknowns;
-use ingot_hcl::value::Value;
-use ingot_sdk::GoDuration;
 
+use super::names::Names;
+use super::reader::Reader;
 use super::{CacheBlock, Companion, FamilyBlock, StepBlock, test_block};
-use crate::template::blocks::{TOP_LEVEL, labels, only};
-use crate::template::builds::{Build, IN_BUILD, SourceUse};
+use crate::template::block_form::{labels, only};
+use crate::template::blocks::{IN_BUILD, TOP_LEVEL};
+use crate::template::builds::Build;
 
 /// The blocks of a companion file, and what their labels are.
 const BLOCKS: &[(&str, &[&str])] =
     &[("cache", &[]), ("step", &["name"]), ("family", &[]), ("test", &["name"])];
-
-/// What the template has that a companion file refers to.
-pub(super) struct Names {
-    /// Its sources, as `TYPE.NAME`.
-    pub sources: Vec<String>,
-    /// Its provisioners, by `name`, else by type.
-    pub steps: BTreeSet<String>,
-    /// Whether something of the template could not be read, so that names may be missing here.
-    pub incomplete: bool,
-}
-
-impl Names {
-    fn of(builds: &[Build]) -> Names {
-        let sources = builds.iter().flat_map(|build| &build.sources);
-        let mut names = Names {
-            sources: Vec::new(),
-            steps: BTreeSet::new(),
-            incomplete: builds.iter().any(|build| build.broken),
-        };
-        for used in sources {
-            let name = SourceUse::selector(used);
-            if !names.sources.contains(&name) {
-                names.sources.push(name);
-            }
-            names
-                .steps
-                .extend(used.steps.provisioners.iter().map(|step| step.shown_name().to_owned()));
-        }
-        names
-    }
-}
 
 /// Evaluates the blocks of companion files for a template with these builds. What is wrong goes to
 /// `diagnostics`; a block with something wrong may be left out.
@@ -189,55 +153,4 @@ fn add(companion: &mut Companion, block: &Block, names: &Names, mut reader: Read
 
 fn twice(what: &str, block: &Block, first: Span) -> Diagnostic {
     Diagnostic::error(what).at(block.header).also(first, "first here")
-}
-
-/// Reads the arguments of a block.
-pub(super) struct Reader<'a> {
-    pub body: &'a Body,
-    pub scope: &'a Scope<'a>,
-    pub unknowns: Unknowns,
-    pub diagnostics: &'a mut Diagnostics,
-}
-
-impl Reader<'_> {
-    /// The value of an argument, if it is there, in order and known.
-    pub(super) fn value(&mut self, name: &str, ty: &Type) -> Option<Value> {
-        let expr = &self.body.attribute(name)?.expr;
-        let value = self.diagnostics.keep(eval(expr, self.scope))?;
-        if value.is_null() || !self.unknowns.check(name, &value, expr, self.diagnostics) {
-            return None;
-        }
-        let value = self.diagnostics.keep(attribute::fitting(&value, name, ty, expr))?;
-        self.scope.add_secrets(&value);
-        value.is_wholly_known().then_some(value)
-    }
-
-    pub(super) fn bool(&mut self, name: &str) -> Option<bool> {
-        self.value(name, &Type::Bool)?.as_bool()
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.value(name, &Type::String)?.as_str().map(str::to_owned)
-    }
-
-    pub(super) fn duration(&mut self, name: &str) -> Option<Duration> {
-        let text = self.text(name)?;
-        match GoDuration::parse(&text) {
-            Ok(duration) => Some(duration.0),
-            Err(error) => {
-                self.invalid(name, &format!("`{name}`: {error}"));
-                None
-            }
-        }
-    }
-
-    /// Where the value of an argument stands.
-    pub(super) fn place(&self, name: &str) -> Option<Span> {
-        self.body.attribute(name).map(|attribute| attribute.expr.span)
-    }
-
-    pub(super) fn invalid(&mut self, name: &str, message: &str) {
-        let place = self.place(name).unwrap_or(self.body.span);
-        self.diagnostics.push(Diagnostic::error(message).at(place));
-    }
 }

@@ -16,10 +16,10 @@ use ingot_hcl::value::Value;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::{ConfigErrors, TestRun};
 
-use super::read::{Names, Reader};
-use crate::template::blocks::{labels, only};
-use crate::template::builds::Part;
-use crate::template::dynamic::{self, expand};
+use super::names::Names;
+use super::reader::Reader;
+use crate::template::block_form::{labels, only};
+use crate::template::dynamic::{self, Part, expand};
 use crate::template::option_place::config_errors;
 use crate::template::options::{self, Given};
 use crate::template::steps::Applies;

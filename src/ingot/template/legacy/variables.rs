@@ -100,13 +100,15 @@ pub fn evaluate(
 }
 
 /// The variables for options that are rendered when they are evaluated. Packer puts the value of a
-/// variable in when it renders an option, so what looks like an action in the value stays as it is.
+/// variable in when it renders an option, so what looks like an action in the value, or in two that
+/// stand side by side, stays as it is.
 pub fn in_options(scope: &Scope) -> Names {
     let variables = scope.get("var");
     let entries = variables.and_then(Value::as_entries);
-    let has_actions = |value: &Value| value.as_str().is_some_and(|text| text.contains("{{"));
+    let differs =
+        |value: &Value| value.as_str().is_some_and(|text| interpolate::literal(text) != text);
     let (Some(variables), Some(entries)) = (variables, entries) else { return Names::new() };
-    if !entries.values().any(has_actions) {
+    if !entries.values().any(differs) {
         return Names::new();
     }
     let literal = |value: &Value| match value.as_str() {

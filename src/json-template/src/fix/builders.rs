@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::fixer::{AMAZON, Object, Types};
-use super::object::{self, string};
+use super::object::{self, Object, string};
+use super::types::{AMAZON, Types};
 use Types::{Builders, Named, Prefix};
 
 type Result = std::result::Result<(), String>;

@@ -1,11 +1,10 @@
 //! The table of fixers, in the order they run.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::object::Object;
+use super::types::{AMAZON, HYPERV, PARALLELS, SPOT, Types};
 use super::{builders, steps};
-
-/// A JSON object.
-pub(crate) type Object = Map<String, Value>;
 
 /// One kind of repair.
 pub struct Fixer {
@@ -18,34 +17,7 @@ pub struct Fixer {
     run: fn(&mut Object) -> Result<(), String>,
 }
 
-/// Types of builders, provisioners and post-processors.
-#[derive(Debug, Clone, Copy)]
-pub enum Types {
-    /// All builders.
-    Builders,
-    /// Those whose names start so.
-    Prefix(&'static str),
-    /// These.
-    Named(&'static [&'static str]),
-}
-
-impl Types {
-    pub(super) fn has(self, ty: &str) -> bool {
-        match self {
-            Types::Builders => true,
-            Types::Prefix(prefix) => ty.starts_with(prefix),
-            Types::Named(names) => names.contains(&ty),
-        }
-    }
-}
-
 use Types::{Builders, Named, Prefix};
-
-pub(super) const AMAZON: Types = Prefix("amazon-");
-pub(super) const PARALLELS: Types = Named(&["parallels-iso", "parallels-pvm"]);
-pub(super) const HYPERV: Types = Named(&["hyperv-iso", "hyperv-vmcx"]);
-pub(super) const SPOT: Types =
-    Named(&["amazon-ebs", "amazon-ebssurrogate", "amazon-ebsvolume", "amazon-instance"]);
 
 /// All fixers, in the order they run.
 pub const FIXERS: &[Fixer] = &[

@@ -9,5 +9,7 @@ mod object;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub use fixer::{FIXERS, Fixer, Types, fix, replaces};
+pub use fixer::{FIXERS, Fixer, fix, replaces};
+pub use types::Types;

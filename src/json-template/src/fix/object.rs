@@ -1,8 +1,9 @@
 //! Changing JSON objects without changing the order of their keys.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::fixer::Object;
+/// A JSON object.
+pub(crate) type Object = Map<String, Value>;
 
 /// Gives `old` the name `new`, in its place; a `new` that was there before goes.
 pub(super) fn rename(object: &mut Object, old: &str, new: &str) {

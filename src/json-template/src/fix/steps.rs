@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::builders;
-use super::fixer::{Object, Types};
-use super::object::{self, string};
+use super::object::{self, Object, string};
+use super::types::Types;
 
 type Result = std::result::Result<(), String>;
 

@@ -9,8 +9,8 @@ use ingot_go_template::has_actions;
 use ingot_go_template::syntax::{self, Base, Command, Node, Operand, Pipeline};
 use serde_json::Value;
 
+use super::components::Kind;
 use super::names::{Names, TIMESTAMP, Variable};
-use super::writer::Kind;
 
 /// Functions that only HCL2's locals may call, as they read what stands outside of the template.
 const SECRETS: &[&str] = &["consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"];

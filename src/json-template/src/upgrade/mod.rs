@@ -6,6 +6,7 @@
 
 mod actions;
 mod annotations;
+mod components;
 mod layout;
 mod names;
 mod plugins;
@@ -15,4 +16,5 @@ mod values;
 mod variables;
 mod writer;
 
-pub use writer::{Form, Kind, Plugins, Upgraded, upgrade};
+pub use components::{Form, Kind, Plugins};
+pub use writer::{Upgraded, upgrade};

@@ -6,8 +6,8 @@ use hcl_edit::structure::{Attribute, Block, Structure};
 use ingot_hcl::ast::{self, Expr, ExprKind};
 
 use super::actions::{Translator, call};
+use super::components::{Form, Kind, Plugins};
 use super::layout;
-use super::writer::{Form, Kind, Plugins};
 
 /// Options of plugins that are objects of plain values, and blocks all the same; Packer's list.
 const BLOCKS: &[&str] = &["linux_options", "network_interface", "shared_image_gallery"];

@@ -6,12 +6,13 @@ use ingot_sdk::{
 };
 use rmpv::Value;
 
-use super::{Component, Configure, Facts, Hosted, SpecKind};
+use super::{Component, Configure, Facts, Hosted};
 use crate::cty::CtyValue;
 use crate::error::Failure;
 use crate::gob;
 use crate::host::Instance;
 use crate::message::field;
+use crate::spec::SpecKind;
 
 /// A data source of a plugin.
 pub type HostedDataSource = Hosted<HostedFetch>;

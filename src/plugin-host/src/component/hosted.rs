@@ -15,7 +15,7 @@ use crate::error::{Failure, HostError, Result};
 use crate::gob;
 use crate::host::{ComponentId, Host, Instance};
 use crate::message::{self, field};
-use crate::spec::{self, ObjectSpec};
+use crate::spec::{self, ObjectSpec, SpecKind};
 
 /// A component that can be started.
 #[derive(Clone)]
@@ -23,24 +23,6 @@ pub struct Component {
     pub(super) host: Arc<Host>,
     pub(super) id: Arc<ComponentId>,
     specs: Arc<SpecCache>,
-}
-
-/// Which of a component's specifications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SpecKind {
-    /// The options.
-    Config,
-    /// The value of a data source.
-    Output,
-}
-
-impl SpecKind {
-    fn method(self) -> &'static str {
-        match self {
-            SpecKind::Config => "ConfigSpec",
-            SpecKind::Output => "OutputSpec",
-        }
-    }
 }
 
 impl Component {

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use ingot_sdk::{Config, ConfigErrors, Prepare, PrepareContext, Prepared, Schema};
 
-use super::{Component, SpecKind};
+use super::Component;
+use crate::spec::SpecKind;
 
 /// A component that has no options yet. `K` is what it becomes with them.
 pub struct Hosted<K> {

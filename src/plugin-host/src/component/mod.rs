@@ -11,7 +11,7 @@ mod provisioner;
 
 pub use builder::HostedBuilder;
 pub use data_source::HostedDataSource;
-pub use hosted::{Component, SpecKind};
+pub use hosted::Component;
 pub(crate) use kinds::{Configure, Hosted};
 pub use post_processor::HostedPostProcessor;
 pub use provisioner::HostedProvisioner;

@@ -19,7 +19,7 @@ use super::checks::{
     archives_of, check_lock, check_sum, described_version, is_release, speaks, unfit_platforms,
 };
 use super::origin::{Origin, Origins};
-use super::search::{Search, Unfit};
+use super::search::{OnlyOlder, Search, Unfit};
 use super::transfer::Transfer;
 use super::unfinished::{self, UNDER_WAY};
 use super::{archive, proof};
@@ -29,10 +29,6 @@ use crate::discovery::{self, Installation};
 use crate::error::HostError;
 use crate::lock_file::LockedPlugin;
 use crate::started::StartedPrograms;
-
-/// How many versions are downloaded for one that this machine can use. Those whose list of files
-/// says already that they will not do cost a small request each, and are bounded by the time alone.
-pub(super) const MAX_DOWNLOADS: usize = 20;
 
 /// What to install.
 pub struct Request<'a> {
@@ -52,15 +48,6 @@ pub struct Request<'a> {
     /// What a lock file has of the plugin where another version will do too: that version must have
     /// the hashes there.
     pub known: Option<&'a LockedPlugin>,
-}
-
-/// All that can be had is older than what is there.
-#[derive(Debug, thiserror::Error)]
-#[error("the newest version that {origin} has is {newest}, older than {at_least}")]
-pub struct OnlyOlder {
-    origin: String,
-    newest: Version,
-    at_least: Version,
 }
 
 /// What came of a request.

@@ -19,6 +19,7 @@ mod transfer;
 mod unfinished;
 
 pub use address::PluginAddress;
-pub use installer::{Installed, Installer, OnlyOlder, Request, remove};
+pub use installer::{Installed, Installer, Request, remove};
 pub use origin::Origins;
+pub use search::OnlyOlder;
 pub use unfinished::remove_unfinished;

@@ -30,8 +30,6 @@ const MAX_INDEX: u64 = 16 << 20;
 const MAX_LIST: u64 = 1 << 20;
 /// The owner whose plugins are on the releases server.
 const RELEASES_OWNER: &str = "hashicorp";
-/// The variable with a token for GitHub, as in Packer.
-pub(super) const TOKEN: &str = "PACKER_GITHUB_API_TOKEN";
 
 /// Where to look for plugins.
 #[derive(Debug, Clone)]

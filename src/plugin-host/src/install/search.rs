@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::installer::{MAX_DOWNLOADS, OnlyOlder};
+use semver::Version;
+
+/// How many versions are downloaded for one that this machine can use. Those whose list of files
+/// says already that they will not do cost a small request each, and are bounded by the time alone.
+const MAX_DOWNLOADS: usize = 20;
 
 /// How many reasons a message has.
 const MAX_REASONS: usize = 10;
@@ -12,6 +16,15 @@ pub(super) struct Unfit {
     pub reason: String,
     /// Whether it had to be downloaded to know.
     pub downloaded: bool,
+}
+
+/// All that can be had is older than what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("the newest version that {origin} has is {newest}, older than {at_least}")]
+pub struct OnlyOlder {
+    pub(super) origin: String,
+    pub(super) newest: Version,
+    pub(super) at_least: Version,
 }
 
 /// What was found so far.

@@ -15,9 +15,10 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::origin::TOKEN;
 use super::signature;
 
+/// The variable with a token for GitHub, as in Packer.
+const TOKEN: &str = "PACKER_GITHUB_API_TOKEN";
 /// How long a server may send nothing, where `INGOT_PLUGIN_DOWNLOAD_TIMEOUT` does not say.
 const STALL: Duration = Duration::from_secs(60);
 /// How long one plugin may take in all.

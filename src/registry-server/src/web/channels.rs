@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::assign::{self, Move};
+use super::assign_form::{self, Move};
 use super::bucket;
 use super::notice;
 use super::page::Page;
@@ -125,11 +125,11 @@ fn moves(
             div.moves {
                 @if let Some(to) = latest {
                     @let text = format!("Promote {} to {name}", to.name);
-                    (assign::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "main"))
+                    (assign_form::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "main"))
                 }
                 @if let Some(to) = previous {
                     @let text = format!("Roll {name} back to {}", to.name);
-                    (assign::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "back"))
+                    (assign_form::button(context, Move { bucket, channel: name, from, to: &to.fingerprint }, &text, "back"))
                 }
             }
         }
@@ -338,7 +338,7 @@ fn assignment(
                         Some(to) => {
                             @let text = format!("Roll back to {}", to.name);
                             @let it = Move { bucket, channel: name, from, to: &to.fingerprint };
-                            (assign::button(context, it, &text, "back"))
+                            (assign_form::button(context, it, &text, "back"))
                         },
                         None => span.none { "–" },
                     }

@@ -9,6 +9,7 @@
 mod ancestry;
 mod assets;
 mod assign;
+mod assign_form;
 mod bucket;
 mod buckets;
 mod build_origin;
@@ -16,6 +17,7 @@ mod channels;
 mod compare;
 mod compress;
 mod enforced_blocks;
+mod error_page;
 mod graph;
 mod members;
 mod notice;

@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::assign;
+use super::assign_form;
 use super::parts::shown_version;
 use super::web_session::{PageContext, WebSession};
 use super::when::{RECENT, is_recent, moment};
@@ -57,7 +57,7 @@ pub(super) async fn moved(context: &PageContext, bucket: &str) -> Option<Markup>
             }
         }
         @if before.is_none_or(|it| valid(&it)) {
-            (assign::undo(context, bucket, &name, to, before))
+            (assign_form::undo(context, bucket, &name, to, before))
         }
     })
 }

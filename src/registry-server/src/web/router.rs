@@ -8,8 +8,8 @@ use axum::routing::{get, post};
 use ingot_registry::api::Error;
 
 use super::{
-    ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, members,
-    problem, projects, removal, restore, revoke, settings, sign_in, version, versions, webhooks,
+    ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, error_page,
+    members, projects, removal, restore, revoke, settings, sign_in, version, versions, webhooks,
 };
 use crate::Shared;
 
@@ -18,12 +18,12 @@ const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
 
 /// What a browser is answered where there is no page.
 pub(crate) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
-    problem::framed(app, asked, &Error::not_found("there is no such page")).await
+    error_page::framed(app, asked, &Error::not_found("there is no such page")).await
 }
 
 /// The page of a request that is refused before its path is looked at.
 pub(crate) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Response {
-    problem::framed(app, asked, error).await
+    error_page::framed(app, asked, error).await
 }
 
 /// All pages.
@@ -64,5 +64,5 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_version("/promote"), post(assign::promote))
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
-        .layer(from_fn_with_state(app.clone(), problem::frame))
+        .layer(from_fn_with_state(app.clone(), error_page::frame))
 }

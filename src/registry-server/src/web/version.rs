@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::assign::{in_short, number};
+use super::assign_form::{in_short, number};
 use super::build_origin::{BuildOrigin, laid_out};
 use super::notice;
 use super::page::Page;

@@ -1,33 +1,23 @@
 //! The client: requests, with their retries, and responses.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ingot_sdk::error::{IntoSdkError, causes};
-use ingot_sdk::http;
 use ingot_sdk::retry::{Retry, Stopped};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::request::{Mask, TIMEOUT, client, client_for_tokens};
+use super::response::{
+    bounded, host, plain_error, reported, status_error, too_long, unreachable_error,
+};
 use super::token::TokenSource;
-use crate::api::{Code, Error, Location, Result, Status};
+use crate::api::{Code, Error, Location, Result};
 use crate::settings::{Credentials, Remote};
-
-/// Hides a text wherever it would be shown.
-pub type Mask = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// How long an answer may take.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The largest answer that is read, in bytes: a page of versions with all their builds is far
-/// below.
-const LARGEST_ANSWER: usize = 64 << 20;
 
 /// The header in which clients of HCP say who they are.
 const SOURCE_CHANNEL: &str = "X-HCP-Source-Channel";
@@ -106,23 +96,6 @@ pub(super) struct Answered<T> {
     pub(super) perhaps_before: bool,
     /// Whether a failure is what the registry itself says, and not something before it.
     pub(super) told: bool,
-}
-
-/// A client that may accept any certificate.
-fn client(insecure: bool, redirects: Policy) -> Result<Client> {
-    http::client_with(|builder| {
-        let builder = builder.redirect(redirects);
-        match insecure {
-            true => builder.tls_danger_accept_invalid_certs(true),
-            false => builder,
-        }
-    })
-    .map_err(|error| Error::new(Code::Internal, error.to_string()))
-}
-
-/// A client for what gives out tokens: it is sent secrets, and nobody that it names may be.
-pub(super) fn client_for_tokens(insecure: bool) -> Result<Client> {
-    client(insecure, Policy::none())
 }
 
 impl HttpRegistry {
@@ -298,86 +271,4 @@ impl HttpRegistry {
         }
         url
     }
-}
-
-/// What an answer holds; none if that is more than is read.
-pub(super) async fn bounded(answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    http::bounded(answer, LARGEST_ANSWER).await
-}
-
-pub(super) fn too_long(host: &str) -> Error {
-    Error::new(Code::Internal, format!("{host} returned more than {LARGEST_ANSWER} bytes"))
-}
-
-/// A call's body.
-pub(super) fn json<T: Serialize>(body: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(body).map_err(|error| Error::new(Code::Internal, error.to_string()))
-}
-
-/// That somebody could not be asked, and what to do about it.
-pub(super) fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
-    let advice = advice(&error);
-    let why = error.into_sdk_error();
-    Error::new(Code::Unavailable, format!("{doing}: {why}")).advise(advice)
-}
-
-fn advice(error: &reqwest::Error) -> Option<&'static str> {
-    if http::is_bad_certificate(error) {
-        return Some(
-            "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \
-             `ingot registry serve` prints where its own is",
-        );
-    }
-    let is_plain = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidMessage(_)))
-    };
-    if causes(error).any(is_plain) {
-        return Some(
-            "there is no TLS at this address; for a registry that is served with -plain-http set \
-             INGOT_REGISTRY=http://HOST:PORT",
-        );
-    }
-    error.is_connect().then_some(
-        "check that the registry is running, and its address: INGOT_REGISTRY, or HCP_API_ADDRESS and \
-         HCP_AUTH_URL",
-    )
-}
-
-/// Where a URL points, for people.
-pub(crate) fn host(url: &Url) -> String {
-    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}{port}", url.host_str().unwrap_or_default())
-}
-
-/// What an answer that is no success says.
-pub(super) fn status_error(status: StatusCode, body: &[u8], place: &str) -> Error {
-    reported(body).unwrap_or_else(|| plain_error(status, place))
-}
-
-/// The error that a registry's answer holds.
-fn reported(body: &[u8]) -> Option<Error> {
-    let status = serde_json::from_slice::<Status>(body).ok()?;
-    (status.code != 0 && !status.message.is_empty()).then(|| status.into())
-}
-
-/// What is known of an answer that holds none. A registry says what is wrong with a request, so that it
-/// is something before it that refuses one without: nothing that holds for good.
-fn plain_error(status: StatusCode, place: &str) -> Error {
-    let code = match status.as_u16() {
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::NotFound,
-        408 => Code::Unavailable,
-        409 => Code::Aborted,
-        429 => Code::ResourceExhausted,
-        // A registry that cannot do something says so; one without it answers 404.
-        501 => Code::Unknown,
-        500.. => Code::Unavailable,
-        _ => Code::Unknown,
-    };
-    let too_large = (status == StatusCode::PAYLOAD_TOO_LARGE).then_some(
-        "what stands before the registry, such as a proxy, limits the size of requests; that of an SBOM \
-         has up to 11 MiB",
-    );
-    Error::new(code, format!("{place} returned {status}")).advise(too_large)
 }

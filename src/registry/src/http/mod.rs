@@ -4,11 +4,15 @@ mod client;
 mod enforced_blocks;
 mod location;
 mod operations;
+mod request;
+mod response;
 mod token;
 
-pub use client::{HttpRegistry, Mask};
+pub use client::HttpRegistry;
+pub use request::Mask;
 
-pub(super) use client::host;
+pub(super) use response::host;
 pub(super) use token::{AUDIENCE, code_exchanged};
 
-use client::{Answered, Call, TIMEOUT, json, status_error, unreachable_error};
+use client::{Answered, Call};
+use request::json;

@@ -10,11 +10,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use super::client::{bounded, too_long};
-use super::{TIMEOUT, status_error};
+use super::request::{Mask, TIMEOUT, client_for_tokens, json};
+use super::response::{bounded, status_error, too_long, unreachable_error};
 use crate::api::{Code, Error, Result};
+use crate::environment::variable;
 use crate::login::{Entry, Login, LoginSettings, StoredLogin};
-use crate::settings::{Credentials, variable};
+use crate::settings::Credentials;
 use crate::workload::Workload;
 
 /// What HCP's tokens are for; its own text, whatever the address.
@@ -41,7 +42,7 @@ pub(super) struct TokenSource {
     pub base: Url,
     pub credentials: Credentials,
     /// Hides a text wherever it would be shown.
-    pub mask: super::Mask,
+    pub mask: Mask,
     pub current: Mutex<Current>,
 }
 
@@ -188,7 +189,7 @@ impl TokenSource {
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .timeout(TIMEOUT)
-            .body(super::json(&subject)?)
+            .body(json(&subject)?)
             .send();
         let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| refusal.error)?;
         Ok(answer.token())
@@ -226,9 +227,9 @@ pub(crate) async fn code_exchanged(
     code: &str,
     redirect: &str,
     verifier: &str,
-    mask: super::Mask,
+    mask: Mask,
 ) -> ingot_sdk::Result<Entry> {
-    let client = super::client::client_for_tokens(settings.auth_insecure);
+    let client = client_for_tokens(settings.auth_insecure);
     let exchanged = async {
         let sent = by_form(
             &client?,
@@ -278,12 +279,12 @@ impl From<Error> for Refusal {
 
 /// The token that `host` answers a call with.
 async fn answered(
-    mask: &super::Mask,
+    mask: &Mask,
     host: &str,
     sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
 ) -> Result<TokenResponse, Refusal> {
     let unreachable =
-        |error: reqwest::Error| super::unreachable_error(format!("logging in at {host}"), error);
+        |error: reqwest::Error| unreachable_error(format!("logging in at {host}"), error);
     let answer = sent.await.map_err(unreachable)?;
     let status = answer.status();
     if status.is_redirection() {

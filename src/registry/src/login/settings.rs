@@ -6,10 +6,11 @@ use ingot_sdk::{Error, Result};
 use reqwest::Url;
 
 use super::Login;
+use crate::environment::{Environment, set, variable};
 use crate::geography::Geography;
 use crate::settings::{
-    CLIENT_ID, CLIENT_SECRET, CRED_FILE, Environment, INGOT_REGISTRY, Tls, auth_address, auth_url,
-    default_cred_file, set, tls, token_path, variable,
+    CLIENT_ID, CLIENT_SECRET, CRED_FILE, INGOT_REGISTRY, Tls, auth_address, auth_url,
+    default_cred_file, tls, token_path,
 };
 
 /// Names the client to log in as, at another place than HCP too.

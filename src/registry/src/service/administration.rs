@@ -4,7 +4,6 @@
 //! whoever has the database itself, as the command line does.
 
 use super::credentials::{Credentials, random_hex};
-use super::projects::find_project;
 use super::run_tasks::ensure;
 use super::{EVENTS, Session, rules};
 use crate::api::{Code, Error, Result, Timestamp, UpdateRunTaskConfigBody};
@@ -398,6 +397,24 @@ impl Administration {
         lines.reverse();
         Ok(lines)
     }
+}
+
+/// The project of this name, or of this id where none is called so; the first one without.
+pub(super) async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
+    let mut projects = tx.projects().await?;
+    let place = match name {
+        None => (!projects.is_empty()).then_some(0),
+        Some(name) => {
+            let by_name = projects.iter().position(|it| it.name == name);
+            by_name.or_else(|| projects.iter().position(|it| it.location.project_id == name))
+        }
+    };
+    place.map(|place| projects.swap_remove(place)).ok_or_else(|| match name {
+        Some(name) => Error::not_found(format!(
+            "there is no project {name:?}; see `ingot registry project list`"
+        )),
+        None => Error::not_found("the database is empty; run `ingot registry serve` first"),
+    })
 }
 
 /// Adds a line to the audit log of what was done to the database without signing in.

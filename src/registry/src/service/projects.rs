@@ -1,9 +1,9 @@
 //! Projects, by whoever has the database.
 
-use super::administration::note;
-use super::{Administration, rules};
+use super::administration::{Administration, find_project, note};
+use super::rules;
 use crate::api::{Code, Error, Result};
-use crate::store::{Project, Tx, transaction};
+use crate::store::{Project, transaction};
 
 impl Administration {
     /// All projects, oldest first.
@@ -86,24 +86,6 @@ impl Administration {
             note(tx, id, "delete project", found.name).await
         })
     }
-}
-
-/// The project of this name, or of this id where none is called so; the first one without.
-pub(super) async fn find_project(tx: &mut Tx, name: Option<&str>) -> Result<Project> {
-    let mut projects = tx.projects().await?;
-    let place = match name {
-        None => (!projects.is_empty()).then_some(0),
-        Some(name) => {
-            let by_name = projects.iter().position(|it| it.name == name);
-            by_name.or_else(|| projects.iter().position(|it| it.location.project_id == name))
-        }
-    };
-    place.map(|place| projects.swap_remove(place)).ok_or_else(|| match name {
-        Some(name) => Error::not_found(format!(
-            "there is no project {name:?}; see `ingot registry project list`"
-        )),
-        None => Error::not_found("the database is empty; run `ingot registry serve` first"),
-    })
 }
 
 #[cfg(test)]

@@ -22,8 +22,11 @@ use sqlx::{
 use sqlx_core::any::AnyConnectionBackend;
 
 use super::error::Failure;
-use super::{BUSY, transaction};
 
+/// How long to wait for another process that writes to the same SQLite file.
+const BUSY: Duration = Duration::from_secs(20);
+/// How long connecting to the database may take, and finding a connection that lives.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
 /// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
 /// running in the database, and for a server that is gone.
@@ -91,7 +94,7 @@ fn millis(duration: Duration) -> u64 {
 fn options<DB: Database>(connections: u32) -> PoolOptions<DB> {
     PoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(transaction::CONNECT)
+        .acquire_timeout(CONNECT)
         // What a connection keeps of the database in memory goes with it.
         .idle_timeout(IDLE)
         // A connection that was used just now is not asked whether it is alive.

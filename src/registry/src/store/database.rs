@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Semaphore};
@@ -14,9 +13,6 @@ use super::location::Location;
 use super::migrate;
 use super::transaction::transaction;
 use crate::api::{Code, Error, Result};
-
-/// How long to wait for another process that writes to the same SQLite file.
-pub(super) const BUSY: Duration = Duration::from_secs(20);
 
 /// How many lists are put together at once.
 const LISTS: usize = 4;

@@ -47,4 +47,3 @@ pub use version_list::{VersionFilter, VersionOrder};
 pub use versions::{RelationRow, VersionRow};
 
 use columns::{CHUNK, Columns, labels_text, marks};
-use database::BUSY;

@@ -24,8 +24,6 @@ use crate::api::{Code, Error, Result, Timestamp};
 const ATTEMPTS: u32 = 8;
 /// How long to wait for others to end who use the database.
 const QUEUE: Duration = Duration::from_secs(20);
-/// How long connecting to the database may take, and finding a connection that lives.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection may take to roll back before it is closed.
 const ROLLBACK: Duration = Duration::from_secs(10);
 

@@ -2,8 +2,8 @@
 
 use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
+use crate::ebs::choices::Product;
 use crate::ebs::options::{BlockDevice, Options, given};
-use crate::ebs::settings::Product;
 
 /// Checks all disks.
 pub(crate) fn devices(

@@ -5,8 +5,8 @@ use std::path::Path;
 use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning};
 
 use super::{is_spot, one_of, wrong, wrong_with};
+use crate::ebs::choices::Product;
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::Product;
 
 /// Checks what the instance starts from.
 pub(crate) fn source(raw: &Options, errors: &mut ConfigErrors) {

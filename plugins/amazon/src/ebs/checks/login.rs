@@ -3,8 +3,8 @@
 use ingot_sdk::{ConfigErrors, ConfigWarning, GoDuration};
 
 use super::{one_of, wrong_with};
+use crate::ebs::choices::KeyChoice;
 use crate::ebs::options::{Options, given};
-use crate::ebs::settings::KeyChoice;
 
 /// Checks what the communicator needs.
 pub(crate) fn login(

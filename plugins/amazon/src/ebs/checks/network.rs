@@ -3,8 +3,8 @@
 use ingot_sdk::{ConfigErrors, ConfigWarning};
 
 use super::{one_of, wrong, wrong_with};
+use crate::ebs::choices::Cidr;
 use crate::ebs::options::{Options, SESSION_MANAGER, given};
-use crate::ebs::settings::Cidr;
 
 const INTERFACES: &[&str] =
     &["public_ip", "private_ip", "public_dns", "private_dns", "ipv6", SESSION_MANAGER];

@@ -8,6 +8,7 @@ use ingot_sdk::{Error, Result, RunContext, Step, Ui, async_trait};
 
 use super::{CreatedImage, ImageCreation, State, once};
 use crate::access::{Access, Ec2};
+use crate::ebs::choices::Product;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::pace;
@@ -15,7 +16,6 @@ use crate::ebs::removal::{
     ImageMark, Snapshots, find_images, look_for, remove_image, snapshots_of,
 };
 use crate::ebs::resources::{IMAGE, INTERMEDIARY, image_resource, known_image};
-use crate::ebs::settings::Product;
 use crate::ebs::tags::specification;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind, Subject};

@@ -9,15 +9,16 @@ use ingot_sdk::{Error, OnError, Resource, Result, RunContext, Step, async_trait}
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::launch::{Launched, describe, note_volumes, running};
+use super::instance::{Launched, describe, running};
+use super::launch_options::note_volumes;
 use super::{State, power, spot};
+use crate::ebs::choices::KeyChoice;
 use crate::ebs::creation::Creation;
 use crate::ebs::removal::Mark;
 use crate::ebs::resources::{
     INSTANCE, KEY_PAIR, LAUNCH_TEMPLATE, PROFILE, SECURITY_GROUP, instance_resource,
     key_pair_resource,
 };
-use crate::ebs::settings::KeyChoice;
 
 /// What a step leaves that makes the AMI, where the instance is kept: it is made again of that.
 pub(super) async fn keep_only_instance(

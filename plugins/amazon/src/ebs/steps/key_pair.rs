@@ -9,11 +9,11 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 
 use super::{State, once};
+use crate::ebs::choices::KeyChoice;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
 use crate::ebs::removal::{find_key_pair, look_for, remove_key_pair};
 use crate::ebs::resources::{KEY_PAIR, key_pair_resource};
-use crate::ebs::settings::KeyChoice;
 use crate::ebs::tags::{marked, specification};
 use crate::failure::{During, Failure, Kind};
 

@@ -1,50 +1,28 @@
-//! The instance.
-
-use std::path::Path;
+//! Launching the instance.
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     CapacityReservationPreference, CapacityReservationSpecification, CapacityReservationTarget,
-    CreditSpecificationRequest, EnclaveOptionsRequest, HttpTokensState,
-    IamInstanceProfileSpecification, Instance, InstanceMetadataEndpointState,
-    InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
-    InstanceNetworkInterfaceSpecification, InstanceStateName, InstanceType,
-    LicenseConfigurationRequest, Placement, ResourceType, ShutdownBehavior, Tenancy,
+    EnclaveOptionsRequest, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
+    InstanceNetworkInterfaceSpecification, InstanceType, LicenseConfigurationRequest, Placement,
+    ResourceType, ShutdownBehavior, Tenancy,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ingot_sdk::file_work::read_small;
 use ingot_sdk::steps::Outcome;
-use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, Ui, async_trait};
+use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
+use super::instance::{Launched, find, running};
+use super::launch_options::{credits, has_temporary_key, not_seen_yet, note_volumes, user_data};
 use super::{State, once, spot};
-use crate::access::{Access, Ec2};
-use crate::ebs::checks::is_burstable;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::region_access::ACCOUNT;
-use crate::ebs::removal::{
-    Known, Mark, find_instances, is_over, remove_fleet, remove_instances, remove_volume,
-};
-use crate::ebs::resources::{INSTANCE, VOLUME, instance_resource};
-use crate::ebs::settings::KeyChoice;
+use crate::ebs::removal::{Known, remove_fleet, remove_instances, remove_volume};
+use crate::ebs::resources::{INSTANCE, instance_resource};
 use crate::ebs::tags::{marked, report, specification};
-use crate::ebs::wait::{Look, until};
-use crate::failure::{During, Failure, Kind, Subject};
-
-/// The largest file of user data, in bytes; EC2 takes 16 KiB of it.
-const LARGEST_USER_DATA: u64 = 1 << 20;
-
-/// What a launch has made.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Launched {
-    /// The instance's id.
-    pub instance: String,
-    /// The fleet it was requested with, for spot instances.
-    pub fleet: Option<String>,
-}
+use crate::failure::{During, Failure, Kind};
 
 /// Starts the instance and waits until it runs.
 pub(super) struct Launch;
@@ -130,34 +108,6 @@ impl Step<State> for Launch {
     }
 }
 
-/// Writes down the volumes that would outlive the instance, such as those that the source AMI
-/// says are to stay; and marks them, for when the journal is lost.
-///
-/// Those of `ebs_volumes` that are to stay get no mark: taking it off them at the end would need a
-/// permission that nothing else needs, and with it they would look like what a killed build left.
-pub(super) async fn note_volumes(
-    ctx: &RunContext,
-    state: &mut State,
-    instance: &Instance,
-) -> Result<()> {
-    let volumes = state.mark.lasting_volumes(instance);
-    for volume in &volumes {
-        let entry = JournalEntry::open(&ctx.journal, &state.resource(VOLUME, volume))?;
-        state.volumes.push((volume.clone(), entry));
-    }
-    let mut mark = state.mark.clone();
-    mark.kept.extend(state.settings.staying_devices());
-    let temporary = mark.lasting_volumes(instance);
-    if !temporary.is_empty() {
-        let request = state.ec2.create_tags().set_resources(Some(temporary));
-        let call = request.set_tags(Some(marked(ctx, &[]))).send().await;
-        if let Err(failure) = call.during("marking the volumes") {
-            tracing::warn!(%failure, "the volumes are in the journal only");
-        }
-    }
-    Ok(())
-}
-
 async fn remove_volumes(ctx: &RunContext, state: &mut State) {
     ctx.ui.say("Cleaning up any extra volumes...");
     if state.volumes.is_empty() {
@@ -195,29 +145,6 @@ fn explained(state: &State, failure: Failure) -> Error {
         _ => return failure.into(),
     };
     Error::from(failure).hint(hint)
-}
-
-/// Refusals that pass: what was just made is not seen by all of AWS at once.
-pub(super) fn not_seen_yet(temporary_key: bool, failure: &Failure) -> bool {
-    match failure.code.as_deref() {
-        Some("InvalidParameterValue") => failure.is_about(Subject::InstanceProfile),
-        Some("InvalidKeyPair.NotFound") => temporary_key,
-        Some("InvalidGroup.NotFound" | "InvalidSecurityGroupID.NotFound") => true,
-        _ => false,
-    }
-}
-
-/// Whether the build has its own key pair.
-pub(super) fn has_temporary_key(state: &State) -> bool {
-    matches!(state.settings.key, KeyChoice::Temporary(_))
-}
-
-/// The instance of a launch whose answer was lost.
-pub(super) async fn find(ec2: &Ec2, mark: &Mark) -> Result<Option<Launched>, Failure> {
-    let found = find_instances(ec2, mark).await?;
-    let live = found.into_iter().find(|instance| !is_over(instance));
-    let id = live.and_then(|instance| instance.instance_id);
-    Ok(id.map(|instance| Launched { instance, fleet: None }))
 }
 
 /// The call that starts an instance on demand.
@@ -330,18 +257,6 @@ fn placement(state: &State) -> Placement {
         .build()
 }
 
-/// How much CPU an instance with credits may use.
-pub(super) fn credits(state: &State, kind: &str) -> Option<CreditSpecificationRequest> {
-    let instance = &state.settings.raw.instance;
-    let unlimited = instance.enable_unlimited_credits || instance.enable_t2_unlimited;
-    let credits = match (unlimited, is_burstable(kind)) {
-        (true, _) => "unlimited",
-        (false, true) => "standard",
-        (false, false) => return None,
-    };
-    Some(CreditSpecificationRequest::builder().cpu_credits(credits).build())
-}
-
 /// The settings of the metadata service. Packer leaves it as it is by default where it is to be
 /// disabled; it is disabled here.
 fn metadata(state: &State) -> Option<InstanceMetadataOptionsRequest> {
@@ -387,60 +302,4 @@ fn capacity(state: &State) -> CapacityReservationSpecification {
         .set_capacity_reservation_id(id.map(str::to_owned))
         .set_capacity_reservation_resource_group_arn(group.map(str::to_owned));
     builder.capacity_reservation_target(target.build()).build()
-}
-
-/// What the instance runs when it starts, as EC2 takes it.
-pub(super) fn user_data(state: &State) -> Result<String> {
-    let instance = &state.settings.raw.instance;
-    let data = match given(&instance.user_data_file) {
-        Some(path) => read_small(Path::new(path), "user data", LARGEST_USER_DATA)
-            .with_context(|| format!("reading user_data_file {path}"))?,
-        None => instance.user_data.clone().unwrap_or_default().into_bytes(),
-    };
-    // As in Packer, what is base64 already is left as it is; line breaks do not matter.
-    let lines: Vec<u8> = data.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
-    Ok(match STANDARD.decode(&lines) {
-        Ok(_) => String::from_utf8_lossy(&data).into_owned(),
-        Err(_) => STANDARD.encode(&data),
-    })
-}
-
-/// Waits until the instance runs, and tells all about it.
-pub(super) async fn running(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Instance> {
-    let pace = pace::quick(access.polling(), pace::MACHINE);
-    let what = format!("the instance {id}");
-    let look = || async {
-        let Some(instance) = describe(ec2, id).await? else {
-            return Ok(Look::NotYet("not seen yet".to_owned()));
-        };
-        Ok(match instance.state().and_then(|state| state.name()) {
-            // A spot instance may run before EC2 lists its disks. Those that are not known would
-            // neither be tagged, nor kept, nor removed.
-            Some(InstanceStateName::Running) if instance.block_device_mappings().is_empty() => {
-                Look::NotYet("its disks are not seen yet".to_owned())
-            }
-            Some(InstanceStateName::Running) => Look::Done(instance),
-            Some(InstanceStateName::Pending) | None => Look::NotYet("pending".to_owned()),
-            Some(other) => {
-                let message = instance.state_reason().and_then(|reason| reason.message());
-                let reason = message.or(instance.state_transition_reason()).unwrap_or_default();
-                let text = format!("{what} is {} instead of running: {reason}", other.as_str());
-                Look::Never(Error::new(text.trim_end_matches(": ").to_owned()))
-            }
-        })
-    };
-    until(ui, &what, pace, look).await
-}
-
-/// All about an instance; none where it is not seen yet.
-pub(super) async fn describe(ec2: &Ec2, id: &str) -> Result<Option<Instance>, Failure> {
-    let answer = ec2.describe_instances().instance_ids(id).send().await;
-    match answer.during("describing the instance") {
-        Ok(answer) => {
-            let reservations = answer.reservations.unwrap_or_default().into_iter();
-            Ok(reservations.flat_map(|one| one.instances.unwrap_or_default()).next())
-        }
-        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
-        Err(failure) => Err(failure),
-    }
 }

@@ -1,5 +1,6 @@
 //! The steps of a build, in Packer's order. Each has a file of its own.
 
+mod address;
 mod attributes;
 mod connect;
 mod copy;
@@ -7,9 +8,11 @@ mod create_image;
 mod deregister;
 mod fast_launch;
 mod image_tags;
+mod instance;
 mod kept;
 mod key_pair;
 mod launch;
+mod launch_options;
 mod network;
 mod password;
 mod power;

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::InstanceStateName;
 use ingot_sdk::{Error, Result, Ui};
 
-use super::launch::describe;
+use super::instance::describe;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Patience, create};
 use crate::ebs::pace;

@@ -6,11 +6,11 @@ use ingot_sdk::{Result, RunContext, Step, async_trait};
 
 use super::create_image::{find_one, image_name, launched_at, make, nameless, remove_or_keep};
 use super::{State, once};
+use crate::ebs::choices::Product;
 use crate::ebs::creation::create;
 use crate::ebs::devices;
 use crate::ebs::options::given;
 use crate::ebs::removal::{ImageMark, look_for};
-use crate::ebs::settings::Product;
 use crate::failure::During;
 
 /// Registers the AMI, or the one that is only there to be copied.

@@ -7,12 +7,12 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait, http};
 
 use super::{State, once};
+use crate::ebs::choices::Cidr;
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
 use crate::ebs::region_access::note_account;
 use crate::ebs::removal::{find_security_group, look_for, remove_security_group};
 use crate::ebs::resources::SECURITY_GROUP;
-use crate::ebs::settings::Cidr;
 use crate::ebs::tags::{marked, specification};
 use crate::failure::{During, Failure, Kind};
 use crate::filter::filter;

@@ -9,7 +9,8 @@ use super::{
     network, password, prevalidate, profile, protection, register, security_group, snapshot,
     source_ami, spot, states, stop, swap, tunnel, volumes,
 };
-use crate::ebs::settings::{Product, Settings};
+use crate::ebs::choices::Product;
+use crate::ebs::settings::Settings;
 
 /// The steps that create the instance, and what it needs.
 fn creations(settings: &Settings) -> Vec<Box<dyn Step<State>>> {

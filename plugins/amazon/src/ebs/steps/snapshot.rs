@@ -12,12 +12,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::attributes::share;
 use super::{State, once};
+use crate::ebs::choices::Product;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::removal::{find_snapshots, look_for, remove_snapshot, remove_snapshots_of};
 use crate::ebs::resources::SNAPSHOT;
-use crate::ebs::settings::Product;
 use crate::ebs::tags::{report, specification};
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure, Kind};

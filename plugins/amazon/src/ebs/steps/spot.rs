@@ -14,7 +14,8 @@ use aws_sdk_ec2::types::{
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Result, RunContext, Step, async_trait};
 
-use super::launch::{Launched, credits, find, has_temporary_key, not_seen_yet, user_data};
+use super::instance::{Launched, find};
+use super::launch_options::{credits, has_temporary_key, not_seen_yet, user_data};
 use super::{State, once};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;

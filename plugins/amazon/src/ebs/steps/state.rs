@@ -10,11 +10,12 @@ use ingot_sdk::{Communicator, Error, GeneratedData, JournalEntry, Resource, Resu
 use serde_json::json;
 
 use super::fast_launch::LaunchTemplate;
-use super::launch::Launched;
+use super::instance::Launched;
 use super::snapshot::CreatedSnapshot;
 use super::states::States;
 use super::tunnel::Tunnel;
 use crate::access::{Access, Ec2};
+use crate::ebs::choices::Product;
 use crate::ebs::creation::{Creation, Patience};
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, Mark};
@@ -22,7 +23,7 @@ use crate::ebs::resources::{
     IMAGE, INSTANCE, SNAPSHOT, SNAPSHOT_ID, VOLUME, image_resource, instance_resource, known_image,
 };
 use crate::ebs::session_manager::Plugin;
-use crate::ebs::settings::{Product, Settings};
+use crate::ebs::settings::Settings;
 use crate::ebs::tags::BuildInfo;
 
 /// What the steps share.

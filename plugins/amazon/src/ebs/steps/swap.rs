@@ -9,11 +9,11 @@ use ingot_sdk::{Error, JournalEntry, Result, RunContext, Step, async_trait};
 use super::snapshot::volumes;
 use super::{State, once};
 use crate::access::Ec2;
+use crate::ebs::choices::Product;
 use crate::ebs::creation::create;
 use crate::ebs::options::given;
 use crate::ebs::pace;
 use crate::ebs::resources::VOLUME;
-use crate::ebs::settings::Product;
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During, Failure};
 

@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::State;
+use crate::ebs::choices::KeyChoice;
 use crate::ebs::options::given;
 use crate::ebs::pace::Pace;
 use crate::ebs::session_manager::{Forwarding, LastLine, PROGRAM, Plugin, PublicKey, Session};
-use crate::ebs::settings::KeyChoice;
 use crate::ebs::wait::{Look, until};
 
 /// How long the agent on the instance may take to get in touch, where SSH has no limit.

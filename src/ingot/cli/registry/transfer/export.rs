@@ -9,8 +9,8 @@ use ingot_registry::api::{AncestryQuery, BucketAncestryType, Parent};
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
 
-use super::super::Session;
 use super::super::output::line;
+use super::super::session::Session;
 use super::file::{Export, ExportedBucket, ExportedVersion, LARGEST, PLAIN, sentence_list};
 use super::{enforced, sboms};
 use crate::cli::args::go_bool;

@@ -12,8 +12,8 @@ use ingot_registry::api::{
 use ingot_registry::client::Registry;
 use ingot_sdk::{Context as _, Error, Result};
 
-use super::super::Session;
 use super::super::output::line;
+use super::super::session::Session;
 use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
 use super::order::in_order;
 use super::{enforced, sboms};

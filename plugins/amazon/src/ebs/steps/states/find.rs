@@ -9,16 +9,19 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Communicator, Error, Result, RunContext, StateKey, Step, async_trait};
 use tokio::time::{Instant, timeout_at};
 
-use super::{SOURCE_TAG, State, StateImage, cannot_be_held, login_of};
-use crate::ebs::kept_images::{Record, Records, STATE_TAG, find_states, forget_gone};
+use super::image::{SOURCE_TAG, StateImage};
+use super::limits::cannot_be_held;
+use super::login::login_of;
+use crate::ebs::choices::KeyChoice;
+use crate::ebs::kept_images::{Record, Records, forget_gone};
 use crate::ebs::options::{BlockDevice, given};
 use crate::ebs::pace;
 use crate::ebs::region_access::{ACCOUNT, attribute};
 use crate::ebs::removal::{ImageMark, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource, known_image};
-use crate::ebs::settings::KeyChoice;
+use crate::ebs::state_images::{STATE_TAG, find_states};
 use crate::ebs::steps::create_image::{available, remove};
-use crate::ebs::steps::left_behind;
+use crate::ebs::steps::{State, left_behind};
 
 /// The largest file with a key that is read, in bytes.
 const LARGEST_KEY: u64 = 1 << 20;

@@ -11,21 +11,23 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::find::differs;
+use super::image::{SOURCE_TAG, StateImage};
 use super::line::Line;
-use super::{ImageCreation, SOURCE_TAG, State, StateImage, login_tags};
+use super::login::login_tags;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience, create};
-use crate::ebs::kept_images::{STATE_TAG, find_states};
 use crate::ebs::pace;
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, look_for, snapshots_created_for, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource};
 use crate::ebs::settings::Settings;
-use crate::ebs::steps::connect::host;
+use crate::ebs::state_images::{STATE_TAG, find_states};
+use crate::ebs::steps::address::host;
 use crate::ebs::steps::create_image::{
     available, find_one, launched_at, look_at, nameless, settling,
 };
-use crate::ebs::steps::{launch, once, power};
+use crate::ebs::steps::instance::running;
+use crate::ebs::steps::{ImageCreation, State, once, power};
 use crate::ebs::tags::{specification, tag};
 use crate::ebs::wait::{Look, until};
 use crate::failure::{During as _, Kind};
@@ -252,7 +254,7 @@ impl Snapshots for Keeper {
         started.map_err(|error| {
             error.hint("it was stopped to keep its state; try again, or without -cache")
         })?;
-        let mut instance = launch::running(&ctx.ui, &self.access, &self.ec2, id).await?;
+        let mut instance = running(&ctx.ui, &self.access, &self.ec2, id).await?;
         let host = host(&self.ec2, &self.settings, &mut instance).await?;
         let target = Target { host, ..self.target.clone() };
         self.line.connect(self.settings.communication.connect(ctx, &target).await?);

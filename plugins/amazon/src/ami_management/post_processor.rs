@@ -1,8 +1,4 @@
-//! `post-processor "amazon-ami-management"`: removes AMIs of earlier builds. Options, defaults and
-//! messages are those of the plugin of that name, github.com/wata727/amazon-ami-management.
-
-mod options;
-mod used;
+//! What the post-processor does.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +12,8 @@ use ingot_sdk::{
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use options::Options;
-
+use super::options::Options;
+use super::used;
 use crate::access::{Access, Ec2};
 use crate::failure::{During as _, Failure, Kind};
 use crate::filter::filter;
