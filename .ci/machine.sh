@@ -87,12 +87,13 @@ apt_get() {
 }
 
 # Installs Python's packages in an environment: install_python DIRECTORY PACKAGE... The uv of the test
-# tools does it in a tenth of pip's time; pip, where that is not there or fails, as it does not read
-# pip's settings.
+# tools does it in a tenth of pip's time; pip, where that is not there or fails, as it reads only the
+# index of pip's settings, and that from here.
 install_python() {
-  local uv=$TEST_TOOLS/bin/uv cache=$1/cache
+  local uv=$TEST_TOOLS/bin/uv cache=$1/cache index
+  index=${PIP_INDEX_URL:-$("$1/bin/pip" config get global.index-url 2>/dev/null || true)}
   if [ -x "$uv" ] && "$uv" pip install -q --system-certs --cache-dir "$cache" \
-    --python "$1/bin/python" "${@:2}"; then
+    ${index:+--default-index "$index"} --python "$1/bin/python" "${@:2}"; then
     rm -rf "$cache"
   else
     pip_install "$@"

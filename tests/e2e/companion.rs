@@ -269,7 +269,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "3:12",
         &["no type of files", "did you mean `directory`?"],
     ),
-    ("test \"a\" {\n  file \"/a\" {\n    sha256 = \"abc\"\n  }\n}", "3:14", &["it has 64 digits"]),
+    (
+        "test \"a\" {\n  file \"/a\" {\n    sha256 = \"abc\"\n  }\n}",
+        "3:14",
+        &["it must have 64 hexadecimal digits"],
+    ),
     (
         "test \"a\" {\n  file \"/a\" {\n    exists = false\n    mode = \"0644\"\n  }\n}",
         "4:12",

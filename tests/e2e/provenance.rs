@@ -483,7 +483,7 @@ fn what_cannot_sign_is_found_before_anything_runs() {
         ("signing_mode = \"keyless\"\n    fulcio_url = \"fulcio\"", "it is not a URL"),
         ("signing_mode = \"keyless\"\n    rekor_url = \"ftp://h\"", "not a URL of https or http"),
         ("signing_mode = \"magic\"", "`magic` is not a way to sign"),
-        ("signer = \"a\"\n    key = \"b\"", "`signer` and `key` differ"),
+        ("signer = \"a\"\n    key = \"b\"", "`signer` and `key` mean the same"),
         ("sbom_format = \"table\"", "`table` is not a format"),
         ("sbom_scope = \"some\"", "`some` is not a scope"),
     ] {

@@ -64,7 +64,7 @@ async fn sboms_come_and_go(server: &Server, database: &[&str]) {
     // A document that is not an SBOM is refused.
     for (body, why) in [
         (upload("bom", "CYCLONEDX", "<bom/>"), "not JSON"),
-        (upload("bom", "CYCLONEDX", SPDX), "said to be CYCLONEDX and is SPDX"),
+        (upload("bom", "CYCLONEDX", SPDX), "declared as CYCLONEDX, but is SPDX"),
         (upload("bom", "", CYCLONE_DX), "not the JSON"),
         (upload("b", "SPDX", SPDX), "3 to 36"),
         (upload("a/b", "SPDX", SPDX), "3 to 36"),

@@ -152,7 +152,10 @@ mod tests {
             shown,
             ["stdout: one", "stdout: two words", "stdout: last", "stdout: bad", "stderr: bad luck"]
         );
-        assert_eq!(lines.problems(0, "stdout"), ["stdout has a line against \"!/^bad/\": bad"]);
+        assert_eq!(
+            lines.problems(0, "stdout"),
+            ["stdout has a line that \"!/^bad/\" forbids: bad"]
+        );
     }
 
     #[test]

@@ -80,7 +80,7 @@ mod tests {
     use crate::exec::Runner;
     use crate::mounts::Mounts;
     use crate::patience::Patience;
-    use crate::reclaim::{remove_container, remove_image};
+    use crate::reclaim::{is_taken, remove_container, remove_image};
     use crate::test_engine::{Hold, TestEngine};
 
     #[tokio::test]
@@ -130,6 +130,7 @@ mod tests {
             engine.inspect_image_of("none", "linux/amd64").await.unwrap_err();
             remove_container(&engine, "none").await.unwrap_err();
             remove_image(&engine, "none").await.unwrap_err();
+            is_taken(&engine, "none").await.unwrap_err();
         };
         tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it hangs");
     }

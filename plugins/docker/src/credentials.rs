@@ -128,13 +128,12 @@ impl ClientConfig {
         if let Some(given) = stored(&self.given, key, GIVEN)? {
             return Ok(Some(given));
         }
-        if let Some(helper) = self.cred_helpers.get(registry).or(self.cred_helpers.get(key)) {
-            return ask_helper(helper, key).await;
+        let helper = self.cred_helpers.get(registry).or(self.cred_helpers.get(key));
+        // As for the docker client, an empty name stands for the file, also where there is a credsStore.
+        match helper.or(self.creds_store.as_ref()) {
+            Some(helper) if !helper.is_empty() => ask_helper(helper, key).await,
+            _ => stored(&self.auths, key, "the docker client's config.json"),
         }
-        if let Some(helper) = self.creds_store.as_deref().filter(|store| !store.is_empty()) {
-            return ask_helper(helper, key).await;
-        }
-        stored(&self.auths, key, "the docker client's config.json")
     }
 }
 
@@ -396,6 +395,18 @@ mod tests {
             "proxies":{"default":{"httpProxy":"http://p:1","noProxy":null},"tcp://far:1":null}}"#;
         let config: ClientConfig = serde_json::from_str(values).unwrap();
         assert_eq!(config.proxies.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_credential_helper_without_a_name_stands_for_the_file() {
+        let text = r#"{"auths":{"r.example":{"auth":"bWU6ZmlsZQ=="},
+            "other.example":{"auth":"bWU6ZmlsZQ=="}},"credsStore":"not-there",
+            "credHelpers":{"r.example":"","other.example":null}}"#;
+        let config: ClientConfig = serde_json::from_str(text).unwrap();
+        for registry in ["r.example", "other.example"] {
+            let found = config.credentials(registry).await.unwrap().unwrap();
+            assert_eq!(found.password.as_deref(), Some("file"), "{registry}");
+        }
     }
 
     #[tokio::test]

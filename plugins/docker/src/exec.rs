@@ -72,6 +72,8 @@ pub(crate) struct Running {
     user: Option<String>,
     first_line: FirstLine,
     ender: Ender,
+    /// Whether its connection broke, so that only the Engine knows when it ends.
+    broken: bool,
     /// Why nobody knows how it goes on, if the Engine does not answer any more.
     lost: Option<Error>,
 }
@@ -122,7 +124,8 @@ impl Runner {
         };
         let ender = Ender { runner: self.clone(), process: None };
         let (user, first_line) = (how.user.map(str::to_owned), FirstLine::default());
-        Ok(Running { input, output, id: exec, user, first_line, ender, lost: None })
+        let (id, broken, lost) = (exec, false, None);
+        Ok(Running { input, output, id, user, first_line, ender, broken, lost })
     }
 
     /// Why a command could not be started.
@@ -214,27 +217,44 @@ impl Runner {
 
     /// How a command ended whose output has ended. It ran, so that it must not be run again: an
     /// Engine that does not tell counts as a lost connection.
-    async fn status(&self, exec: &str) -> ExitStatus {
+    ///
+    /// # Errors
+    /// The Engine does not answer any more.
+    async fn status(&self, exec: &str) -> Result<ExitStatus> {
         let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
-        let mut wait = Duration::from_millis(2);
+        let (mut wait, mut missed) = (Duration::from_millis(2), 0);
         loop {
-            match self.engine.ask(self.engine.api.inspect_exec(exec)).await {
-                Ok(state) if state.running != Some(true) => {
-                    if let Some(code) = state.exit_code {
-                        return ExitStatus::Code(i32::try_from(code).unwrap_or(-1));
+            let runs = match self.engine.ask(self.engine.api.inspect_exec(exec)).await {
+                Ok(state) => {
+                    missed = 0;
+                    let runs = state.running == Some(true);
+                    if let Some(code) = state.exit_code.filter(|_| !runs) {
+                        return Ok(ExitStatus::Code(i32::try_from(code).unwrap_or(-1)));
                     }
+                    runs
                 }
-                Ok(_) => {}
                 // The container went away, and its execs with it.
-                Err(error) if status(&error) == Some(404) => return ExitStatus::Disconnected,
-                Err(error) => {
+                Err(error) if status(&error) == Some(404) => return Ok(ExitStatus::Disconnected),
+                Err(error) if is_refusal(&error) => {
                     tracing::warn!(error = describe(&error), "how a command ended is not known");
-                    return ExitStatus::Disconnected;
+                    return Ok(ExitStatus::Disconnected);
                 }
-            }
-            // The pipes may close a moment before the Engine has noted the code.
+                Err(error) => {
+                    missed += 1;
+                    if missed == MOST_MISSED {
+                        return Err(self.engine.gone(&error));
+                    }
+                    tokio::time::sleep(self.engine.patience.silence).await;
+                    continue;
+                }
+            };
+            // The pipes may close a moment before the Engine has noted the code. Something on the way
+            // may also close the connection of a command that runs on.
             if tokio::time::Instant::now() > deadline {
-                return ExitStatus::Disconnected;
+                if !runs || self.stopped().await.is_some() {
+                    return Ok(ExitStatus::Disconnected);
+                }
+                wait = self.engine.patience.rest;
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_millis(100));
@@ -288,14 +308,7 @@ impl Running {
     /// The next piece of output; none at its end.
     pub(crate) async fn next(&mut self) -> Option<Piece> {
         loop {
-            let piece = match self.sent().await {
-                Some(Ok(piece)) => piece,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "lost the output of a command");
-                    return self.first_line.rest();
-                }
-                None => return self.first_line.rest(),
-            };
+            let Some(piece) = self.sent().await else { return self.first_line.rest() };
             match piece {
                 LogOutput::StdErr { message } => return Some(Piece::Errors(message)),
                 LogOutput::StdOut { message }
@@ -316,13 +329,24 @@ impl Running {
 
     /// What the Engine sends next. The end, too, where the command has ended and nothing more comes:
     /// its connection was lost then.
-    async fn sent(&mut self) -> Option<Result<LogOutput, EngineError>> {
-        let engine = &self.ender.runner.engine;
+    async fn sent(&mut self) -> Option<LogOutput> {
+        let runner = &self.ender.runner;
+        let engine = &runner.engine;
         let (mut ended, mut missed) = (false, 0);
         loop {
-            let wait = if ended { engine.patience.rest } else { engine.patience.silence };
-            match tokio::time::timeout(wait, self.output.next()).await {
-                Ok(sent) => return sent,
+            // An Engine that answers is asked often where nothing else tells of the end.
+            let soon = ended || (self.broken && missed == 0);
+            let wait = if soon { engine.patience.rest } else { engine.patience.silence };
+            let (broken, output) = (self.broken, &mut self.output);
+            let more =
+                async { if broken { std::future::pending().await } else { output.next().await } };
+            match tokio::time::timeout(wait, more).await {
+                Ok(Some(Ok(piece))) => return Some(piece),
+                Ok(Some(Err(error))) => {
+                    tracing::debug!(%error, "lost the output of a command");
+                    self.broken = true;
+                }
+                Ok(None) => return None,
                 Err(_) if ended => {
                     tracing::warn!("lost the connection of a command, which has ended");
                     return None;
@@ -330,10 +354,22 @@ impl Running {
                 Err(_) => {}
             }
             match engine.ask(engine.api.inspect_exec(&self.id)).await {
-                Ok(state) if state.running == Some(true) => missed = 0,
+                Ok(state) if state.running == Some(true) => {
+                    missed = 0;
+                    // The Engine may not notice that a command went away with its container.
+                    if self.broken && runner.stopped().await.is_some() {
+                        return None;
+                    }
+                }
+                Ok(_) if self.broken => return None,
                 Ok(_) => ended = true,
                 // The container went away, and its execs with it.
-                Err(error) if status(&error) == Some(404) => ended = true,
+                Err(error) if status(&error) == Some(404) => {
+                    if self.broken {
+                        return None;
+                    }
+                    ended = true;
+                }
                 Err(error) if is_refusal(&error) => missed = 0,
                 Err(error) => {
                     missed += 1;
@@ -355,7 +391,7 @@ impl Running {
         if let Some(lost) = self.lost.take() {
             return Err(lost);
         }
-        let status = self.ender.runner.status(&self.id).await;
+        let status = self.ender.runner.status(&self.id).await?;
         let started = self.ender.process.take().is_some();
         match status {
             // A shell ends so as well, for a command that is not there.
@@ -393,58 +429,4 @@ impl Drop for Ender {
 }
 
 #[cfg(test)]
-mod tests {
-    use ingot_test_support::{BASE, docker, output_of, require};
-
-    use super::*;
-    use crate::patience::Patience;
-    use crate::test_engine::{Hold, TestContainer, TestEngine};
-
-    /// Starts a command behind `test` that waits until its container has a file `/go`.
-    async fn waiting(test: &TestEngine, container: &TestContainer, patience: Patience) -> Running {
-        let runner = Runner::new(test.connect().await, container.0.clone());
-        let command = "echo ready; until test -e /go; do sleep 0.1; done; exit 7";
-        let mut running = runner.start(command, How::default()).await.unwrap();
-        match running.next().await {
-            Some(Piece::Output(said)) => assert_eq!(&said[..], b"ready\n"),
-            _ => panic!("the command did not begin"),
-        }
-        running.ender.runner.engine.patience = patience;
-        running
-    }
-
-    /// The next of its output, which must not take for ever.
-    async fn next(running: &mut Running) -> Option<Piece> {
-        let limit = Duration::from_secs(30);
-        tokio::time::timeout(limit, running.next()).await.expect("the command hangs")
-    }
-
-    #[tokio::test]
-    async fn a_command_ends_when_its_connection_is_lost_silently() {
-        require!(docker());
-        let test = require!(TestEngine::start().await);
-        let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);
-        let short = Duration::from_millis(100);
-        let patience = Patience { silence: short, rest: short, ..Patience::default() };
-        let mut running = waiting(&test, &container, patience).await;
-        test.hold(Hold::Open);
-        output_of("docker", &["exec", &container.0, "touch", "/go"]);
-        assert!(next(&mut running).await.is_none());
-        assert_eq!(running.status().await.unwrap(), ExitStatus::Code(7));
-    }
-
-    #[tokio::test]
-    async fn a_command_fails_where_the_engine_does_not_answer_any_more() {
-        require!(docker());
-        let test = require!(TestEngine::start().await);
-        let container = TestContainer::new(&["run", "-dit", "--entrypoint=/bin/sh", BASE]);
-        let short = Duration::from_millis(50);
-        let patience = Patience { silence: short, answer: short, ..Patience::default() };
-        let mut running = waiting(&test, &container, patience).await;
-        test.hold(Hold::All);
-        assert!(next(&mut running).await.is_none());
-        let error = running.status().await.unwrap_err();
-        assert!(error.to_string().contains("does not respond any more"), "{error}");
-        assert!(error.to_string().contains(&test.host) && !error.is_transient(), "{error}");
-    }
-}
+mod tests;

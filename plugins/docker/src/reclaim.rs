@@ -8,7 +8,7 @@ use bollard::query_parameters::{
 use ingot_sdk::{Error, Reclaim, Resource, Result, async_trait};
 
 use crate::archive::now;
-use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, status};
+use crate::engine::{Conflict, Endpoint, Engine, EngineContext, conflict, is_away, status};
 use crate::unfinished_name::is_ours;
 
 /// The kind of resource a build's container is.
@@ -88,10 +88,14 @@ pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
 }
 
 /// Whether an unfinished image has got a name since: then it is somebody's.
-pub(crate) async fn is_taken(engine: &Engine, image: &str) -> bool {
+///
+/// # Errors
+/// The Engine does not say, so that the image must not be removed.
+pub(crate) async fn is_taken(engine: &Engine, image: &str) -> Result<bool> {
     match engine.ask(engine.api.inspect_image(image)).await {
-        Ok(found) => found.repo_tags.unwrap_or_default().iter().any(|tag| !is_ours(tag)),
-        Err(_) => false,
+        Ok(found) => Ok(found.repo_tags.unwrap_or_default().iter().any(|tag| !is_ours(tag))),
+        Err(error) if status(&error) == Some(404) => Ok(false),
+        Err(error) => Err(error).doing(format_args!("looking for {image}")),
     }
 }
 
@@ -119,10 +123,12 @@ async fn await_commit(engine: &Engine, image: &str, container: &str) {
         && begun.elapsed() < STILL_COMING
         && engine.ask(engine.api.inspect_image(image)).await.is_err()
     {
-        let found = engine.ask(engine.api.inspect_container(container, None)).await;
-        let Some(state) = found.ok().and_then(|container| container.state) else { return };
-        if state.paused != Some(true) {
-            looks += 1;
+        match engine.ask(engine.api.inspect_container(container, None)).await {
+            Err(error) if status(&error) == Some(404) => return,
+            // The commit may keep it from answering.
+            Err(error) if is_away(&error) => {}
+            Ok(found) if found.state.as_ref().and_then(|state| state.paused) == Some(true) => {}
+            _ => looks += 1,
         }
         tokio::time::sleep(COMMIT_POLL).await;
     }
@@ -167,11 +173,11 @@ impl Reclaim for DockerReclaim {
                 _ => Ok(()),
             },
             // A name is ours alone.
-            _ if id.starts_with("sha256:") && is_taken(&engine, id).await => Ok(()),
+            _ if id.starts_with("sha256:") && is_taken(&engine, id).await? => Ok(()),
             _ => {
                 let container = resource.attributes.get("container");
                 if let Some(container) = container.and_then(|value| value.as_str()) {
-                    await_commit(&engine, id, container).await;
+                    engine.attend(await_commit(&engine, id, container)).await?;
                 }
                 if may_come(resource) && engine.ask(engine.api.inspect_image(id)).await.is_err() {
                     return Err(Error::new("the Engine may still be making it"));
@@ -184,7 +190,30 @@ impl Reclaim for DockerReclaim {
 
 #[cfg(test)]
 mod tests {
+    use ingot_test_support::require;
+
     use super::*;
+    use crate::test_engine::{Hold, TestEngine};
+
+    #[tokio::test]
+    async fn a_commit_is_waited_for_while_the_engine_does_not_answer_about_its_container() {
+        let test = require!(TestEngine::start().await);
+        let mut engine = test.connect().await;
+        engine.patience.answer = Duration::from_millis(200);
+        test.hold(Hold::Calls("/containers/none/json"));
+        let mut waiting = std::pin::pin!(await_commit(&engine, "none", "none"));
+        let asked_again = async {
+            test.held().await;
+            test.held().await;
+        };
+        tokio::select! {
+            () = &mut waiting => panic!("it waits no more"),
+            () = asked_again => {}
+        }
+        test.hold(Hold::Nothing);
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, waiting).await.expect("it hangs");
+    }
 
     #[test]
     fn an_unconfirmed_image_may_appear_for_an_hour() {

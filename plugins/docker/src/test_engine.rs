@@ -17,6 +17,8 @@ pub(crate) enum Hold {
     Nothing,
     /// What is on connections that are open when it begins. They stay open, and new ones work.
     Open,
+    /// The same, which are reset: both ends learn that they are lost.
+    Reset,
     /// Anything.
     All,
     /// Requests with this in their first line.
@@ -108,17 +110,24 @@ async fn connect(
             if holds.changed().await.is_err() {
                 return std::future::pending().await;
             }
-            if matches!(*holds.borrow_and_update(), Hold::Open | Hold::All) {
-                return;
+            let hold = *holds.borrow_and_update();
+            if matches!(hold, Hold::Open | Hold::Reset | Hold::All) {
+                return hold;
             }
         }
     };
-    tokio::select! {
+    let hold = tokio::select! {
         biased;
-        // Both ends stay open.
-        () = begun => std::future::pending().await,
-        _ = tokio::io::copy_bidirectional(&mut client, &mut engine) => {}
+        hold = begun => hold,
+        _ = tokio::io::copy_bidirectional(&mut client, &mut engine) => return,
+    };
+    if hold == Hold::Reset {
+        // Closing resets it then.
+        client.set_zero_linger().unwrap();
+        return;
     }
+    // Both ends stay open.
+    std::future::pending().await
 }
 
 /// A container, removed when dropped.

@@ -18,7 +18,8 @@ use hyper_util::rt::TokioExecutor;
 use ingot_sdk::{Error, Result};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 
 /// After how much silence the other end is asked whether it is there, and how long it has to answer. The
 /// docker client asks as soon.
@@ -65,7 +66,7 @@ fn tls_config(directory: &Path) -> Result<ClientConfig> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots.add_parsable_certificates(certificates(&directory.join("ca.pem"))?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(Error::caused_by)?
         .with_root_certificates(roots);
@@ -74,10 +75,20 @@ fn tls_config(directory: &Path) -> Result<ClientConfig> {
         return Ok(config.with_no_client_auth());
     }
     let own = PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable(&key, error))?;
-    config.with_client_auth_cert(certificates(&certificate)?, own).map_err(|error| {
+    let unusable = |error: rustls::Error| {
         let (certificate, key) = (certificate.display(), key.display());
         Error::caused_by(error).context(format_args!("using {certificate} with {key}"))
-    })
+    };
+    let own = provider.key_provider.load_private_key(own).map_err(unusable)?;
+    let pair = CertifiedKey::new(certificates(&certificate)?, own);
+    match pair.keys_match() {
+        Err(
+            error @ (rustls::Error::NoCertificatesPresented
+            | rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)),
+        ) => Err(unusable(error)),
+        // What cannot be compared is for the Engine to judge, which takes X.509 version 1, too.
+        _ => Ok(config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))),
+    }
 }
 
 /// The certificates in a file.
@@ -196,5 +207,32 @@ mod tests {
         assert!(error.contains("reading ") && error.contains("cert.pem"), "{error}");
         std::fs::remove_file(directory.path().join("key.pem")).unwrap();
         assert!(endpoint().connect().await.is_err());
+    }
+
+    /// As `openssl x509 -req` makes one without `-extfile`.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBGjCBwQIUTc5Y7aldq3nX9TiwulkEydHku6EwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCY2EwIBcNMjYxMTMwMDYyMDA0WhgPMjEyNjExMDYwNjIwMDRaMBExDzAN
+BgNVBAMMBmNsaWVudDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLao+DVxnf7C
+lvWD3nIeFojF3Xl2rnFQ9JLTEDh2hkPRAsts9tmQZjY2Y8sfawJArt1YJV8YuztW
+Yx4WP4hwF98wCgYIKoZIzj0EAwIDSAAwRQIhAPhDjqTIPVOdnJRKKv1drS5sRSZZ
+LGNk91e6izWP8dnwAiBdklBU06+p4vJ90vfeeX4a9QLxlXL/ltCms90gcFAt8w==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn the_certificate_of_this_side_may_be_of_version_1_and_must_belong_to_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        certify(directory.path());
+        let other = KeyPair::generate().unwrap().serialize_pem();
+        std::fs::write(directory.path().join("key.pem"), other).unwrap();
+        let error = tls_config(directory.path()).err().unwrap().to_string();
+        assert!(error.contains("cert.pem with ") && error.contains("key.pem"), "{error}");
+
+        // It is not compared with the key, so that any will do.
+        std::fs::write(directory.path().join("cert.pem"), VERSION_1).unwrap();
+        let config = tls_config(directory.path()).unwrap();
+        assert!(config.client_auth_cert_resolver.has_certs());
     }
 }

@@ -178,7 +178,7 @@ impl UnfinishedImage {
             }
         }
         if let Some(id) = &self.id
-            && !is_taken(engine, id).await
+            && !is_taken(engine, id).await?
         {
             remove_image(engine, id).await?;
         }

@@ -52,10 +52,6 @@ impl QemuArtifact {
             let path = url.split(['?', '#']).next()?;
             path.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
         });
-        if let Some(output) = &state.directory {
-            // The artifact is there until the run ends, and a later build of the run may replace it.
-            output.release();
-        }
         Ok(QemuArtifact {
             directory: settings.output.clone(),
             output: state.directory.clone(),
@@ -128,6 +124,13 @@ impl Artifact for QemuArtifact {
 
     fn resources(&self) -> Vec<Resource> {
         self.output.iter().map(|output| output.resource().clone()).collect()
+    }
+
+    /// The artifact is there until the run ends, and a later build of the run may replace it.
+    fn processed(&self) {
+        if let Some(output) = &self.output {
+            output.release();
+        }
     }
 
     async fn destroy(&self) -> Result<()> {

@@ -148,7 +148,9 @@ impl Machine {
                 let said = self.process.last_lines();
                 let says_one_of = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
                 let error = advised(error, &said);
-                Err(match says_one_of(&STATE_REFUSED) && !says_one_of(&HOST_FAILED) {
+                // QEMU aborts where this processor does not take what the state has for it.
+                let refused = says_one_of(&STATE_REFUSED) || self.process.crashed();
+                Err(match refused && !says_one_of(&HOST_FAILED) {
                     true => NotStarted::StateRefused(error),
                     false => NotStarted::Failed(error),
                 })
@@ -390,7 +392,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_state_is_to_blame_only_where_qemu_says_so() {
+    async fn a_state_is_to_blame_only_where_qemu_says_so_or_crashes() {
         let ended = async |lines: &str| {
             start(&format!("printf '%s\\n' \"{lines}\" >&2; exit 1"), START_TIMEOUT).await
         };
@@ -402,6 +404,8 @@ mod tests {
             let started = ended(lines).await;
             assert!(matches!(started, Err(NotStarted::StateRefused(_))), "{started:?}");
         }
+        let crashed = start("kill -ABRT $$", START_TIMEOUT).await;
+        assert!(matches!(crashed, Err(NotStarted::StateRefused(_))), "{crashed:?}");
         for (line, advice) in [
             ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "less memory"),
             ("-nic user: Could not set up host forwarding rule 'tcp::2222-:22'", "took the port"),

@@ -118,6 +118,17 @@ impl Process {
         }
     }
 
+    /// Whether it crashed. One that was killed, or had no memory for what it maps (SIGBUS), did not.
+    pub(crate) fn crashed(&self) -> bool {
+        let crashes = [Signal::ABORT, Signal::SEGV, Signal::ILL, Signal::FPE];
+        match &*self.ended.borrow() {
+            Some(Ok(ExitStatus::Code(code))) => {
+                crashes.iter().any(|signal| *code == SIGNALLED + signal.as_raw())
+            }
+            _ => false,
+        }
+    }
+
     /// Waits until it has ended, and makes an error of that: for when it should have gone on.
     pub(crate) async fn unexpected_end(&self) -> Error {
         let mut hint = None;

@@ -37,6 +37,8 @@ pub trait Artifact: Send + Sync {
     fn resources(&self) -> Vec<crate::Resource> {
         Vec::new()
     }
+    /// Called once the post-processors of the build are done with it, before anything else of it is done.
+    fn processed(&self) {}
     /// Deletes the artifact. Used when a post-processor replaced it and it was not kept.
     async fn destroy(&self) -> Result<()>;
 }

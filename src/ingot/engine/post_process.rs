@@ -56,6 +56,7 @@ impl Pipelines<'_> {
                 }
             }
         }
+        built.processed();
         let keeper = &self.hook.keeper;
         if let Some(error) = failure {
             if !keeper.leaves(&*built, keep_built, &error) {

@@ -6,7 +6,7 @@
 //! rules of the registry are in [`ingot_registry::service`], those about Terraform's plans in
 //! [`ingot_plan_check`]. It knows nothing of templates, builds or the command line.
 //!
-//! [`serve`] runs a server until it is stopped.
+//! [`serve()`] runs a server until it is stopped.
 
 mod api_response;
 mod app;

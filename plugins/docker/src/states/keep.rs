@@ -126,7 +126,7 @@ impl Snapshots for ContainerStates {
             let named = engine.ask(engine.api.tag_image(&image, Some(options))).await;
             named.doing(format_args!("naming the state {name}"))?;
             match replaced {
-                Some(old) if old != image && !is_taken(engine, &old).await => {
+                Some(old) if old != image && !is_taken(engine, &old).await? => {
                     remove_image(engine, &old).await
                 }
                 _ => Ok(()),

@@ -179,7 +179,9 @@ async fn not_loaded(found: &FoundState, failed: NotStarted) -> Error {
         }
         NotStarted::Failed(error) => error
             .context("going on from a cached state, which stays in the cache")
-            .further_hint("build again, or with -no-cache from the beginning"),
+            .further_hint(
+                "build again, or with -no-cache from the beginning; `ingot cache prune` removes the state",
+            ),
     }
 }
 
