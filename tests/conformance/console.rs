@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-/// The exit code, what is printed, and what is complained of.
+/// The exit code, the output, and the errors.
 fn console(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/expressions/fixtures");
     let mut child = ingot_test_support::ingot_command()

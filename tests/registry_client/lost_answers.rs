@@ -336,12 +336,12 @@ fn interrupted_at(lose: (&'static str, &'static str, Loss)) -> (World, Run) {
 
 #[test]
 fn an_interrupted_build_does_not_wait_for_a_registry_that_fell_silent() {
-    // When it is told that the build begins.
+    // The notification that the build begins.
     interrupted_at(("PATCH", "", Loss::Silence));
 }
 
 #[test]
-fn a_build_that_is_interrupted_while_its_start_is_told_does_not_stay_running() {
+fn a_build_that_is_interrupted_while_its_start_is_notified_does_not_stay_running() {
     let (world, run) = interrupted_at(("PATCH", "", Loss::NoAnswer));
     assert!(run.stdout.contains("* \"file.a\": BUILD_CANCELLED"), "{}", run.stdout);
     let version = world.json(&["versions", "show", "lossy", "lossy-1"]);

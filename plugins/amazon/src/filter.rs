@@ -75,7 +75,7 @@ impl AmiFilter {
         for owner in &self.owners {
             request = request.owners(owner);
         }
-        // Without a filter an AMI is meant by its id, which is no reason to hide it.
+        // Without a filter an AMI is named by its id, so a deprecated one is found, too.
         let all = self.include_deprecated || self.is_empty();
         let answer = request
             .set_image_ids(id.map(|id| vec![id.to_owned()]))

@@ -32,7 +32,7 @@ fn number(text: Option<String>) -> Option<u32> {
     text?.trim().parse().ok().filter(|&number| number != 0)
 }
 
-/// What is wrong with the variables for polling, which is no reason to stop.
+/// Warnings about invalid variables for polling.
 pub fn warnings(options: Option<&PollingOptions>) -> Vec<String> {
     warnings_of(options, |name| std::env::var(name).ok())
 }

@@ -252,7 +252,7 @@ async fn hashed<R: AsyncRead + Unpin>(
     Ok(ImageFileKind::File(size, sum.finish()))
 }
 
-/// A name as text: bytes that are no text are written in hexadecimal, so that two names never become
+/// A name as text: bytes that are not UTF-8 are written in hexadecimal, so that two names never become
 /// the same.
 fn name(name: &OsStr) -> String {
     match name.to_str() {

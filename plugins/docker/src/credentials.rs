@@ -100,8 +100,8 @@ impl ClientConfig {
         parse(&text, &path.display().to_string())
     }
 
-    /// The same with the credentials of the environment. What cannot be read of those is told to `ui`
-    /// only, as the docker client does.
+    /// The same with the credentials of the environment. Those that cannot be read are only
+    /// reported to `ui`, as by the docker client.
     fn with_environment(ui: &Ui) -> Result<ClientConfig> {
         let mut config = ClientConfig::load()?;
         if let Some(text) = environment::set_text("DOCKER_AUTH_CONFIG")
@@ -249,7 +249,7 @@ impl Login {
 
 /// The credentials for the registry of `image`: those of `login` if it is for that registry,
 /// else those of the docker client's settings, else none. Those of the environment that cannot be read
-/// are told to `ui` only.
+/// are only reported to `ui`.
 ///
 /// # Errors
 /// The settings cannot be read, or a credential helper failed.

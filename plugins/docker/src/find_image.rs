@@ -97,7 +97,7 @@ impl Step<State> for FindImage {
         state.data.insert("SourceImageSha256".into(), json!(id));
         state.data.insert("SourceImageDigest".into(), json!(digest.unwrap_or_default()));
         let inspected = match &platform {
-            // One that it does not have is told when the container is created.
+            // A platform that the image lacks is reported when the container is created.
             Some(platform) => engine.inspect_image_of(&image, platform).await.unwrap_or(inspected),
             None => inspected,
         };

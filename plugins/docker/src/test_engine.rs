@@ -23,7 +23,7 @@ pub(crate) enum Hold {
     All,
     /// Requests with this in their first line.
     Calls(&'static str),
-    /// The same, which are told that they are not allowed, as by a proxy that lets others through.
+    /// The same, which are refused as not allowed, as by a proxy that lets others through.
     Refuse(&'static str),
 }
 

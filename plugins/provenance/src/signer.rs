@@ -74,7 +74,7 @@ impl Signer {
     /// Reads the key in a file.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// It cannot be read, or is not a private key.
     pub fn from_file(path: &str) -> Result<Signer> {
         let reading = || format!("the signer {path}");
         let key = PrivateKey::from_pem(&read(path)?).map_err(|error| error.context(reading()))?;
@@ -181,7 +181,7 @@ pub fn unsupported_kms(reference: &str) -> Error {
 /// Reads the public key in a file.
 ///
 /// # Errors
-/// It cannot be read, or is none.
+/// It cannot be read, or is not a public key.
 pub fn verifier_from_file(path: &str) -> Result<PublicKey> {
     let reading = || format!("the verifier {path}");
     PublicKey::from_pem(&read(path)?).map_err(|error| error.context(reading()))

@@ -207,7 +207,7 @@ impl Restart<'_> {
             let command = RemoteCommand::new(powershell::command("powershell", &script));
             let answer = CapturedOutput::default();
             let asked = self.link.exec(&command, &answer).await;
-            // No answer is no reason to go on.
+            // Without a response the restart is not known to be over.
             if asked.is_err() || answer.stdout_text().contains("True") {
                 tracing::info!(key, ?asked, "a restart is pending");
                 return true;

@@ -251,7 +251,7 @@ fn doubled(text: &str) -> String {
     text.replace(',', ",,")
 }
 
-/// Complains about rows of `qemuargs` that are no switch.
+/// Adds errors about rows of `qemuargs` that are not switches.
 ///
 /// # Errors
 /// What is wrong.

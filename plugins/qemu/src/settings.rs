@@ -173,7 +173,7 @@ pub(crate) fn sample_data() -> Value {
     })
 }
 
-/// Complains about options that take one of a few texts.
+/// Adds errors about options whose value is not one of a few strings.
 fn check_texts(raw: &Options, errors: &mut ConfigErrors) {
     let accelerator = given(&raw.accelerator).unwrap_or("none");
     let choices: [(&str, &str, &[&str]); 7] = [
@@ -207,7 +207,7 @@ fn check_texts(raw: &Options, errors: &mut ConfigErrors) {
     }
 }
 
-/// Complains about options that exclude or need each other.
+/// Adds errors about options that exclude or need each other.
 fn check_combinations(raw: &Options, errors: &mut ConfigErrors) {
     let mut wrong = |option: &str, related: &[&'static str], message: &str, hint: &str| {
         let error = ConfigError::on(option, message).hint(hint);

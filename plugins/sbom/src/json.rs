@@ -134,7 +134,7 @@ impl<'de, F: OnField<'de>> Visitor<'de> for Fields<F> {
 /// What a value is. Only texts are kept of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// There is none.
+    /// There is no value.
     #[default]
     Missing,
     /// A string.

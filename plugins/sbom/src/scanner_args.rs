@@ -45,7 +45,7 @@ pub fn scope(text: &str) -> Result<(), String> {
 /// Reads glob patterns of paths.
 ///
 /// # Errors
-/// One of them is none.
+/// One of them is not a valid pattern.
 pub fn exclude<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<GlobSet, String> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {

@@ -229,12 +229,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A complaint about the whole block.
+    /// An error about the whole block.
     pub fn new(message: impl Into<String>) -> Self {
         ConfigError { option: None, message: message.into(), hint: None, related: Vec::new() }
     }
 
-    /// A complaint about one option.
+    /// An error about one option.
     pub fn on(option: impl Into<String>, message: impl Into<String>) -> Self {
         ConfigError { option: Some(option.into()), ..ConfigError::new(message) }
     }

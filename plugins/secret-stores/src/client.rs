@@ -138,7 +138,7 @@ pub(crate) fn path(key: &str) -> String {
 /// Where a store is: a URL without slash at its end, and the socket if it is one.
 ///
 /// # Errors
-/// `address` is none.
+/// `address` is not the address of a store.
 pub(crate) fn address(
     variable: &str,
     address: &str,

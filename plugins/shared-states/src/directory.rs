@@ -200,7 +200,7 @@ impl SharedStates {
     }
 }
 
-/// What the header of a file says it is: a state under another name is none.
+/// The header of a file, which names its state: one under another name does not count.
 fn said(base: &str, key: &StateKey) -> String {
     format!("{base} {key}")
 }

@@ -52,7 +52,7 @@ pub(crate) enum Opened {
     Absent,
     /// It is open.
     File(File),
-    /// It is nothing to be read, for this reason.
+    /// It must not be read, for this reason.
     Foreign(&'static str),
 }
 

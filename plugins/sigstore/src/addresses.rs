@@ -7,7 +7,7 @@ use reqwest::Url;
 /// somebody's.
 ///
 /// # Errors
-/// It is none.
+/// It is not such an address.
 pub fn address(text: &str) -> Result<Url> {
     let url =
         Url::parse(text.trim()).map_err(|error| Error::new(format!("it is not a URL: {error}")))?;
@@ -23,7 +23,7 @@ pub fn address(text: &str) -> Result<Url> {
 /// Reads the address of what is sent an OIDC token: without TLS only on this machine.
 ///
 /// # Errors
-/// It is none, or would send the token in clear text.
+/// It is not such an address, or would send the token in clear text.
 pub fn secret_address(text: &str) -> Result<Url> {
     let url = address(text)?;
     let here = url.host_str().is_some_and(|host| {

@@ -68,7 +68,7 @@ impl Keyless {
     /// be checked for as long as the certificate is valid only. What is found is added to `secrets`.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no token.
     pub fn new(
         fulcio: Url,
         rekor: Option<Url>,

@@ -17,7 +17,7 @@ const LARGEST: u64 = 4 << 20;
 /// it by TUF brings a crate whose licence asks for more than to be named.
 ///
 /// # Errors
-/// It cannot be read, or is none.
+/// It cannot be read, or is not a trusted root.
 pub(crate) fn trusted_root(path: Option<&str>) -> Result<TrustedRoot> {
     crate::crypto::install();
     let Some(path) = path else {

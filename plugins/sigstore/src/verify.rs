@@ -108,7 +108,7 @@ impl Trust {
     /// it is that of the public Sigstore, as of when this program was built.
     ///
     /// # Errors
-    /// It cannot be read, or is none.
+    /// It cannot be read, or is not a trusted root.
     pub fn load(path: Option<&str>, identity: Identity) -> Result<Trust> {
         let root = trust::trusted_root(path)?;
         Ok(Trust { root, identity })

@@ -245,7 +245,7 @@ fn out_of_turn(said: &str) -> Error {
     )
 }
 
-/// A complaint of the machine's scp, without its own name in front.
+/// An error of the machine's scp, without its own name in front.
 fn complaint(said: &str) -> Error {
     Error::new(said.trim_start_matches("scp: ").trim())
 }

@@ -216,7 +216,7 @@ impl SshConfig {
             errors,
         );
         if let Some(host) = bastion {
-            // A key file that could not be read has had its complaint.
+            // A key file that could not be read was already reported.
             let named = given(&self.ssh_bastion_private_key_file).is_some()
                 || given(&self.ssh_private_key_file).is_some();
             if given(&self.ssh_bastion_private_key_file).is_none() {

@@ -110,8 +110,8 @@ fn header(kind: EntryType, mode: u32) -> Header {
 /// Blocks. `count` gets the number of bytes as they are read.
 ///
 /// # Errors
-/// A file cannot be read. That the other side takes no more bytes is no error here: it says
-/// itself what is wrong.
+/// A file cannot be read. Not an error is that the other side takes no more bytes: it
+/// reports itself what is wrong.
 pub(crate) fn pack(
     root: &Path,
     contents_only: bool,

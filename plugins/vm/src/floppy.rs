@@ -182,7 +182,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Complains when `tree` needs more room than there is.
+/// An error if `tree` needs more room than the disk has.
 fn check_fit(tree: &Tree) -> Result<()> {
     let mut need = tree.directories.len() as u64 * CLUSTER;
     let mut largest = (0, String::new());

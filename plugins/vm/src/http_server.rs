@@ -240,7 +240,7 @@ impl HttpServer {
     }
 }
 
-/// What a server serves, and where it complains.
+/// The content of a server, and where it reports errors.
 struct Site {
     content: Content,
     ui: Ui,

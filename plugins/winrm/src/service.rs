@@ -101,10 +101,10 @@ impl Service {
         &self.endpoint
     }
 
-    /// Asks for something and returns the answer, which is not a fault.
+    /// Sends a request and returns the response, which is not a fault.
     ///
     /// # Errors
-    /// There was no answer, or it is one.
+    /// There was no response, or it is a fault.
     pub(crate) async fn ask(&self, request: Request<'_>) -> Result<String, Failure> {
         let message = request.envelope(&self.url, PATIENCE);
         let Reply { status, text } = match &self.login {

@@ -44,7 +44,7 @@ impl<T: Clone + PartialEq> Changes<T> {
 }
 
 impl<T> Changes<T> {
-    /// Whether there is none.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }

@@ -113,7 +113,7 @@ impl Part {
     }
 }
 
-/// What differs between two images. A part that is not known of both is none.
+/// What differs between two images. A part that is not known of both is not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// What the first is called.

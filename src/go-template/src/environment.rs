@@ -21,7 +21,7 @@ pub trait Environment {
         false
     }
 
-    /// Learns that `text`, which was printed, was made of a secret and is one.
+    /// Called with text that was printed and is secret, as it was made of a secret.
     fn secret_printed(&self, text: &str) {
         let _ = text;
     }

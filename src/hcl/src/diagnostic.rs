@@ -168,7 +168,7 @@ impl Diagnostics {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 
-    /// Whether there is none.
+    /// Whether there are no diagnostics.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

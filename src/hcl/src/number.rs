@@ -22,7 +22,7 @@ const BITS: usize = 512;
 const INTEGER_BITS: usize = 64;
 /// The precision of machine floats.
 const FLOAT_BITS: usize = 53;
-/// Larger exponents only come from slips or attacks; writing them out would fill the memory.
+/// Larger exponents only come from mistakes or attacks; writing them out would fill the memory.
 const MAX_EXPONENT: i64 = 100_000;
 
 /// A number of a template.

@@ -112,7 +112,7 @@ pub(super) fn run(args: &PlanArgs, renderer: Arc<Renderer>) -> ExitCode {
         PlanFormat::Json => text,
         PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
     };
-    // A reader that went away is no failure.
+    // A closed reader is not an error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -20,7 +20,7 @@ use ingot_hcl::Diagnostics;
 use ingot_hcl::{Value, print};
 
 /// Shows what a template is made of. What comes of evaluating it is shown as far as it goes: a
-/// variable without a value is no reason not to show the rest.
+/// variable without a value does not hide the rest.
 pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let renderer =

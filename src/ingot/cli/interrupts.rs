@@ -32,8 +32,8 @@ pub(super) struct Interrupted {
 pub(super) struct Listening {
     /// What the signals ask for.
     pub interrupts: Interrupts,
-    /// The version that is open while what goes on cannot be asked to stop: no build has begun yet. Held
-    /// while the first interrupt is told of, and from the last one on.
+    /// The version that is open before any build has begun, when nothing can be asked to stop yet. Held
+    /// while the first interrupt is reported, and from the last one on.
     open: Arc<Mutex<Option<Arc<Publication>>>>,
 }
 
@@ -48,8 +48,8 @@ impl Listening {
         *self.open.lock() = None;
     }
 
-    /// Waits until it was told what an interrupt does, if there was one: the end of the run is told
-    /// after that. Does not return where the interrupt ends the process.
+    /// Waits until an interrupt, if there was one, is reported: the end of the run is reported after
+    /// that. Does not return where the interrupt ends the process.
     pub(super) fn wait_until_told(&self) {
         drop(self.open.lock());
     }
@@ -120,7 +120,7 @@ impl Interrupted {
             });
             signals.next().await;
         }
-        // What builds that end now would tell of the run's end is not to follow this.
+        // Builds that end now must not report the run's end after this message.
         let _telling = open.lock();
         let (ui, renderer) = (self.ui.clone(), self.renderer);
         say_in_time(move || {

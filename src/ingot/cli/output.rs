@@ -58,7 +58,7 @@ fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> Stri
     }
 }
 
-/// Writes a line of what was asked for on standard output. A reader that went away is no failure.
+/// Writes a line of what was asked for on standard output. A closed reader is not an error.
 pub(super) fn answer(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -115,7 +115,7 @@ fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {
         PlanFormat::Json => text,
         PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
     };
-    // A reader that went away is no failure.
+    // A closed reader is not an error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

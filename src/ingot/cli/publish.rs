@@ -15,8 +15,8 @@ use ingot_registry::connect;
 
 pub(super) use crate::publish::{check, check_artifacts, plan};
 
-/// Opens the version that `plan` names, and says so; none if there was nothing left to build. What
-/// went wrong was told, with what the version lacks where it is open.
+/// Opens the version that `plan` names, and says so; none if there was nothing left to build. Reports
+/// errors itself, with the builds that the version lacks where it is open.
 pub(super) fn open(
     plan: Plan,
     args: &BuildArgs,
@@ -39,7 +39,7 @@ pub(super) fn open(
     let cancel = &listening.interrupts.cancel;
     let opened = runtime.block_on(async {
         let mut opened = tokio::select! {
-            // A version that is open by then is told of.
+            // A version that is open by then is reported.
             biased;
             opened = opening => opened?,
             () = cancel.cancelled() => return Err(Error::Cancelled),

@@ -8,7 +8,7 @@ use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
 use crate::template::variables::VariableFlag;
 
-/// Reads a template that far. A JSON template of before HCL2 cannot say it, which is an error.
+/// Reads a template that far. A legacy JSON template cannot require plugins, which is an error.
 pub(super) fn read(
     template: &Path,
     variables: &[VariableFlag],

@@ -43,7 +43,7 @@ pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     match generate(args, Ui::new(renderer)) {
         Ok(document) => {
             let mut out = std::io::stdout().lock();
-            // A reader that went away is no failure.
+            // A closed reader is not an error.
             let _ = out.write_all(&document).and_then(|()| out.write_all(b"\n"));
             ExitCode::SUCCESS
         }

@@ -23,8 +23,8 @@ use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
 use super::step_cache::{NodeCache, StepCache};
 
-/// How long whoever is told that a build begins may still take once the build is interrupted, and then
-/// to be told that it does not. What answers at all answers within that.
+/// How long the notification that a build begins may still take once the build is interrupted, and
+/// then the one that it does not. A registry that responds at all responds within that time.
 const START_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How to run.
@@ -253,7 +253,7 @@ async fn published(
         start = publisher.start(node, &ctx.ui) => start,
         () = late => {
             hook.keeper.never_began();
-            // It may have been told that the build runs all the same.
+            // The registry may have got the notification that the build runs all the same.
             let failed = publisher.failed(node, &Error::Cancelled, &ctx.ui);
             let _ = tokio::time::timeout(START_PATIENCE, failed).await;
             return Some(Ended { result: Err(Error::Cancelled), unpublished: None });

@@ -481,8 +481,8 @@ fn shown(opened: &Opened, config: &Config) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() })]
 
-    /// While a template is checked, what is not known is no mistake; when it runs, nothing that is
-    /// made of it gets as far as a plugin.
+    /// While a template is checked, an unknown value is not an error; when it runs, nothing made of
+    /// one reaches a plugin.
     #[test]
     fn unknown_values_never_reach_a_plugin(
         expression in text_of(&["\"plain\"", UNKNOWN, "build.ID", "var.s"]),

@@ -33,7 +33,7 @@ pub fn find_templates(paths: &[PathBuf], diagnostics: &mut Diagnostics) -> Vec<P
     }
     let mut seen = Vec::new();
     found.retain(|path| {
-        // A template that is named twice is one.
+        // A template that is named twice counts once.
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         let new = !seen.contains(&real);
         seen.push(real);

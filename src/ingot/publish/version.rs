@@ -170,8 +170,8 @@ pub(super) async fn all_builds(
     Ok(builds.map(|build| (build.component_type.clone(), build)).collect())
 }
 
-/// Tells what a build made. Telling it again is no mistake: an answer may have been lost. What the
-/// build was made from may be gone by now; it is published all the same, and the result says so.
+/// Publishes the artifacts of a build. Publishing them twice is not an error: a response may have been
+/// lost. The build's parent may be gone by now; it is published all the same, and the result says so.
 ///
 /// # Errors
 /// The registry refuses it, or does not answer.

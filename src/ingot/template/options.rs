@@ -343,7 +343,7 @@ impl Walk<'_> {
     fn required(&mut self, values: &Values, schema: &Schema, given: Given) {
         let header = given.header;
         for option in &schema.options {
-            // An option that was given and could not be evaluated has had its complaint.
+            // An option that could not be evaluated was already reported.
             let failed = given.parts.iter().any(|part| {
                 let attribute = part.body.attribute(&option.name);
                 attribute.is_some_and(|attribute| self.failed.contains(&attribute.expr.span))

@@ -233,7 +233,7 @@ pub(crate) fn from_json(json: &serde_json::Value) -> Value {
     }
 }
 
-/// A value of Go's `interface{}` as JSON. Bytes that are no text become null, and so does what
+/// A value of Go's `interface{}` as JSON. Bytes that are not UTF-8 become null, and so does what
 /// JSON does not have.
 pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;

@@ -210,7 +210,7 @@ impl Forwarding {
         command.run(&RunContext { cancel: stop.clone(), ..ctx.clone() }, last).await
     }
 
-    /// Ends a session. One that has ended already is no failure.
+    /// Ends a session. One that has ended already is not an error.
     pub(super) async fn close(&self, session: &Session) {
         let body = json!({ "SessionId": session.id });
         let region = self.access.region();

@@ -235,7 +235,7 @@ async fn remove(s3: &S3, mark: &ObjectMark) -> Result<bool, Failure> {
     // What S3 got may still be on its way to be an object, and one of this key may be another's.
     match look_for(|| s3.find(key, token)).await {
         Ok(Some(found)) => s3.delete(key, found.version.as_deref()).await?,
-        // Without a permission that an import does not need, S3 does not say that there is none.
+        // Without a permission that an import does not need, S3 does not say that no object is there.
         Err(failure) if given_up && failure.kind == Kind::Denied => {}
         found => drop(found?),
     }

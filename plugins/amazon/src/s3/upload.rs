@@ -256,7 +256,7 @@ impl Running {
         (result, given_up && alone)
     }
 
-    /// Gives up uploads that this one has begun without hearing of it. One that stays is no reason to fail.
+    /// Aborts uploads that this one has begun without a response. One that stays is not an error.
     async fn give_up_strays(&self, own: &str) -> bool {
         let given_up = self.others.give_up_rest(&self.s3, &self.key, self.since, Some(own)).await;
         if let Err(failure) = &given_up {

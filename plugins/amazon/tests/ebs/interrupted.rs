@@ -50,7 +50,7 @@ async fn what_a_killed_build_leaves_is_in_the_journal() {
         assert!(left.len() >= 3, "{left:?}");
         cloud.reclaim().await;
         assert_eq!(temporaries(&cloud.moto).await, [""; 0]);
-        // What is not there any more is no failure.
+        // A resource that is gone already is not an error.
         cloud.reclaim().await;
         cloud.written.clear();
     }

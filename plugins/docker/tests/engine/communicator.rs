@@ -151,7 +151,7 @@ async fn uploads_belong_to_whom_they_are_given() {
 }
 
 #[tokio::test]
-async fn uploads_replace_and_complain() {
+async fn uploads_replace_files_and_refuse_directories() {
     in_container(json!({}), async |communicator, _| {
         put(&communicator, "/tmp/file", "a longer text").await?;
         put(&communicator, "/tmp/file", "short").await?;

@@ -7,7 +7,7 @@ use crate::harness::prepare;
 use ingot_test_support::output_of;
 use ingot_test_support::sshd::keygen;
 
-/// All complaints about `options`, as the user reads them.
+/// All errors about `options`, as the user reads them.
 fn complaints(options: Value) -> String {
     let errors = prepare(options).err().expect("something is wrong");
     let lines = errors.0.iter().map(|error| {

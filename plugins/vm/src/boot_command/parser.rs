@@ -37,7 +37,7 @@ pub enum Expression {
 pub struct Script {
     /// What it does, in order.
     pub expressions: Vec<Expression>,
-    /// What looks like a slip: text that is almost a key, keys that are never let go.
+    /// Likely mistakes: text that is almost a key, keys that are never released.
     pub warnings: Vec<Remark>,
     /// The byte of the first line break, if there is one. They are not typed: in a text of several
     /// lines they are there for people, and Packer sends a key for them that does nothing.

@@ -96,8 +96,8 @@ impl Source {
         Packing::of_ending(&self.archive()?)
     }
 
-    /// The ending by which Packer unpacks this: that of the name, unless `?archive=…` says what
-    /// it is, or that it is none.
+    /// The ending by which Packer unpacks this: that of the name, unless `?archive=…` names
+    /// another, or says that it is not an archive.
     fn archive(&self) -> Option<String> {
         if let Source::Http(url) = self {
             let given = url.query_pairs().find(|(name, _)| name == "archive");

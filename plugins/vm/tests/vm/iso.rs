@@ -289,7 +289,7 @@ fn logins_come_from_netrc() {
         assert!(said.contains("failed: ") && said.contains("401"), "{none}: {said}");
         assert!(!target.exists());
     }
-    // Where there may be a login that cannot be read, that is told.
+    // A login that may be there and cannot be read is named in the error.
     let said = retrieve_with("/dev/zero");
     assert!(said.contains("looking for a login: /dev/zero"), "{said}");
     assert!(said.contains("NETRC=/dev/null"), "{said}");

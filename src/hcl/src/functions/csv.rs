@@ -1,4 +1,4 @@
-//! `csvdecode`. Own code, since libraries read past the slips that are errors here: stray quotes,
+//! `csvdecode`. Own code, since libraries accept the mistakes that are errors here: stray quotes,
 //! quotes that do not end, lines of other lengths.
 
 use std::collections::BTreeMap;

@@ -28,7 +28,7 @@ pub(super) struct Ready {
 /// A version that builds fill.
 pub(super) struct OpenVersion {
     pub publication: Arc<Publication>,
-    /// What tells of it where the run is interrupted.
+    /// The listener that reports it where the run is interrupted.
     pub listening: Listening,
 }
 
@@ -99,7 +99,7 @@ pub(super) fn make_ready(
         }
         let opened = Arc::clone(&publication);
         let open = open.insert(OpenVersion { publication, listening });
-        // What there is to warn of has been said.
+        // Warnings were already reported.
         let mut found = Diagnostics::default();
         project.published_as(opened.version_id(), opened.fingerprint(), &mut found);
         let enforced = project.enforce(opened.enforced(), &mut found);

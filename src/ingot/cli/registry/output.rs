@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use ingot_registry::api::{Labels, Timestamp, Version, VersionStatus};
 
-/// Writes a line of the answer. A reader that went away is no failure.
+/// Writes a line of the answer. A closed reader is not an error.
 pub(in crate::cli) fn line(text: impl AsRef<str>) {
     crate::cli::answer(text.as_ref());
 }

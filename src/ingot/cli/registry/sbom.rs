@@ -92,7 +92,7 @@ pub(super) async fn run(command: &SbomCommand, session: &Session) -> Result<()> 
                 Some(path) => std::fs::write(path, document)
                     .with_context(|| format!("writing {}", path.display())),
                 None => match std::io::stdout().write_all(&document) {
-                    // A reader that went away is no failure.
+                    // A closed reader is not an error.
                     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
                     written => written.context("writing to standard output"),
                 },

@@ -223,8 +223,8 @@ impl<'a> InputReader<'a> {
         options_of(given, block, step.as_ref(), node, &scope)
     }
 
-    /// What is no secret of an option that holds one, such as `"${var.name}:${var.password}"`: how it
-    /// is written, and the values that it uses and that are none.
+    /// The parts of an option with a secret that are not secret, such as of
+    /// `"${var.name}:${var.password}"`: how it is written, and its other values.
     fn around_secret(&self, given: Given, option: &str, options: &mut Vec<u8>) {
         let mut parts = given.parts.iter();
         let Some(attribute) = parts.find_map(|part| part.body.attribute(option)) else { return };

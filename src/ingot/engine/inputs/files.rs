@@ -98,7 +98,7 @@ impl FileDigests {
         })
     }
 
-    /// The same of bytes that are no text, or one in another encoding.
+    /// The same of bytes that are not UTF-8.
     fn masked_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
         self.secrets.iter().fold(bytes, |bytes, secret| {
             let secret = secret.as_bytes();

@@ -347,7 +347,7 @@ fn only_ours(directory: &Path) -> Result<()> {
     let wrong = if found.is_symlink() {
         "is a link"
     } else if !found.is_dir() {
-        "is no directory"
+        "is not a directory"
     } else if ![own, 0].contains(&found.uid()) {
         "belongs to another user"
     } else if found.mode() & 0o022 != 0 {

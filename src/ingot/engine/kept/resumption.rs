@@ -210,7 +210,7 @@ pub fn plan(
     (going, plans)
 }
 
-/// That there is nothing to go on with.
+/// The error that nothing is kept to resume.
 pub(crate) fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
     match flags.only_post_processors {
         true => Diagnostic::error("no artifact is kept for post-processors to run on").help(

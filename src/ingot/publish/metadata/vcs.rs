@@ -49,8 +49,8 @@ fn git(dir: &Path, args: &[&str]) -> Result<String, Unknown> {
     tracing::debug!(why = said, "git reports nothing about the repository");
     let fatal = said.lines().find_map(|line| line.strip_prefix("fatal: "));
     let why = fatal.or(said.lines().next()).unwrap_or_default();
-    // With `--quiet` it does not say that there is no commit. A `.git` that leads to no repository is
-    // told in other words than that there is none.
+    // With `--quiet` git does not say that there is no commit. Of a `.git` that leads to no repository
+    // it says something else than of a missing one.
     match why.is_empty() || why.starts_with("not a git repository (or any ") {
         true => Err(Unknown::NoCommit),
         false => Err(Unknown::Unreadable(format!("git: {why}"))),

@@ -76,8 +76,8 @@ impl RemoteCommunicator {
 
     /// Whether a command had begun although Start failed with `error`. Over SSH, Start returns once the
     /// command runs. Over WinRM it returns when the command is over, and fails if the connection was
-    /// lost meanwhile. What is said then is the same as of a machine that was away before, so that it
-    /// counts whether the machine did what it was asked right before.
+    /// lost meanwhile. The error is the same as of a machine that was away before, so what counts is
+    /// whether the machine did what it was asked right before.
     fn had_begun(&self, error: &HostError) -> bool {
         self.winrm && is_told(error) && self.reached.swap(false, Ordering::Relaxed)
     }

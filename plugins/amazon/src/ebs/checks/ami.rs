@@ -234,7 +234,7 @@ pub(crate) fn unshareable(raw: &Options, own: Option<&str>) -> Option<String> {
 
 /// Warns of disks that are encrypted and shared in a way that AWS refuses at the end. Whether the
 /// account's default key is a key of its own (`aws/ebs` is the usual one) only AWS knows, so that
-/// this is no error.
+/// this is a warning only.
 fn shared_disks(raw: &Options, warnings: &mut Vec<ConfigWarning>) {
     let ami = &raw.ami;
     if ami.encrypt_boot == Some(true) {

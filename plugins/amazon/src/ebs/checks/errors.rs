@@ -2,7 +2,7 @@
 
 use ingot_sdk::{ConfigError, ConfigErrors};
 
-/// Complains about `option`, with advice.
+/// Adds an error about `option`, with advice.
 pub(super) fn wrong(
     errors: &mut ConfigErrors,
     option: &str,
@@ -12,7 +12,7 @@ pub(super) fn wrong(
     errors.push(ConfigError::on(option, message).hint(hint));
 }
 
-/// Complains about `option` because of what `related` say or do not say, with advice.
+/// Adds an error about `option` that depends on the options `related`, with advice.
 pub(super) fn wrong_with(
     errors: &mut ConfigErrors,
     (option, related): (&str, &[&'static str]),
@@ -23,7 +23,7 @@ pub(super) fn wrong_with(
     errors.push(error.related(related.iter().copied()));
 }
 
-/// Complains about a value that is not one of `allowed`.
+/// Adds an error about a value that is not one of `allowed`.
 pub(crate) fn one_of(
     errors: &mut ConfigErrors,
     option: &str,

@@ -27,7 +27,7 @@ pub(crate) fn login(
     let winrm = raw.communicator.kind() == "winrm";
     let needs_password = winrm && given(&raw.communicator.winrm.winrm_password).is_none();
     let kind = given(&ssh.temporary_key_pair_type);
-    // The ssh communicator itself complains about what is no kind of key at all.
+    // The ssh communicator itself reports an unknown kind of key.
     if winrm || kind == Some("ecdsa") {
         one_of(errors, "temporary_key_pair_type", kind, &["rsa", "ed25519"]);
     }
