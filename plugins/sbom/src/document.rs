@@ -94,7 +94,7 @@ mod tests {
             (r#"{"bomFormat": "Other", "specVersion": "1"}"#, "\"Other\""),
             (r#"{"spdxVersion": "SPDX-3.0", "SPDXID": "x"}"#, "\"SPDX-3.0\""),
             (r#"{"spdxVersion": "SPDX-2.3"}"#, "without `SPDXID`"),
-            (r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": 1}"#, "no list"),
+            (r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": 1}"#, "not a list"),
         ] {
             let error = of(text).unwrap_err();
             assert!(error.contains(wanted), "{text}: {error}");

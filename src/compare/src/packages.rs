@@ -134,7 +134,7 @@ mod tests {
         both.add_document(spdx).unwrap();
         assert_eq!(both.into_packages(), packages);
         assert!(packages_of(b"{}").unwrap_err().contains("neither"));
-        assert!(packages_of(b"<bom/>").unwrap_err().contains("no SBOM"));
+        assert!(packages_of(b"<bom/>").unwrap_err().contains("not an SBOM"));
     }
 
     #[test]
