@@ -190,7 +190,7 @@ async fn what_may_be_in_a_dynamic_block_is_reported() {
     assert_eq!(run.code, Some(2), "{}{}", run.stdout, run.stderr);
     let line = "FAIL  google_compute_instance_template.t.disk[0].source_image\n";
     assert!(run.stdout.contains(line), "{}", run.stdout);
-    assert!(run.stdout.contains("is known only when the plan is applied"), "{}", run.stdout);
+    assert!(run.stdout.contains("will be known only when the plan is applied"), "{}", run.stdout);
     // A block that is written and has no image has none.
     let run = check(json!({ "disk": [{ "auto_delete": { "constant_value": true } }] }));
     assert_eq!((run.code, run.stdout.trim()), (Some(0), "plan.json: no images"));
