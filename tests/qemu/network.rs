@@ -103,6 +103,7 @@ shift
 code=0
 "$@" || code=$?
 kill $ping
+wait $ping || :
 exit $code
 "#;
 
