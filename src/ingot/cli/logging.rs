@@ -17,7 +17,7 @@ use crate::ui::{LogWriter, Redactor};
 /// The variable that names the file.
 const PATH: &str = "PACKER_LOG_PATH";
 
-/// The file, from [`open`] until a log goes there.
+/// The file, from [`open()`] until a log goes there.
 static FILE: parking_lot::Mutex<Option<File>> = parking_lot::Mutex::new(None);
 
 /// Opens the file that the log goes to, if there is one.
