@@ -189,6 +189,14 @@ mod tests {
     use crate::state::Container;
     use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
 
+    /// A build's context, with what is said and recorded in it.
+    fn recorded() -> (RunContext, Arc<Said>, Arc<Records>) {
+        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        (ctx, said, records)
+    }
+
     /// Begins a commit of `container` that gets no answer.
     async fn begin(test: &TestEngine, container: &TestContainer, ctx: &RunContext) -> State {
         let mut engine = test.connect().await;
@@ -216,9 +224,7 @@ mod tests {
         require!(docker());
         let test = require!(TestEngine::start().await);
         let container = TestContainer::new(&["create", BASE, "true"]);
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+        let (ctx, said, records) = recorded();
         let mut state = begin(&test, &container, &ctx).await;
         Commit.cleanup(&ctx, &mut state, Outcome::Failed).await;
         let lines = said.lines();
@@ -242,9 +248,7 @@ mod tests {
         require!(docker());
         let test = require!(TestEngine::start().await);
         let container = TestContainer::new(&["create", BASE, "true"]);
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+        let (ctx, _, records) = recorded();
         let mut state = begin(&test, &container, &ctx).await;
         test.hold(Hold::All);
         Commit.cleanup(&ctx, &mut state, Outcome::Failed).await;

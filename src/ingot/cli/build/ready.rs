@@ -57,10 +57,7 @@ pub(super) fn make_ready(
             Ok(true) => {}
             Ok(false) => return Err(Ending::NOTHING_TO_DO),
             Err(error) => {
-                ui.error(format!("Cannot determine what changed: {error}"));
-                if let Some(advice) = error.advice() {
-                    ui.error(format!("help: {advice}"));
-                }
+                ui.failure(format!("Cannot determine what changed: {error}"), &error);
                 let why = Diagnostic::error(format!("nothing is built: {error}"));
                 reporting.report.add(&why.into(), &project.sources);
                 return Err(Ending::of(&error));
