@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -42,6 +43,32 @@ fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Several signals that are listened for, each with what is said of it when it comes.
+#[derive(Debug)]
+pub struct AnySignal<T>(Vec<(Signal, T)>);
+
+impl<T: Copy> AnySignal<T> {
+    /// Starts listening to `signals`, but for those that are [left alone](is_left_alone).
+    ///
+    /// # Errors
+    /// The system does not let it, or there is no runtime.
+    pub fn new(signals: impl IntoIterator<Item = (SignalKind, T)>) -> std::io::Result<Self> {
+        let heeded = signals.into_iter().filter(|(kind, _)| !is_left_alone(*kind));
+        let listening = heeded.map(|(kind, said)| Ok((signal(kind)?, said)));
+        Ok(AnySignal(listening.collect::<std::io::Result<_>>()?))
+    }
+
+    /// What is said of the next one.
+    pub async fn next(&mut self) -> T {
+        std::future::poll_fn(|context| {
+            let mut all = self.0.iter_mut();
+            all.find_map(|(signal, said)| signal.poll_recv(context).is_ready().then_some(*said))
+                .map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
 }
 
 /// Says that somebody listens for signals and ends what runs in good order: as long as there is one, no
@@ -112,26 +139,18 @@ pub fn end(code: i32) -> ! {
 
 fn start_watching() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listeners = {
+    let signals = {
         let _entered = runtime.enter();
-        let ended_by = SIGNALS.into_iter().filter(|kind| !is_left_alone(*kind));
-        let listen = |kind: SignalKind| Ok((kind, signal(kind)?));
-        ended_by.map(listen).collect::<std::io::Result<Vec<_>>>()?
+        AnySignal::new(SIGNALS.map(|kind| (kind, kind)))?
     };
     let thread = std::thread::Builder::new().name("unheard-signals".to_owned());
-    thread.spawn(move || runtime.block_on(end_on_signal(listeners)))?;
+    thread.spawn(move || runtime.block_on(end_on_signal(signals)))?;
     Ok(())
 }
 
-async fn end_on_signal(mut listeners: Vec<(SignalKind, Signal)>) {
+async fn end_on_signal(mut signals: AnySignal<SignalKind>) {
     loop {
-        let kind = std::future::poll_fn(|context| {
-            let came = listeners.iter_mut().find_map(|(kind, listener)| {
-                listener.poll_recv(context).is_ready().then_some(*kind)
-            });
-            came.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
-        })
-        .await;
+        let kind = signals.next().await;
         let heard = || HEARD.lock().is_some_and(|heard| heard.elapsed() < HEARD_FOR);
         if LISTENERS.load(Ordering::SeqCst) == 0 && !heard() {
             // As shells tell of a program that a signal ended.

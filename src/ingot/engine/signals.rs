@@ -1,12 +1,11 @@
 //! The signals that ask a run to end.
 
 use std::io;
-use std::task::Poll;
 
 pub use ingot_sdk::signals::is_ignored;
-use ingot_sdk::signals::{ListensForSignals, is_left_alone};
+use ingot_sdk::signals::{AnySignal, ListensForSignals};
 use ingot_sdk::{Error, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 /// What is listened for, in the words that Packer has for it.
 const ALL: [(SignalKind, &str); 4] = [
@@ -22,7 +21,7 @@ const ALL: [(SignalKind, &str); 4] = [
 /// SIGHUP and SIGQUIT are left alone if whoever started the process has it ignore them, as `nohup`
 /// does.
 pub struct Signals {
-    all: Vec<(Signal, &'static str)>,
+    all: AnySignal<&'static str>,
     /// Else the process would end when one comes.
     listens: ListensForSignals,
 }
@@ -33,7 +32,7 @@ impl Signals {
     /// # Errors
     /// The system does not let it, or there is no runtime.
     pub fn new() -> io::Result<Signals> {
-        Self::of(&ALL)
+        Self::of(ALL)
     }
 
     /// Starts listening to all but SIGHUP: a server reads its settings again when it gets that.
@@ -41,26 +40,17 @@ impl Signals {
     /// # Errors
     /// As for [`Signals::new`].
     pub fn without_hangup() -> io::Result<Signals> {
-        let others: Vec<_> =
-            ALL.into_iter().filter(|(kind, _)| *kind != SignalKind::hangup()).collect();
-        Self::of(&others)
+        Self::of(ALL.into_iter().filter(|(kind, _)| *kind != SignalKind::hangup()))
     }
 
-    fn of(signals: &[(SignalKind, &'static str)]) -> io::Result<Signals> {
+    fn of(signals: impl IntoIterator<Item = (SignalKind, &'static str)>) -> io::Result<Signals> {
         let listens = ListensForSignals::new();
-        let all = signals.iter().filter(|(kind, _)| !is_left_alone(*kind));
-        let all = all.map(|(kind, name)| Ok((signal(*kind)?, *name)));
-        Ok(Signals { all: all.collect::<io::Result<_>>()?, listens })
+        Ok(Signals { all: AnySignal::new(signals)?, listens })
     }
 
     /// The name of the next one.
     pub async fn next(&mut self) -> &'static str {
-        let name = std::future::poll_fn(|context| {
-            let mut all = self.all.iter_mut();
-            all.find_map(|(signal, name)| signal.poll_recv(context).is_ready().then_some(*name))
-                .map_or(Poll::Pending, Poll::Ready)
-        })
-        .await;
+        let name = self.all.next().await;
         self.listens.heard();
         name
     }
