@@ -259,9 +259,7 @@ impl Transfer {
     async fn in_time<T>(&self, part: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.stall, part).await {
             Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => {
-                Err(ingot_sdk::error::IntoSdkError::into_sdk_error(error).transient())
-            }
+            Ok(Err(error)) => Err(ingot_sdk::error::IntoError::into_error(error).transient()),
             Err(_) => Err(Error::new(format!(
                 "the server sent nothing for {} seconds",
                 self.stall.as_secs_f64()
