@@ -56,8 +56,8 @@ pub use data_source::{DataSource, Fetch, FetchValue};
 pub use facts::{Effect, Facts, KeptStates};
 // What other crates need as well. `byte_size` is a module and its function.
 pub use ingot_base::{
-    Context, Error, ErrorKind, Result, byte_size, environment, error, file_lock, home, http, retry,
-    whole_file,
+    Context, Error, ErrorKind, Result, byte_size, download, environment, error, file_lock, home,
+    http, retry, whole_file,
 };
 pub use ingot_go_template::{GoDuration, Platform};
 pub use journal::{Discovered, DiscoveryScope, Journal, JournalEntry, Reclaim, Resource};
