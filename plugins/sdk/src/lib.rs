@@ -30,6 +30,7 @@ pub mod post_processor;
 pub mod powershell;
 pub mod process;
 pub mod process_group;
+pub mod process_table;
 pub mod provisioner;
 pub mod sbom;
 pub mod schema;
