@@ -1,7 +1,7 @@
 //! A database that an older Ingot created, with what was in it: a newer one brings it up to date and
 //! answers of all of it.
 
-use ingot_test_support::require;
+use ingot_test_support::{ingot_with, require};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection as _};
 
@@ -70,10 +70,12 @@ async fn is_brought_up_to_date(mut server: Server, start_again: impl Fn() -> Ser
     let old = version("base", "f1").await;
     assert_eq!((&old["name"], &old["status"]), (&json!("v1"), &json!("VERSION_REVOKED")), "{old}");
     assert_eq!(old["revocation_message"], "CVE-1");
+    assert_eq!(old["revocation_inherited_from"]["version_fingerprint"], json!(null), "{old}");
     let planned = version("base", "f2").await;
     assert_eq!(planned["status"], "VERSION_REVOCATION_SCHEDULED", "{planned}");
     let child = version("web", "f3").await;
     assert_eq!(child["status"], "VERSION_REVOKED", "{child}");
+    assert_eq!(child["revocation_inherited_from"]["version_fingerprint"], "f1", "{child}");
     assert_eq!(child["builds"][0]["artifacts"][0]["external_identifier"], "sha256:3", "{child}");
     // What is restored stays restored for those that inherited it, and the next number is new.
     admin.patch("/buckets/base/versions/f1", json!({ "restore": true })).await;
@@ -81,6 +83,7 @@ async fn is_brought_up_to_date(mut server: Server, start_again: impl Fn() -> Ser
     assert_eq!(version("web", "f3").await["status"], "VERSION_ACTIVE");
     let next = admin.publish("base", "f4", None).await;
     assert_eq!(version("base", "f4").await["name"], "v3", "{next}");
+    assert_eq!(admin.publish("web", "f5", None).await["name"], "v2");
     // A second start finds nothing left to do.
     assert_eq!(server.stop(), Some(0));
     drop(start_again());
@@ -93,6 +96,18 @@ async fn a_database_of_sqlite() {
     fill(&format!("sqlite://{}?mode=rwc", file.display())).await;
     let start = || Server::start(dir.path(), &["-rate-limit=0"]);
     is_brought_up_to_date(start(), start).await;
+}
+
+/// Before any newer server has had it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_a_command_opens_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("registry-server.db");
+    fill(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "project", "list"], &env);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("default"), "{}", run.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

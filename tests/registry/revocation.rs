@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use ingot_test_support::ingot_with;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
 
@@ -266,53 +265,4 @@ async fn many_children_at_once(admin: &Caller) {
     for print in ["n0", "n509"] {
         is(admin, "brood", print, "INCOMPLETE", "").await;
     }
-}
-
-/// A database that was made before revocations were kept each for itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn revocations_of_older_databases_are_kept() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut server = Server::start(dir.path(), &["-rate-limit=0"]);
-    let names = chain(&server.admin().await, "older", 2).await;
-    server.stop();
-    let path = dir.path().join("registry-server.db");
-    sqlx::any::install_drivers(&[sqlx::sqlite::any::DRIVER]).ok();
-    let url = format!("sqlite://{}", path.display());
-    let pool = sqlx::AnyPool::connect(&url).await.expect("the file can be opened");
-    for sql in [
-        "DROP INDEX audit_by_project",
-        "DROP TABLE enforced_block_buckets",
-        "DROP TABLE enforced_block_versions",
-        "DROP TABLE enforced_blocks",
-        "DROP TABLE sboms",
-        "ALTER TABLE webhooks DROP COLUMN anywhere",
-        "DROP TABLE revocations",
-        "DROP INDEX versions_by_number",
-        "DROP INDEX builds_current",
-        "DROP INDEX artifacts_by_lower_name",
-        "ALTER TABLE builds DROP COLUMN current_parent_bucket_id",
-        "ALTER TABLE versions DROP COLUMN pardoned_at",
-        "ALTER TABLE buckets DROP COLUMN last_number",
-        "DELETE FROM migrations WHERE step >= 4",
-        "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'MANUAL', \
-         revocation_message = 'a hole', revoke_descendants = 1 WHERE fingerprint = 'older0'",
-        "UPDATE versions SET revoked = 1, revoke_at = 1000000, revocation_type = 'INHERITED', \
-         revocation_from = (SELECT id FROM versions WHERE fingerprint = 'older0') \
-         WHERE fingerprint = 'older1'",
-    ] {
-        sqlx::raw_sql(sql).execute(&pool).await.expect(sql);
-    }
-    pool.close().await;
-    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
-    let run = ingot_with(dir.path(), &["registry", "project", "list"], &env);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let (id, secret) = server.principal(&["again", "-role=admin"]);
-    let server = Server::start(dir.path(), &["-rate-limit=0"]);
-    let admin = server.sign_in(&id, &secret).await;
-    let [a, b] = [&names[0], &names[1]].map(String::as_str);
-    is(&admin, a, a, "REVOKED", "").await;
-    is(&admin, b, b, "REVOKED", a).await;
-    restore(&admin, a, a).await;
-    is(&admin, b, b, "ACTIVE", "").await;
-    assert_eq!(admin.publish(b, "next", None).await["name"], "v2");
 }

@@ -130,7 +130,7 @@ async fn sboms_are_shown_and_saved() {
     let page = visitor.get(&format!("{ROOT}/base/versions/one")).await;
     let link = format!("{ROOT}/base/versions/one/builds/{id}/sboms/packages");
     assert!(page.text.contains(&format!("href=\"{link}\"")), "{}", page.text);
-    assert!(page.text.contains("CycloneDX, 64 bytes"), "{}", page.text);
+    assert!(page.text.contains("CycloneDX, 64 B"), "{}", page.text);
     let saved = visitor.get(&link).await;
     assert_eq!((saved.status, saved.text.as_str()), (200, document));
     assert_eq!(saved.headers["content-type"], "application/vnd.cyclonedx+json");

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use ingot_sdk::process_table::{self, Texts};
 use ingot_sdk::{Context, Error, Reclaim, Resource, Result, async_trait};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -165,19 +166,10 @@ fn with_marker(marker: &str) -> Result<Vec<i32>> {
     if marker.len() < 32 {
         return Err(Error::new(format!("{marker:?} may be part of anybody's command line")));
     }
-    let own = std::process::id().cast_signed();
-    let processes = std::fs::read_dir("/proc").context("listing processes")?;
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(pids
-        .filter(|&pid: &i32| pid != own)
-        .filter(|pid| {
-            // Empty for a process that has ended and was not waited for.
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let uses_marker = |argument: &[u8]| String::from_utf8_lossy(argument).contains(marker);
-            // The program's own arguments only: an editor may show the journal.
-            line.split(|&byte| byte == 0).skip(1).any(uses_marker)
-        })
-        .collect())
+    // The program's own arguments only: an editor may show the journal.
+    process_table::find(Texts::CommandLine, |line| {
+        line.iter().skip(1).any(|argument| String::from_utf8_lossy(argument).contains(marker))
+    })
 }
 
 #[cfg(test)]

@@ -110,10 +110,12 @@ pub trait Hook: Send + Sync {
     /// Runs the build's error-cleanup-provisioner, if it has one.
     async fn cleanup_provision(
         &self,
-        ctx: &RunContext,
-        communicator: Arc<dyn Communicator>,
-        data: GeneratedData,
-    ) -> Result<()>;
+        _ctx: &RunContext,
+        _communicator: Arc<dyn Communicator>,
+        _data: GeneratedData,
+    ) -> Result<()> {
+        Ok(())
+    }
     /// Takes a bill of materials of what the build makes, to be published with it. Whoever runs
     /// provisioners for another purpose drops it.
     fn keep_sbom(&self, _sbom: Sbom) {}
@@ -188,15 +190,6 @@ impl Hook for NoProvisioners {
         _: Arc<dyn Communicator>,
         _: GeneratedData,
         _: Provisioning,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    async fn cleanup_provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
     ) -> Result<()> {
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Checksums: SHA-256, and others by name.
 
-use std::io;
 use std::path::Path;
 
-use ring::digest;
+pub use ingot_base::hash::{Sha256, hex, sha256, sha256_bytes};
 pub use sha2::digest::DynDigest;
 use tokio_util::sync::CancellationToken;
 
@@ -21,61 +20,6 @@ pub fn hasher(name: &str) -> Option<Box<dyn DynDigest + Send>> {
         "sha512" => Box::new(sha2::Sha512::default()),
         _ => return None,
     })
-}
-
-/// The SHA-256 of `bytes`, in hexadecimal.
-pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    hex(sha256_bytes(bytes).as_ref())
-}
-
-/// The SHA-256 of `bytes`, as 32 bytes.
-pub fn sha256_bytes(bytes: impl AsRef<[u8]>) -> impl AsRef<[u8]> {
-    digest::digest(&digest::SHA256, bytes.as_ref())
-}
-
-/// The SHA-256 of what comes in pieces. It is ring's, whose assembly is fast without optimization, too:
-/// whole disks are summed up.
-#[derive(Clone)]
-pub struct Sha256(digest::Context);
-
-impl Sha256 {
-    /// That of nothing so far.
-    pub fn new() -> Sha256 {
-        Sha256(digest::Context::new(&digest::SHA256))
-    }
-
-    /// Takes the next piece.
-    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.update(bytes.as_ref());
-    }
-
-    /// The checksum of all pieces, in hexadecimal.
-    pub fn finish(self) -> String {
-        hex(self.0.finish().as_ref())
-    }
-}
-
-impl Default for Sha256 {
-    fn default() -> Self {
-        Sha256::new()
-    }
-}
-
-/// Takes what is written, for [`io::copy`].
-impl io::Write for Sha256 {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `bytes` in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The checksums of the file `input` in hexadecimal, from one pass over it. `names` are names
@@ -105,15 +49,8 @@ mod tests {
 
     #[test]
     fn both_ways_to_a_sha256_agree() {
-        // FIPS 180-2, appendix B.1.
-        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256("abc"), abc);
-        let mut pieces = Sha256::new();
-        pieces.update("a");
-        io::copy(&mut &b"bc"[..], &mut pieces).unwrap();
-        assert_eq!(pieces.finish(), abc);
         let mut named = hasher("sha256").unwrap();
         named.update(b"abc");
-        assert_eq!(hex(&named.finalize()), abc);
+        assert_eq!(hex(&named.finalize()), sha256("abc"));
     }
 }

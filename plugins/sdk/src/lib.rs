@@ -9,7 +9,6 @@
 
 pub mod artifact;
 pub mod builder;
-pub mod byte_size;
 pub mod checkpoint;
 pub mod command;
 pub mod communicator;
@@ -18,15 +17,10 @@ pub mod config;
 pub mod context;
 pub mod data_source;
 pub mod ecr;
-pub mod environment;
-pub mod error;
 mod facts;
-pub mod file_lock;
 pub mod file_work;
 pub mod glob;
 pub mod hash;
-pub mod home;
-pub mod http;
 pub mod interpolate;
 pub mod journal;
 pub mod netrc;
@@ -36,8 +30,8 @@ pub mod post_processor;
 pub mod powershell;
 pub mod process;
 pub mod process_group;
+pub mod process_table;
 pub mod provisioner;
-pub mod retry;
 pub mod sbom;
 pub mod schema;
 pub mod script;
@@ -50,20 +44,22 @@ pub mod test_machine;
 pub mod testing;
 pub mod ui;
 pub mod walk;
-pub mod whole_file;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;
 pub use builder::{Build, Builder};
-pub use byte_size::byte_size;
 pub use checkpoint::{Provisioning, Snapshots, StateKey};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
 pub use component::{Component, Decoded, Erase, Prepare, Prepared};
 pub use config::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
 pub use data_source::{DataSource, Fetch, FetchValue};
-pub use error::{Context, Error, ErrorKind, Result};
 pub use facts::{Effect, Facts, KeptStates};
+// What other crates need as well. `byte_size` is a module and its function.
+pub use ingot_base::{
+    Context, Error, ErrorKind, Result, byte_size, download, environment, error, file_lock, home,
+    http, retry, whole_file,
+};
 pub use ingot_go_template::{GoDuration, Platform};
 pub use journal::{Discovered, DiscoveryScope, Journal, JournalEntry, Reclaim, Resource};
 pub use output_file::OutputFile;

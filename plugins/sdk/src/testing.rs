@@ -71,18 +71,17 @@ pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
     RunContext { prepare: Arc::new(prepare), ..RunContext::detached(ui) }
 }
 
-/// Keeps the events that were emitted.
+/// Keeps the events that were emitted, and the secrets that were to be hidden.
 #[derive(Default)]
-pub struct Said(Mutex<Vec<Event>>);
+pub struct Said {
+    events: Mutex<Vec<Event>>,
+    secrets: Mutex<Vec<String>>,
+}
 
 impl Said {
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<Event>> {
-        self.0.lock()
-    }
-
     /// The texts of steps, details and errors.
     pub fn lines(&self) -> Vec<String> {
-        let events = self.lock();
+        let events = self.events.lock();
         let text = |event: &Event| match event {
             Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } => {
                 Some(text.clone())
@@ -92,23 +91,35 @@ impl Said {
         events.iter().filter_map(text).collect()
     }
 
-    /// Everything.
+    /// These texts, one below the other.
+    pub fn text(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    /// All events.
     pub fn events(&self) -> Vec<Event> {
-        self.lock().clone()
+        self.events.lock().clone()
+    }
+
+    /// What was to be hidden.
+    pub fn secrets(&self) -> Vec<String> {
+        self.secrets.lock().clone()
     }
 }
 
 #[async_trait]
 impl EventSink for Said {
     fn emit(&self, event: Event) {
-        self.lock().push(event);
+        self.events.lock().push(event);
     }
 
     async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
         Err(std::io::Error::other("nobody to ask"))
     }
 
-    fn mask(&self, _: &str) {}
+    fn mask(&self, secret: &str) {
+        self.secrets.lock().push(secret.to_owned());
+    }
 }
 
 /// The names of all files below `directory`, sorted.

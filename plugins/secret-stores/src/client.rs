@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingot_sdk::{Context, Error, Result, http};
+use ingot_base::{Context, Error, Result, http};
 use reqwest::{Certificate, Client, Identity, Proxy, StatusCode, redirect};
 
 use crate::Environment;

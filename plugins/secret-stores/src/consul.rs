@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 use serde::Deserialize;
 
 use crate::Environment;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::file_work::read_small;
-use ingot_sdk::{Context, Error, Result};
+use ingot_base::files::read_small;
+use ingot_base::{Context, Error, Result};
 
 /// What the files are that variables name, and the largest of them in bytes.
 const WHAT: &str = "certificate, key or token";

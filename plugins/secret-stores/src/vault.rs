@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ingot_sdk::file_work::read_small_text;
-use ingot_sdk::retry::Retry;
-use ingot_sdk::{Error, Result};
+use ingot_base::files::read_small_text;
+use ingot_base::retry::Retry;
+use ingot_base::{Error, Result};
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Map, Value};

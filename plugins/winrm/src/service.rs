@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingot_sdk::error::{IntoSdkError, causes};
+use ingot_sdk::error::{IntoError, causes};
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Result, http};
 use parking_lot::Mutex;
@@ -187,7 +187,7 @@ pub(crate) fn network(error: reqwest::Error) -> Failure {
         return Failure::Silence;
     }
     if error.is_builder() {
-        let text = error.into_sdk_error().context("making a request").to_string();
+        let text = error.into_error().context("making a request").to_string();
         return Failure::Request(text);
     }
     // The outermost message only says that a request failed; the innermost says why.
@@ -195,6 +195,6 @@ pub(crate) fn network(error: reqwest::Error) -> Failure {
     match why {
         Some(why) if is_bad_certificate(&error) => Failure::Certificate(why),
         Some(why) => Failure::Network(why),
-        None => Failure::Network(error.into_sdk_error().context("HTTP").to_string()),
+        None => Failure::Network(error.into_error().context("HTTP").to_string()),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ingot_sdk::process_table::Stat;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,11 +34,11 @@ pub(super) async fn without_view(renderer: Arc<Renderer>) {
 /// Whether a process above this one, in another process group of the same session, controls its
 /// jobs. The system does not stop groups for which there is none either.
 fn has_job_control() -> bool {
-    let Some(own) = Family::of("self") else { return true };
+    let Some(own) = Stat::of("self") else { return true };
     let mut parent = own.parent;
     // As deep as process trees of people are, and then some.
     for _ in 0..64 {
-        match Family::of(&parent.to_string()) {
+        match Stat::of(parent) {
             Some(found) if found.session != own.session => return false,
             Some(found) if found.group != own.group => return true,
             Some(found) => parent = found.parent,
@@ -45,23 +46,4 @@ fn has_job_control() -> bool {
         }
     }
     false
-}
-
-/// Where a process belongs.
-struct Family {
-    parent: u32,
-    group: u32,
-    session: u32,
-}
-
-impl Family {
-    /// Reads the state of a process from `/proc/ID/stat` (see `proc(5)`).
-    fn of(id: &str) -> Option<Family> {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name before may hold anything.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let mut fields = fields.split_whitespace().skip(1).map(str::parse);
-        let mut next = || fields.next()?.ok();
-        Some(Family { parent: next()?, group: next()?, session: next()? })
-    }
 }

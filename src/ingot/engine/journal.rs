@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::home::home_dir;
+use ingot_sdk::process_table::Stat;
 use ingot_sdk::{Context, Journal, Resource, Result, environment};
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
@@ -287,8 +288,5 @@ pub fn directory() -> PathBuf {
 /// When a process started, in clock ticks since boot: tells it from a later one with its number.
 /// None if it does not run.
 fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field, the program's name, may hold spaces and parentheses.
-    let fields = &stat[stat.rfind(')')? + 2..];
-    fields.split(' ').nth(19)?.parse().ok()
+    Stat::of(pid).map(|stat| stat.started)
 }

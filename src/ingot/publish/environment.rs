@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ingot_sdk::GoDuration;
+use ingot_sdk::environment::set_text;
 
 use ingot_registry::settings::variable;
 
@@ -34,12 +35,11 @@ pub(super) struct Environment {
 
 impl Environment {
     pub(super) fn read() -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         Environment {
             registry: variable(REGISTRY),
-            bucket_name: set(BUCKET_NAME),
-            fingerprint: set(FINGERPRINT),
-            fingerprint_from: set(FINGERPRINT_FROM),
+            bucket_name: set_text(BUCKET_NAME),
+            fingerprint: set_text(FINGERPRINT),
+            fingerprint_from: set_text(FINGERPRINT_FROM),
         }
     }
 

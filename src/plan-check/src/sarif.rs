@@ -1,7 +1,7 @@
 //! Reports as SARIF 2.1.0, which code scanning reads.
 
+use ingot_base::hash::sha256;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::report::{Finding, Level, Report, Status};
 
@@ -99,8 +99,9 @@ fn result(file: &str, finding: &Finding) -> Option<Value> {
     let place = finding.place();
     let advice = finding.advice().map(|advice| format!(" {}.", capital(&advice)));
     let text = format!("{place}: {}.{}", finding.message, advice.unwrap_or_default());
-    let print = Sha256::digest(format!("{place}\0{}", id(finding.status)).as_bytes());
-    let print: String = print.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let mut print = sha256(format!("{place}\0{}", id(finding.status)));
+    // 16 bytes are enough to tell findings apart.
+    print.truncate(32);
     Some(json!({
         "ruleId": id(finding.status),
         "ruleIndex": index,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ingot_sdk::process_group::is_live_group;
-use ingot_sdk::{Context, Error, Reclaim, Resource, Result};
+use ingot_sdk::process_table::{self, Texts};
+use ingot_sdk::{Error, Reclaim, Resource, Result};
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 
 /// The variable with the id of the run, in the environment of plugins.
@@ -87,13 +88,5 @@ fn kill_all(pids: &[i32]) {
 /// The processes of a run; those of other users cannot be looked at.
 fn of_run(run: &str) -> Result<Vec<i32>> {
     let mark = format!("{RUN_VARIABLE}={run}");
-    let own = std::process::id().cast_signed();
-    let processes = std::fs::read_dir("/proc").context("listing processes")?;
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let marked = |pid: &i32| {
-        // Empty for a process that has ended and was not waited for.
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
-    };
-    Ok(pids.filter(|&pid| pid != own).filter(marked).collect())
+    process_table::find(Texts::Environment, |variables| variables.contains(&mark.as_bytes()))
 }

@@ -9,9 +9,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Shared, hosts, secret};
+use ingot_base::error::IntoError as _;
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::store::{Delivery, transaction};
-use ingot_sdk::error::IntoSdkError as _;
 
 /// How often to look.
 const POLL: Duration = Duration::from_millis(500);
@@ -89,7 +89,7 @@ async fn take(app: &App, busy: &HashMap<String, i64>) -> Result<Vec<Delivery>> {
 
 /// Writes down what became of a delivery.
 async fn end(app: &App, delivery: &Delivery, result: Result<(), String>) -> Result<()> {
-    let url = ingot_sdk::http::shown(&delivery.url);
+    let url = ingot_base::http::shown(&delivery.url);
     match result {
         Ok(()) => {
             app.metrics.deliveries.inc();
@@ -121,9 +121,9 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(hosts: &[String]) -> ingot_sdk::Result<Self> {
+    fn new(hosts: &[String]) -> ingot_base::Result<Self> {
         let client = |guarded: bool| {
-            ingot_sdk::http::client_with(|builder| {
+            ingot_base::http::client_with(|builder| {
                 let builder = builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
                 match guarded {
                     true => builder.dns_resolver(hosts::PublicOnly::new()),
@@ -159,7 +159,7 @@ async fn post(clients: &Clients, delivery: &Delivery) -> Result<(), String> {
         .body(delivery.body.clone())
         .send()
         .await
-        .map_err(|error| error.into_sdk_error().to_string())?;
+        .map_err(|error| error.into_error().to_string())?;
     match response.status() {
         status if status.is_success() => Ok(()),
         status => Err(format!("it returned {status}")),

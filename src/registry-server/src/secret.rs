@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ingot_sdk::hash::hex;
+use ingot_base::hash::hex;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
-use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::whole_file::{self, Mode, Options};
+use ingot_base::file_lock::FileLock;
+use ingot_base::whole_file::{self, Mode, Options};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 
 use super::api;
 use super::client::Registry;
@@ -36,7 +36,7 @@ impl Connected {
     }
 }
 
-impl ingot_sdk::error::NotSdkError for api::Error {}
+impl ingot_base::error::LibraryError for api::Error {}
 
 tokio::task_local! {
     /// Set where a registry may only be read.

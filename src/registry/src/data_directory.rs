@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ingot_sdk::environment;
-use ingot_sdk::home::home_dir;
+use ingot_base::environment;
+use ingot_base::home::home_dir;
 
 /// Where the registry is by default: `registry.db` in `$INGOT_DATA_DIR`, else in
 /// `$XDG_DATA_HOME/ingot`, else in `~/.local/share/ingot`.

@@ -1,7 +1,7 @@
 //! HCP's geographies: their addresses, and the client that HCP's own tools log in as. From hcp-sdk-go,
 //! `config/geography`.
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 
 use super::environment::Environment;
 

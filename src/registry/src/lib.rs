@@ -14,7 +14,7 @@
 //! [`connect()`]: without it this is a client of registries elsewhere, and no database is compiled.
 //!
 //! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
-//! those. Its tests need no other crate than the SDK.
+//! those. Its tests need no other crate than `ingot-base`.
 
 // What `message!` makes names this crate, wherever it is used.
 extern crate self as ingot_registry;

@@ -10,7 +10,7 @@ mod settings;
 
 use std::path::PathBuf;
 
-use ingot_sdk::Result;
+use ingot_base::Result;
 
 pub use authorization::{LOGIN_TIMEOUT, LogIn};
 pub(crate) use kept::{Entry, StoredLogin};

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::file_work::read_small_text;
-use ingot_sdk::{Error, Result};
+use ingot_base::files::read_small_text;
+use ingot_base::{Error, Result};
 use reqwest::Url;
 use serde::Deserialize;
 

@@ -6,7 +6,7 @@ mod aws;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingot_sdk::file_work::read_small;
+use ingot_base::files::read_small;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -183,7 +183,7 @@ impl Workload {
                 source.format.token(&text).map_err(|why| format!("{name}: {why}"))?
             }
             Workload { url: Some(source), .. } => {
-                let place = ingot_sdk::http::shown(&source.url);
+                let place = ingot_base::http::shown(&source.url);
                 source.fetch(client).await.map_err(|why| format!("{place}: {why}"))?
             }
             Workload { aws: Some(source), .. } => {
@@ -229,13 +229,13 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 
 /// All of a response, up to what a token may be.
 async fn body(response: reqwest::Response) -> Result<Vec<u8>, String> {
-    let body = ingot_sdk::http::bounded(response, LARGEST).await.map_err(|error| why(&error))?;
+    let body = ingot_base::http::bounded(response, LARGEST).await.map_err(|error| why(&error))?;
     body.ok_or_else(|| format!("it returned more than {LARGEST} bytes"))
 }
 
 /// Why a call failed, without the URL, which may hold a secret.
 fn why(error: &reqwest::Error) -> String {
-    let causes = ingot_sdk::error::causes(error);
+    let causes = ingot_base::error::causes(error);
     causes.skip(1).last().map_or_else(|| "no response".to_owned(), ToString::to_string)
 }
 
@@ -272,7 +272,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
         std::fs::write(&file, "{ \"a\": [\"of-file\"] }\n").unwrap();
-        let client = ingot_sdk::http::client().unwrap();
+        let client = ingot_base::http::client().unwrap();
         let environment = |name: &str| (name == "CI_TOKEN").then(|| "of-env".to_owned());
         for (source, expected) in [
             (json!({ "token": { "token": "given" } }), Ok("given")),

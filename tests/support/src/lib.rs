@@ -6,7 +6,7 @@
 //! directory and on a free port, and ends with its owner; servers of moto, which are slow to start,
 //! forget everything and wait for the next test.
 //!
-//! Knows the binary `ingot` and the SDK's HTTP client; knows nothing of the engine, of templates
+//! Knows the binary `ingot` and Ingot's HTTP client; knows nothing of the engine, of templates
 //! or of a plugin. Start with [`ingot`] and [`template`].
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]

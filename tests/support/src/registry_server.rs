@@ -122,7 +122,7 @@ impl Server {
 
     /// A client that trusts its certificate, and nobody.
     pub fn client(&self) -> Client {
-        ingot_sdk::http::client_with(|builder| match self.env.get("SSL_CERT_FILE") {
+        ingot_base::http::client_with(|builder| match self.env.get("SSL_CERT_FILE") {
             Some(path) => {
                 let pem = std::fs::read(path).expect("the certificate is there");
                 let certificate = reqwest::Certificate::from_pem(&pem).expect("a certificate");

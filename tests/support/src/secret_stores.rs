@@ -95,7 +95,7 @@ impl Server {
     pub fn request(&self, method: &str, path: &str, body: Option<&str>) -> Option<(u16, String)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let client = ingot_sdk::http::client().unwrap();
+            let client = ingot_base::http::client().unwrap();
             let method = method.parse().unwrap();
             let request = client.request(method, format!("{}{path}", self.address));
             let request = request.header(self.header, TOKEN).timeout(Duration::from_secs(30));

@@ -377,7 +377,7 @@ fn wait_until_got(url: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let got = runtime.block_on(async {
-            let client = ingot_sdk::http::client().unwrap();
+            let client = ingot_base::http::client().unwrap();
             let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
             answer.status().is_success().then_some(answer)?.text().await.ok()
         });

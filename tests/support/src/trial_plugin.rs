@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use ingot_sdk::Platform;
+use ingot_go_template::Platform;
 
 /// Builds the plugin; none where Go is missing, which under CI is a failure.
 pub fn program() -> Option<&'static Path> {

@@ -117,15 +117,6 @@ impl Hook for Commands {
         }
         Ok(())
     }
-
-    async fn cleanup_provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-    ) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl Cloud {

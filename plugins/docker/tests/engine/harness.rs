@@ -8,14 +8,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ingot_docker::DockerBuilder;
-use ingot_sdk::journal::NoJournal;
-use ingot_sdk::ui::{Event, EventSink};
+use ingot_sdk::testing::{self, Said};
 use ingot_sdk::{
     Artifact, Build, Communicator, Config, ConfigErrors, GeneratedData, Hook, Journal,
-    PrepareContext, Result, RunContext, Ui, async_trait, testing,
+    PrepareContext, Result, RunContext, async_trait,
 };
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 /// The image the tests start from: busybox, a user `app` (1000:1001), a command and a variable.
 /// It is made once and kept; a change to it takes a new tag.
@@ -114,44 +112,6 @@ impl Drop for Image {
     }
 }
 
-/// Keeps the texts of events.
-#[derive(Default)]
-pub(crate) struct Events {
-    lines: Mutex<Vec<String>>,
-    masked: Mutex<Vec<String>>,
-}
-
-impl Events {
-    /// Everything that was shown.
-    pub(crate) fn text(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
-    }
-
-    /// The secrets that are masked.
-    pub(crate) fn masked(&self) -> Vec<String> {
-        self.masked.lock().unwrap().clone()
-    }
-}
-
-#[async_trait]
-impl EventSink for Events {
-    fn emit(&self, event: Event) {
-        if let Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } =
-            event
-        {
-            self.lines.lock().unwrap().push(text);
-        }
-    }
-
-    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
-        Err(std::io::Error::other("nobody is here"))
-    }
-
-    fn mask(&self, secret: &str) {
-        self.masked.lock().unwrap().push(secret.to_owned());
-    }
-}
-
 type Work = dyn Fn(Arc<dyn Communicator>, GeneratedData) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>
     + Send
     + Sync;
@@ -192,7 +152,7 @@ pub(crate) struct Run {
     /// Its context.
     pub ctx: RunContext,
     /// What it showed.
-    pub events: Arc<Events>,
+    pub events: Arc<Said>,
     /// Its provisioner.
     pub hook: Arc<Closure>,
 }
@@ -205,22 +165,19 @@ impl Run {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let events = Arc::new(Events::default());
+        let events = Arc::new(Said::default());
         let hook = Arc::new(Closure {
             work: Box::new(move |communicator, data| Box::pin(work(communicator, data))),
             cleaned: Mutex::new(false),
         });
+        let prepare = PrepareContext {
+            build_name: "test".into(),
+            run_uuid: "run".into(),
+            ..Default::default()
+        };
         let ctx = RunContext {
-            prepare: Arc::new(PrepareContext {
-                build_name: "test".into(),
-                run_uuid: "run".into(),
-                ..Default::default()
-            }),
-            ui: Ui::new(Arc::clone(&events) as Arc<dyn EventSink>),
-            cancel: CancellationToken::new(),
-            journal: Arc::new(NoJournal),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
-            processes: Default::default(),
+            ..testing::context(prepare, &events)
         };
         Run { ctx, events, hook }
     }

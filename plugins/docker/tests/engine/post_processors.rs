@@ -351,7 +351,7 @@ async fn logins_are_used_for_their_registry() {
     assert!(refused.advice().unwrap().contains("login"), "{refused}");
     process::<DockerPush>(&run, &tagged, login(password)).await.unwrap();
     // Not shown. Whether it is hidden elsewhere, the template says.
-    assert!(!run.events.text().contains(password) && run.events.masked().is_empty());
+    assert!(!run.events.text().contains(password) && run.events.secrets().is_empty());
 
     drop(image);
     let image = format!("{repository}:1");

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use ingot_go_template::{Call, Environment, Error, NO_VALUE, Output, Template, has_actions};
+use ingot_go_template::{Call, Environment, NO_VALUE, Output, Template, has_actions};
 use serde_json::Value;
 
+use super::error::Error;
 use super::functions;
 use crate::{
     Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue, PrepareContext, Schema,
@@ -20,8 +21,6 @@ pub const COMPATIBLE_PACKER_VERSION: &str = "1.16.0";
 
 /// How often [`Interpolation::render`] renders its own output again before it gives up.
 const MAX_PASSES: usize = 16;
-
-impl crate::error::NotSdkError for Error {}
 
 /// A function that a plugin adds for its own options. It is handed the evaluated arguments and
 /// says in its error what is wrong with them.
@@ -86,7 +85,7 @@ impl<'a> Interpolation<'a> {
         if !has_actions(template) {
             return Ok(template.to_owned());
         }
-        Template::parse(template, self)?.render(self, data)
+        Ok(Template::parse(template, self)?.render(self, data)?)
     }
 
     /// Checks that `template` can be read and that its functions exist, without rendering it.
@@ -97,7 +96,7 @@ impl<'a> Interpolation<'a> {
         if !has_actions(template) {
             return Ok(());
         }
-        Template::parse(template, self).map(drop)
+        Ok(Template::parse(template, self).map(drop)?)
     }
 
     /// Renders every string of a plugin's options once, and every key of their maps, before the
@@ -178,7 +177,8 @@ impl<'a> Interpolation<'a> {
         if !has_actions(template) {
             return Ok((template.to_owned(), Vec::new()));
         }
-        Template::parse(template, self)?.render_leniently(self, &Value::Object(Default::default()))
+        let nothing = Value::Object(Default::default());
+        Ok(Template::parse(template, self)?.render_leniently(self, &nothing)?)
     }
 }
 

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ingot_sdk::testing::Said;
 use ingot_sdk::{Communicator, FileMeta, Result};
 use serde_json::json;
 
-use crate::harness::{Shown, connect_in, connected, context, options, output};
+use crate::harness::{connect_in, connected, context, options, output};
 use ingot_test_support::sshd::{PASSWORD, Server, available};
 
 /// The options for each way to copy, and configuration of the server that forces it.
@@ -203,7 +204,7 @@ async fn directories() {
 async fn a_directory_in_which_something_is_written_is_downloaded() {
     require!(available());
     let server = Server::start("");
-    let shown = Arc::<Shown>::default();
+    let shown = Arc::<Said>::default();
     let with = options(&server, json!({ "ssh_password": PASSWORD }));
     let link = connect_in(&context(&shown), with).await.unwrap();
     let log = server.path("home/logs/log");
@@ -227,7 +228,7 @@ async fn a_directory_in_which_something_is_written_is_downloaded() {
     writer.join().unwrap();
     downloaded.unwrap();
     assert!(std::fs::metadata(here.path().join("logs/log")).unwrap().len() >= 200 << 20);
-    let lines = shown.lines.lock().unwrap().join("\n");
+    let lines = shown.text();
     assert!(lines.contains("log: file changed as we read it"), "{lines}");
 }
 

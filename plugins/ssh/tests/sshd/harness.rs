@@ -1,79 +1,18 @@
-//! What the tests share: a context that keeps what is shown, and connections.
+//! What the tests share: connections, and a context that keeps what is shown.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::journal::NoJournal;
-use ingot_sdk::ui::{Event, EventSink};
-use ingot_sdk::{
-    Communicator, ConfigErrors, Error, ExitStatus, GeneratedData, Hook, RemoteCommand, Result,
-    RunContext, Ui, async_trait,
-};
+use ingot_sdk::testing::{self, Said};
+use ingot_sdk::{Communicator, ConfigErrors, Error, ExitStatus, RemoteCommand, Result, RunContext};
 use ingot_ssh::{SshConfig, SshSettings, Target};
 use serde_json::{Value, json};
 
 use ingot_test_support::sshd::{Server, USER};
 
-/// Keeps what is shown and masked.
-#[derive(Default)]
-pub(crate) struct Shown {
-    pub lines: Mutex<Vec<String>>,
-    pub masked: Mutex<Vec<String>>,
-}
-
-#[async_trait]
-impl EventSink for Shown {
-    fn emit(&self, event: Event) {
-        if let Event::Say { text, .. } | Event::Message { text, .. } | Event::Error { text, .. } =
-            event
-        {
-            self.lines.lock().unwrap().push(text);
-        }
-    }
-
-    async fn ask(&self, _: Option<Arc<str>>, _: &str) -> std::io::Result<String> {
-        Err(std::io::Error::other("nobody is here"))
-    }
-
-    fn mask(&self, secret: &str) {
-        self.masked.lock().unwrap().push(secret.to_owned());
-    }
-}
-
-struct NoProvisioners;
-
-#[async_trait]
-impl Hook for NoProvisioners {
-    async fn provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-        _: ingot_sdk::Provisioning,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    async fn cleanup_provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-    ) -> Result<()> {
-        Ok(())
-    }
-}
-
-pub(crate) fn context(shown: &Arc<Shown>) -> RunContext {
-    RunContext {
-        prepare: Default::default(),
-        ui: Ui::new(Arc::clone(shown) as Arc<dyn EventSink>),
-        cancel: Default::default(),
-        journal: Arc::new(NoJournal),
-        hook: Arc::new(NoProvisioners),
-        processes: Default::default(),
-    }
+pub(crate) fn context(said: &Arc<Said>) -> RunContext {
+    testing::context(Default::default(), said)
 }
 
 /// What checking `options` says.

@@ -4,10 +4,11 @@ use ingot_test_support::require;
 use std::process::Command;
 use std::sync::Arc;
 
+use ingot_sdk::testing::Said;
 use ingot_ssh::{KeyPair, KeyPairType, Target};
 use serde_json::json;
 
-use crate::harness::{Shown, connect, connect_in, connected, context, options, output, prepare};
+use crate::harness::{connect, connect_in, connected, context, options, output, prepare};
 use ingot_test_support::output_of;
 use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 
@@ -15,13 +16,13 @@ use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 async fn with_a_password() {
     require!(available());
     let server = Server::start("");
-    let shown = Arc::<Shown>::default();
+    let shown = Arc::<Said>::default();
     let options = options(&server, json!({ "ssh_password": PASSWORD }));
     let link = connect_in(&context(&shown), options).await.unwrap();
     assert_eq!(output(&*link, "whoami").await, format!("{USER}\n"));
     // Whether the options of a template are secrets is the template's to say.
-    assert!(!shown.masked.lock().unwrap().contains(&PASSWORD.to_owned()));
-    let lines = shown.lines.lock().unwrap().join("\n");
+    assert!(!shown.secrets().contains(&PASSWORD.to_owned()));
+    let lines = shown.text();
     assert!(lines.contains("Connected to SSH!") && !lines.contains(PASSWORD), "{lines}");
 }
 
@@ -114,7 +115,7 @@ async fn with_the_builds_own_key_which_is_removed_at_the_end() {
         output(&*link, &add).await;
         let with = options(&server, json!({ "ssh_clear_authorized_keys": true }));
         let settings = prepare(with).unwrap();
-        let shown = Arc::<Shown>::default();
+        let shown = Arc::<Said>::default();
         let ctx = context(&shown);
         let host = "127.0.0.1".to_owned();
         let target = Target { host, port: None, key_pair: Some(pair.clone()) };

@@ -29,7 +29,7 @@ async fn provision(
     let provisioner = plugins.provisioners[kind].prepare(&config, &ctx.prepare).unwrap().ready;
     let start = Instant::now();
     let ran = provisioner.provision(&ctx, Arc::clone(link), &GeneratedData::default()).await;
-    (ran, said.lines().join("\n"), start.elapsed())
+    (ran, said.text(), start.elapsed())
 }
 
 #[tokio::test]

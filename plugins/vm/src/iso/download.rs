@@ -6,28 +6,26 @@
 //! caller holds the lock on `X`.
 
 use std::io::ErrorKind;
-use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ingot_sdk::download::{Broken, Part, content_range};
 use ingot_sdk::retry::Retry;
-use ingot_sdk::{Context, Error, Result, RunContext, http, netrc};
+use ingot_sdk::{Context, Error, Result, RunContext, byte_size, http, netrc};
 use reqwest::header::{
-    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, RANGE,
+    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::stall::unless_stalled;
+use super::stall::{STALL, unless_stalled};
 use super::{Checksum, with_suffix};
 
 /// How often a download that breaks off is taken up again before the next URL is tried.
 const TRIES: u32 = 8;
-/// How much arrives between two moves of the progress bar.
-const STEP: u64 = 1 << 20;
+/// The most that is taken of a server that does not say how long the file is, in bytes.
+const LARGEST: u64 = 1 << 40;
 
 /// A file to download.
 pub(super) struct Download<'a> {
@@ -273,6 +271,11 @@ impl Download<'_> {
         match self.store(ctx, answer, from, length).await {
             Err(Broken::Sending(error)) => again.worth(error),
             Err(Broken::Writing(error)) => Err(error),
+            Err(Broken::TooLong) => {
+                self.start_over()?;
+                let most = byte_size(length.unwrap_or(LARGEST));
+                Err(Error::new(format!("the server sent more than {most}")))
+            }
             Ok(()) if from > 0 => Ok(Fetched::Resumed),
             Ok(()) => Ok(Fetched::Fresh),
         }
@@ -282,54 +285,17 @@ impl Download<'_> {
     async fn store(
         &self,
         ctx: &RunContext,
-        mut answer: Response,
+        answer: Response,
         from: u64,
         length: Option<u64>,
     ) -> Result<(), Broken> {
-        let writing = |error: std::io::Error| {
-            Broken::Writing(
-                Error::from(error).context(format!("writing {}", self.part().display())),
-            )
-        };
-        let mut options = tokio::fs::OpenOptions::new();
-        let file = options.write(true).create(true).open(self.part()).await.map_err(writing)?;
-        let mut file = BufWriter::with_capacity(256 * 1024, file);
-        // Not appending: a write that is under way when the build is cancelled must end up where
-        // it belongs.
-        file.seek(SeekFrom::Start(from)).await.map_err(writing)?;
         let name = self.url.path().rsplit('/').next().unwrap_or_default();
         let progress = ctx.ui.progress(format!("Downloading {name}"), length);
-        progress.at(from, length);
-        let (mut position, mut shown) = (from, from);
-        let ended = loop {
-            let chunk = tokio::select! {
-                biased;
-                () = ctx.cancel.cancelled() => break Err(Error::Cancelled),
-                chunk = unless_stalled(answer.chunk()) => chunk,
-            };
-            match chunk {
-                Err(error) => break Err(error.context("the download broke off")),
-                Ok(None) => break Ok(()),
-                Ok(Some(bytes)) => {
-                    file.write_all(&bytes).await.map_err(writing)?;
-                    position += bytes.len() as u64;
-                    if position - shown >= STEP {
-                        shown = position;
-                        progress.at(position, length);
-                    }
-                }
-            }
-        };
-        file.flush().await.map_err(writing)?;
-        file.get_ref().sync_all().await.map_err(writing)?;
-        progress.at(position, length);
-        ended.map_err(Broken::Sending)?;
-        match length {
-            Some(length) if length != position => Err(Broken::Sending(Error::new(format!(
-                "the download ended at {position} of {length} bytes"
-            )))),
-            _ => Ok(()),
-        }
+        let path = self.part();
+        let most = length.unwrap_or(LARGEST);
+        let part = Part { path: &path, from, length, most, stall: STALL };
+        let shown = move |position| progress.at(position, length);
+        part.receive(answer, &ctx.cancel, shown).await
     }
 
     /// The URL without the parameters that are for the downloader.
@@ -355,22 +321,6 @@ impl Download<'_> {
             && answer.status() == StatusCode::OK
             && answer.content_length() == length
     }
-}
-
-/// Why a download ended early.
-enum Broken {
-    /// The server or the network; what has arrived is good.
-    Sending(Error),
-    /// This machine's disk.
-    Writing(Error),
-}
-
-/// The first byte of an answer and the length of the whole: `bytes 5-9/10`.
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    let (range, length) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (from, _) = range.split_once('-')?;
-    Some((from.parse().ok()?, length.parse().ok()))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -156,13 +156,4 @@ impl Hook for TestHook {
         // So that what is around the checks fails with them.
         self.result().unwrap_or(Ok(()))
     }
-
-    async fn cleanup_provision(
-        &self,
-        _: &RunContext,
-        _: Arc<dyn Communicator>,
-        _: GeneratedData,
-    ) -> Result<()> {
-        Ok(())
-    }
 }

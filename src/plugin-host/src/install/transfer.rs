@@ -2,17 +2,18 @@
 //! resumed where a download broke off.
 
 use std::fs;
-use std::io::{ErrorKind, SeekFrom};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::download::{Broken, Part, content_range};
 use ingot_sdk::environment::set_text;
+use ingot_sdk::http::unless_stalled;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Context, Error, GoDuration, Result, Ui, http};
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::signature;
@@ -29,8 +30,6 @@ const MAX_SIZE: u64 = 1024;
 const TRIES: u32 = 4;
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 10;
-/// How much arrives between two moves of the progress bar.
-const STEP: u64 = 1 << 20;
 
 /// A request for something small.
 pub(super) struct Request<'a> {
@@ -143,7 +142,7 @@ impl Transfer {
         {
             asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let mut response = self.in_time(asked.send()).await?;
+        let mut response = unless_stalled(self.stall, asked.send()).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -151,7 +150,7 @@ impl Transfer {
             return Err(self.refusal(&response));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = self.in_time(response.chunk()).await? {
+        while let Some(chunk) = unless_stalled(self.stall, response.chunk()).await? {
             body.extend_from_slice(&chunk);
             if body.len() as u64 > request.limit {
                 return Err(Error::new(format!(
@@ -202,10 +201,14 @@ impl Transfer {
         if have > 0 {
             asked = asked.header(RANGE, format!("bytes={have}-"));
         }
-        let mut response = self.in_time(asked.send()).await?;
+        let response = unless_stalled(self.stall, asked.send()).await?;
         let from = match response.status() {
             StatusCode::OK => 0,
-            StatusCode::PARTIAL_CONTENT if starts_at(response.headers()) == Some(have) => have,
+            StatusCode::PARTIAL_CONTENT
+                if content_range(response.headers()).is_some_and(|(from, _)| from == have) =>
+            {
+                have
+            }
             // It is whole, or it is of another file: the checksum tells.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(true),
             StatusCode::NOT_FOUND => {
@@ -215,37 +218,15 @@ impl Transfer {
             _ => return Err(self.refusal(&response)),
         };
         let total = response.content_length().map(|rest| from.saturating_add(rest));
-        if total.is_some_and(|total| total > self.max_size) {
-            return Err(self.too_large(part));
-        }
-        let writing = || format!("writing {}", part.display());
-        let mut options = tokio::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).open(part).await.with_context(writing)?;
-        file.set_len(from).await.with_context(writing)?;
-        file.seek(SeekFrom::Start(from)).await.with_context(writing)?;
         let progress = self.ui.progress(format!("Downloading {name}"), total);
-        let (mut position, mut shown) = (from, from);
-        let ended = loop {
-            match self.in_time(response.chunk()).await {
-                Ok(Some(chunk)) => {
-                    position += chunk.len() as u64;
-                    if position > self.max_size {
-                        break Err(self.too_large(part));
-                    }
-                    file.write_all(&chunk).await.with_context(writing)?;
-                    if position - shown >= STEP {
-                        shown = position;
-                        progress.at(position, total);
-                    }
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        file.flush().await.with_context(writing)?;
-        file.sync_all().await.with_context(writing)?;
-        progress.at(position, total);
-        ended.map(|()| from > 0)
+        let shown = move |position| progress.at(position, total);
+        let part_file =
+            Part { path: part, from, length: total, most: self.max_size, stall: self.stall };
+        match part_file.receive(response, &CancellationToken::new(), shown).await {
+            Ok(()) => Ok(from > 0),
+            Err(Broken::Sending(error) | Broken::Writing(error)) => Err(error),
+            Err(Broken::TooLong) => Err(self.too_large(part)),
+        }
     }
 
     /// The error of a download that nobody will go on with.
@@ -253,21 +234,6 @@ impl Transfer {
         let _ = fs::remove_file(part);
         Error::new(format!("it is larger than {} MiB", self.max_size >> 20))
             .hint("INGOT_PLUGIN_MAX_SIZE says how many MiB a plugin may have")
-    }
-
-    /// Waits for a part of a response. What goes wrong on the way may go right the next time.
-    async fn in_time<T>(&self, part: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
-        match tokio::time::timeout(self.stall, part).await {
-            Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => {
-                Err(ingot_sdk::error::IntoSdkError::into_sdk_error(error).transient())
-            }
-            Err(_) => Err(Error::new(format!(
-                "the server sent nothing for {} seconds",
-                self.stall.as_secs_f64()
-            ))
-            .transient()),
-        }
     }
 
     async fn retry<T, F: Future<Output = Result<T>>>(
@@ -312,12 +278,6 @@ impl Transfer {
 
 fn too_late() -> Error {
     Error::new(format!("it took longer than {} minutes", DEADLINE.as_secs() / 60))
-}
-
-/// The first byte of a part: 5 of `bytes 5-9/10`.
-fn starts_at(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
-    range.split_once('-')?.0.parse().ok()
 }
 
 /// Whether a server refuses because it was asked too often, and how long to wait where it says so.

@@ -56,8 +56,8 @@ pub(super) struct PlanJson {
 }
 
 /// A client that follows nobody anywhere by itself.
-pub(super) fn client() -> ingot_sdk::Result<Client> {
-    ingot_sdk::http::client_with(|builder| {
+pub(super) fn client() -> ingot_base::Result<Client> {
+    ingot_base::http::client_with(|builder| {
         builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none())
     })
 }

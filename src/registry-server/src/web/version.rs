@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use ingot_base::byte_size;
 use maud::{Markup, html};
 
 use super::assign_form::{in_short, number};
@@ -371,9 +372,10 @@ fn sboms_of(context: &PageContext, version: &Version, build: &Build, all: &[Sbom
         @if !sboms.is_empty() {
             div { dt { "SBOM" } dd {
                 @for sbom in &sboms {
+                    @let size = byte_size(u64::try_from(sbom.size).unwrap_or(0));
                     p {
                         a href=(path(sbom)) download { (sbom.name) }
-                        " " span.dimmed { (sbom_format(sbom.format)) ", " (bytes(sbom.size)) }
+                        " " span.dimmed { (sbom_format(sbom.format)) ", " (size) }
                     }
                 }
             } }
@@ -386,15 +388,6 @@ fn sbom_format(format: SbomFormat) -> &'static str {
         SbomFormat::CycloneDx => "CycloneDX",
         SbomFormat::Spdx => "SPDX",
         SbomFormat::Unset => "JSON",
-    }
-}
-
-/// A size as people read it.
-fn bytes(size: i64) -> String {
-    match size {
-        ..1024 => format!("{size} bytes"),
-        1024..1_048_576 => format!("{} KiB", size / 1024),
-        _ => format!("{:.1} MiB", size as f64 / 1_048_576.0),
     }
 }
 

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum_extra::extract::cookie::{self, CookieJar};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ingot_sdk::hash::sha256_bytes;
+use ingot_base::hash::sha256_bytes;
 use ring::hmac;
 use serde::Deserialize;
 

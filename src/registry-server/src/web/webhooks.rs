@@ -10,10 +10,10 @@ use super::settings::{Entered, Shown, back, path, refused, show_with};
 use super::web_session::{Change, PageContext};
 use super::when::moment;
 use crate::{Shared, hosts};
+use ingot_base::http::shown;
 use ingot_registry::api::Code;
 use ingot_registry::service::EVENTS;
 use ingot_registry::store::Webhook;
-use ingot_sdk::http::shown;
 
 /// The webhooks, and the forms that add and remove them.
 pub(super) fn section(context: &PageContext, hooks: &[Webhook], entered: &Entered) -> Markup {

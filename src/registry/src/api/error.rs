@@ -157,10 +157,10 @@ pub struct Status {
 }
 
 /// For people, with what to do about it.
-impl From<Error> for ingot_sdk::Error {
+impl From<Error> for ingot_base::Error {
     fn from(error: Error) -> Self {
         let advice = error.what_to_do();
-        let told = ingot_sdk::Error::new(error.message);
+        let told = ingot_base::Error::new(error.message);
         match advice {
             Some(advice) => told.hint(advice),
             None => told,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::http;
+use ingot_base::http;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde::Serialize;

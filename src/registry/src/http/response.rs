@@ -1,7 +1,7 @@
 //! What responses hold, and what is wrong where there are none.
 
-use ingot_sdk::error::{IntoSdkError, causes};
-use ingot_sdk::http;
+use ingot_base::error::{IntoError, causes};
+use ingot_base::http;
 use reqwest::{StatusCode, Url};
 
 use crate::api::{Code, Error, Result, Status};
@@ -22,7 +22,7 @@ pub(super) fn too_long(host: &str) -> Error {
 /// That somebody could not be asked, and what to do about it.
 pub(super) fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
     let advice = advice(&error);
-    let why = error.into_sdk_error();
+    let why = error.into_error();
     Error::new(Code::Unavailable, format!("{doing}: {why}")).advise(advice)
 }
 

@@ -117,7 +117,7 @@ impl TokenSource {
                 until: Instant::now().checked_add(left).unwrap_or_else(Instant::now),
             })
         };
-        let unreadable = |error: ingot_sdk::Error| {
+        let unreadable = |error: ingot_base::Error| {
             Error::new(Code::Unauthenticated, format!("your login to HCP: {error}"))
         };
         let read = || -> Result<Option<Entry>> {
@@ -133,7 +133,7 @@ impl TokenSource {
         }
         // Where there can be no lock, as in a directory that is only read, there is nobody to wait for.
         let lock = kept.lock().await;
-        let warn = |error: &ingot_sdk::Error| tracing::warn!(%error, "renewing without a lock");
+        let warn = |error: &ingot_base::Error| tracing::warn!(%error, "renewing without a lock");
         let _lock = lock.inspect_err(warn).ok();
         // Another process may have renewed it meanwhile.
         let entry = read()?;
@@ -228,7 +228,7 @@ pub(crate) async fn code_exchanged(
     redirect: &str,
     verifier: &str,
     mask: Mask,
-) -> ingot_sdk::Result<Entry> {
+) -> ingot_base::Result<Entry> {
     let client = client_for_tokens(settings.auth_insecure);
     let exchanged = async {
         let sent = by_form(
@@ -245,7 +245,7 @@ pub(crate) async fn code_exchanged(
         answered(&mask, &super::host(&settings.token), sent).await.map_err(|refusal| refusal.error)
     };
     let answer = exchanged.await.map_err(|error: Error| {
-        let found = ingot_sdk::Error::new(error.message);
+        let found = ingot_base::Error::new(error.message);
         match error.advice {
             Some(advice) => found.hint(advice),
             None => found,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 use reqwest::Url;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -49,7 +49,7 @@ impl LogIn {
 
     /// The page to open.
     pub fn page(&self) -> Url {
-        let challenge = ingot_sdk::hash::sha256_bytes(&self.verifier);
+        let challenge = ingot_base::hash::sha256_bytes(&self.verifier);
         let mut url = self.settings.token.clone();
         url.set_path("/oauth2/auth");
         url.query_pairs_mut()

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::file_work::read_small;
-use ingot_sdk::whole_file::{self, Options};
-use ingot_sdk::{Context as _, Error, Result};
+use ingot_base::file_lock::FileLock;
+use ingot_base::files::read_small;
+use ingot_base::whole_file::{self, Options};
+use ingot_base::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 use reqwest::Url;
 
 use super::Login;

@@ -93,7 +93,7 @@ async fn insert_webhook(
 }
 
 fn webhook_target(url: &str, id: &str) -> String {
-    format!("{} ({id})", ingot_sdk::http::shown(url))
+    format!("{} ({id})", ingot_base::http::shown(url))
 }
 
 /// For an administrator of the project.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ingot_sdk::hash::{hex, sha256};
+use ingot_base::hash::{hex, sha256};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::store::{Principal, Role};

@@ -152,7 +152,7 @@ fn signed(region: &str, keys: &Keys, resource: &str, now: OffsetDateTime) -> Val
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={}",
         keys.id,
-        ingot_sdk::hash::hex(&key)
+        ingot_base::hash::hex(&key)
     );
     let mut message = json!({
         "Authorization": authorization,
@@ -167,7 +167,7 @@ fn signed(region: &str, keys: &Keys, resource: &str, now: OffsetDateTime) -> Val
 }
 
 fn hash(text: &str) -> String {
-    ingot_sdk::hash::sha256(text)
+    ingot_base::hash::sha256(text)
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! The one error type that crosses the plugin boundary.
+//! The one error type, also between plugins and the engine.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io;
 
-/// `Result` with the SDK's [`Error`].
+/// `Result` with Ingot's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a plugin could not do its work.
+/// Why work could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The user interrupted the build, or another part of it asked everything to stop.
@@ -185,41 +185,41 @@ pub trait Context<T> {
     fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T, E: Display + IntoSdkError> Context<T> for std::result::Result<T, E> {
+impl<T, E: Display + IntoError> Context<T> for std::result::Result<T, E> {
     fn context(self, doing: impl Display) -> Result<T> {
-        self.map_err(|error| error.into_sdk_error().context(doing))
+        self.map_err(|error| error.into_error().context(doing))
     }
 
     fn with_context<D: Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
-        self.map_err(|error| error.into_sdk_error().context(doing()))
+        self.map_err(|error| error.into_error().context(doing()))
     }
 }
 
 /// Turns a library's error into an [`Error`], keeping it as the cause, and what the chain of causes
 /// says in the message.
-pub trait IntoSdkError {
+pub trait IntoError {
     /// The conversion.
-    fn into_sdk_error(self) -> Error;
+    fn into_error(self) -> Error;
 }
 
-impl IntoSdkError for Error {
-    fn into_sdk_error(self) -> Error {
+impl IntoError for Error {
+    fn into_error(self) -> Error {
         self
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> IntoSdkError for E
+impl<E: StdError + Send + Sync + 'static> IntoError for E
 where
-    E: NotSdkError,
+    E: LibraryError,
 {
-    fn into_sdk_error(self) -> Error {
+    fn into_error(self) -> Error {
         Error::caused_by(self)
     }
 }
 
-impl IntoSdkError for reqwest::Error {
+impl IntoError for reqwest::Error {
     /// Without the URL, which may hold a password.
-    fn into_sdk_error(self) -> Error {
+    fn into_error(self) -> Error {
         Error::caused_by(self.without_url())
     }
 }
@@ -239,14 +239,13 @@ fn whole_message(error: &(dyn StdError + 'static)) -> String {
     message
 }
 
-/// Marks library errors that [`IntoSdkError`] converts. Implement it for an error type to
+/// Marks library errors that [`IntoError`] converts. Implement it for an error type to
 /// use [`Context`] on its results.
-pub trait NotSdkError {}
-impl NotSdkError for std::io::Error {}
-impl NotSdkError for serde_json::Error {}
-impl NotSdkError for regex::Error {}
-impl NotSdkError for tokio::task::JoinError {}
-impl NotSdkError for std::string::FromUtf8Error {}
+pub trait LibraryError {}
+impl LibraryError for std::io::Error {}
+impl LibraryError for serde_json::Error {}
+impl LibraryError for tokio::task::JoinError {}
+impl LibraryError for std::string::FromUtf8Error {}
 
 #[cfg(test)]
 mod tests {
@@ -255,7 +254,7 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("the pipe is unusable")]
     struct Unusable(#[source] io::Error);
-    impl NotSdkError for Unusable {}
+    impl LibraryError for Unusable {}
 
     #[test]
     fn context_keeps_kind_advice_and_cause() {

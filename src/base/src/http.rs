@@ -59,6 +59,23 @@ pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Op
     Ok(Some(body))
 }
 
+/// Waits for what a server sends next, for at most `limit`.
+///
+/// # Errors
+/// It sends nothing for so long (transient), or [`request_error`].
+pub async fn unless_stalled<T>(
+    limit: Duration,
+    sent: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(limit, sent).await {
+        Ok(sent) => sent.map_err(request_error),
+        Err(_) => {
+            let message = format!("the server sent nothing for {} seconds", limit.as_secs_f64());
+            Err(Error::new(message).transient())
+        }
+    }
+}
+
 /// The error of a request without a response, which says nothing of the URL: that may hold a password.
 /// Another try may help, but for a certificate that is not accepted.
 pub fn request_error(error: reqwest::Error) -> Error {
@@ -94,11 +111,11 @@ pub fn password(url: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// What a server responds that closes the connection then.
-    async fn response(text: &'static str) -> reqwest::Response {
+    pub(crate) async fn response(text: &'static str) -> reqwest::Response {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", server.local_addr().unwrap());
         tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! Small files that programs keep: there whole or not at all, whoever reads them meanwhile.
 //!
-//! [`crate::OutputFile`] is for files that a build leaves for the user.
+//! Files that a build leaves for the user are the SDK's `OutputFile`.
 
 use std::fs::{File, Permissions};
 use std::io::Write as _;
