@@ -15,7 +15,7 @@ use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::find_image::FindImage;
-use crate::kept::KeptContainer;
+use crate::resume::KeptContainer;
 use crate::resume_container::ResumeContainer;
 use crate::run_container::RunContainer;
 use crate::state::State;
