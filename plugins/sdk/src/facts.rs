@@ -12,7 +12,7 @@ pub struct Facts {
     /// it may take, have no effect.
     pub own_communicator: bool,
     /// Of a builder: how it keeps states of its machines for the step cache, if it does.
-    pub states: Option<KeptStates>,
+    pub states: Option<CachedStates>,
     /// Of a post-processor: the builder whose artifacts are the only ones it takes, if there is one. An
     /// installed plugin of the same name is used for those of others.
     pub only_for: Option<&'static str>,
@@ -57,7 +57,7 @@ pub enum Effect {
 
 /// How a builder keeps states of its machines.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct KeptStates {
+pub struct CachedStates {
     /// Why they are kept only where somebody asks for them, if so: they cost money.
     pub cost: Option<&'static str>,
     /// Why there is none after the last provisioner, where there is none.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, KeptStates, OnError,
+    CachedStates, Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, OnError,
     Prepare, PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey,
     StepInfo, StepKind,
 };
@@ -106,7 +106,7 @@ fn was_open(hook: &NodeHook, step: &Step, schema: &Schema) -> bool {
 
 impl NodeHook {
     /// How the builder keeps states of its machines, if it does.
-    pub(super) fn kept_states(&self) -> Option<KeptStates> {
+    pub(super) fn cached_states(&self) -> Option<CachedStates> {
         self.project.builder_facts(&self.node.ty).states
     }
 
@@ -333,12 +333,12 @@ impl Hook for NodeHook {
         (!ctx.prepare.debug).then(|| self.cache.base_state_key(base)).flatten()
     }
 
-    async fn kept_result(&self, made_with: &StateKey) -> Option<serde_json::Value> {
-        self.keeper.stop_index().is_none().then(|| self.cache.kept_result(made_with)).flatten()
+    async fn cached_result(&self, made_with: &StateKey) -> Option<serde_json::Value> {
+        self.keeper.stop_index().is_none().then(|| self.cache.cached_result(made_with)).flatten()
     }
 
-    async fn keep_result(&self, made_with: &StateKey, result: serde_json::Value) {
-        self.cache.keep_result(made_with, result).await;
+    async fn cache_result(&self, made_with: &StateKey, result: serde_json::Value) {
+        self.cache.cache_result(made_with, result).await;
     }
 
     fn shared_states(&self) -> Option<std::path::PathBuf> {
@@ -346,7 +346,7 @@ impl Hook for NodeHook {
     }
 
     fn state_records(&self) -> Option<std::path::PathBuf> {
-        self.cache.state_records(self.kept_states())
+        self.cache.state_records(self.cached_states())
     }
 
     fn keep_sbom(&self, sbom: Sbom) {
