@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Config, OptionValue, Schema};
+use ingot_sdk::{Config, OptionValue};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
 use super::encode::{SecretValues, encode};
 use super::files::FileDigests;
-use super::options::local_files;
+use super::options::PluginOptions;
 use crate::engine::blocks::step_options;
 use crate::engine::prepare::{CheckedNode, run_names};
 use crate::engine::project::{Project, Reproducible};
@@ -51,7 +51,7 @@ struct Block<'b> {
     name: String,
     label: Option<String>,
     given: Given<'b>,
-    schema: Schema,
+    plugin: PluginOptions,
 }
 
 impl<'a> InputReader<'a> {
@@ -72,32 +72,35 @@ impl<'a> InputReader<'a> {
     /// What a build is made from. Reads the files that it names; blocks.
     pub fn read<B>(&self, checked: &CheckedNode<B>) -> BuildInputs {
         let node = &*checked.node;
-        let plugins = &self.project.plugins;
+        let (plugins, built_in) = (&self.project.plugins, &self.project.built_in);
         let mut blocks = Vec::new();
         let parts: Vec<&Part> = node.parts.iter().collect();
-        if let Some(plugin) = plugins.builders.get(&node.ty) {
+        let plugin = PluginOptions::of(&node.ty, &plugins.builders, &built_in.builders);
+        if let Some(plugin) = plugin {
             let block = Block {
                 kind: BlockKind::Source,
                 number: String::new(),
                 name: node.component.clone(),
                 label: None,
                 given: Given { parts: &parts, overrides: None, header: node.header },
-                schema: plugin.schema(),
+                plugin,
             };
             blocks.push(self.block(checked, block, None));
         }
         for (index, step) in node.provisioners.iter().enumerate() {
-            if let Some(plugin) = plugins.provisioners.get(step.block.label(0)) {
+            let (all, own) = (&plugins.provisioners, &built_in.provisioners);
+            if let Some(plugin) = PluginOptions::of(step.block.label(0), all, own) {
                 let (kind, number) = (BlockKind::Provisioner, (index + 1).to_string());
-                blocks.push(self.step(checked, kind, number, step, plugin.schema()));
+                blocks.push(self.step(checked, kind, number, step, plugin));
             }
         }
         for (pipeline, steps) in node.pipelines.iter().enumerate() {
             for (index, step) in steps.iter().enumerate() {
-                if let Some(plugin) = plugins.post_processors.get(step.block.label(0)) {
+                let (all, own) = (&plugins.post_processors, &built_in.post_processors);
+                if let Some(plugin) = PluginOptions::of(step.block.label(0), all, own) {
                     let number = format!("{}.{}", pipeline + 1, index + 1);
                     let kind = BlockKind::PostProcessor;
-                    blocks.push(self.step(checked, kind, number, step, plugin.schema()));
+                    blocks.push(self.step(checked, kind, number, step, plugin));
                 }
             }
         }
@@ -110,17 +113,16 @@ impl<'a> InputReader<'a> {
         kind: BlockKind,
         number: String,
         step: &Step,
-        schema: Schema,
+        plugin: PluginOptions,
     ) -> BlockInputs {
         let part = step.part();
-        let plugin = step.block.label(0);
         let block = Block {
             kind,
             number,
-            name: plugin.to_owned(),
+            name: step.block.label(0).to_owned(),
             label: step.name.clone().filter(|name| !name.is_empty()),
             given: Given { parts: &[&part], overrides: None, header: step.block.header },
-            schema,
+            plugin,
         };
         self.block(checked, block, Some(step))
     }
@@ -132,7 +134,7 @@ impl<'a> InputReader<'a> {
         let scope = scope.with(run_names(node, checked.values.placeholders()));
         let config = evaluated(&block, step, node, &scope);
         let concealed = self.concealed_options(&block, step, checked);
-        let named = local_files(&block.schema, &self.rendered_paths(&config, checked));
+        let named = block.plugin.local_files(&self.rendered_paths(&config, checked));
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
@@ -150,7 +152,7 @@ impl<'a> InputReader<'a> {
             if read.contains(&name.as_str()) && !has_secret(value) {
                 continue;
             }
-            let secret = block.schema.get(name).is_some_and(|option| option.sensitive);
+            let secret = block.plugin.schema.get(name).is_some_and(|option| option.sensitive);
             holds_secret |= secret || has_secret(value);
             let value = match (secret, value) {
                 (true, OptionValue::String(text)) => &OptionValue::Secret(text.clone()),
@@ -332,7 +334,8 @@ fn options_of(
     node: &Node,
     scope: &Scope,
 ) -> Config {
-    let (schema, unknowns, ignored) = (&block.schema, Unknowns::Allow, &mut Diagnostics::default());
+    let (schema, unknowns, ignored) =
+        (&block.plugin.schema, Unknowns::Allow, &mut Diagnostics::default());
     match step {
         Some(step) => step_options(step, node, schema, scope, unknowns, ignored),
         None => options::evaluate(given, schema, &[], scope, unknowns, ignored),

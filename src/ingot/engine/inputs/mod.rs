@@ -12,5 +12,5 @@ pub use block::{BlockInputs, BlockKind, FileInput};
 pub use build::{BuildInputs, InputReader};
 pub use encode::{SecretValues, encode};
 pub use files::{FileDigest, FileDigests};
-pub use options::local_files;
+pub use options::PluginOptions;
 pub use record::{BlockRecord, Comparison, FileRecord, InputsRecord, ParentRecord};

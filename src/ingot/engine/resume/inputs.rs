@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;
-use crate::engine::inputs::local_files;
+use crate::engine::inputs::PluginOptions;
 use crate::engine::journal;
 use crate::engine::prepare::{run_names, source_names};
 use crate::engine::project::{Project, Reproducible};
@@ -130,14 +130,15 @@ impl Inputs {
             survey.step(step, plugin.map(|plugin| plugin.schema()))
         });
         let post_processors: Vec<StepInputs> = post_processors.collect();
-        let source = plugins.builders.get(&node.ty).map(|builder| {
+        let (all, own) = (&plugins.builders, &project.built_in.builders);
+        let source = PluginOptions::of(&node.ty, all, own).map(|plugin| {
             let parts: Vec<&Part> = node.parts.iter().collect();
             let given = Given { parts: &parts, overrides: None, header: node.header };
             let scope = scope.with(source_names(node));
-            let (schema, ignored) = (builder.schema(), &mut Diagnostics::default());
-            let config = options::evaluate(given, &schema, &[], &scope, Unknowns::Allow, ignored);
+            let (schema, ignored) = (&plugin.schema, &mut Diagnostics::default());
+            let config = options::evaluate(given, schema, &[], &scope, Unknowns::Allow, ignored);
             let steps = provisioners.iter().chain(&post_processors);
-            (survey.options(&config, &config, &parts), survey.source_files(&schema, &config, steps))
+            (survey.options(&config, &config, &parts), survey.source_files(&plugin, &config, steps))
         });
         let (source, source_files) = source.unwrap_or_default();
         let salt = survey.salt;
@@ -249,7 +250,7 @@ impl Survey<'_> {
     /// name, which are looked at by themselves: a directory that the source names may hold them all.
     fn source_files<'s>(
         &self,
-        schema: &Schema,
+        plugin: &PluginOptions,
         config: &Config,
         steps: impl Iterator<Item = &'s StepInputs>,
     ) -> Digests {
@@ -261,7 +262,7 @@ impl Survey<'_> {
         let others: BTreeSet<PathBuf> =
             files.chain(self.project.sources.names()).map(real).collect();
         let mut files = Digests::new();
-        for (_, path) in local_files(schema, &rendered) {
+        for (_, path) in plugin.local_files(&rendered) {
             self.file(&path, &mut files);
         }
         // Commits are no change of what is built.
