@@ -45,10 +45,10 @@ pub enum Effect {
     Unknown,
     /// On nothing else.
     Options,
-    /// On the contents of the files in `script` and `scripts`, whose names do not matter, and on the
-    /// source's name and type, which scripts can see.
+    /// On the contents of the files that its options [name](crate::Reads), whose names do not matter, and on
+    /// the source's name and type, which scripts can see.
     Scripts,
-    /// On the files and directories in `source` and `sources`, and on how they are called.
+    /// On the files and directories that its options [name](crate::Reads), and on how they are called.
     Copies,
     /// On something that is never the same, or it is not one on the machine alone: why, for people, after
     /// "the step is not cached: ".

@@ -4,31 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ingot_hcl::diagnostic::Diagnostics;
-use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::hash::Sha256;
-use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Config, OptionValue, PrepareContext, Schema, StateKey};
+use ingot_sdk::{Config, StateKey};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::blocks::step_options;
-use crate::engine::build_values::BuildValues;
-use crate::engine::inputs::PluginOptions;
+use crate::engine::inputs::{
+    Block, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
+};
 use crate::engine::journal;
-use crate::engine::prepare::{run_names, source_names};
-use crate::engine::project::{Project, Reproducible};
-use crate::graph::Node;
-use crate::template::dynamic::Part;
-use crate::template::options::{self, Given};
 use crate::template::steps::Step;
-use crate::template::uses::Uses;
 
 /// Of files that are larger, in bytes, length and time stand for the contents.
 const LARGE_FILE: u64 = 256 << 20;
 /// Of how many files of a directory the contents are read; of more, length and time stand for them.
 const MOST_FILES: usize = 10_000;
-/// What stands for a secret in the name of a file.
-const SECRET: &str = "<sensitive>";
 
 /// Digests by a name.
 type Digests = BTreeMap<String, String>;
@@ -80,65 +69,31 @@ impl StepInputs {
     }
 }
 
-/// What inputs are read from: the template, and what its blocks see in every run.
-pub(in crate::engine) struct Seen<'a> {
-    /// The template.
-    pub project: &'a Project,
-    /// So that times and random values are no change.
-    pub reproducible: &'a Reproducible,
-}
-
 impl Inputs {
-    /// What `node` is made of now. Digests can be compared if they are made with one `salt`; there
-    /// is a new one if none is given. Reads the files that it names; blocks.
-    pub(in crate::engine) fn of(
-        seen: &Seen,
-        node: &Node,
-        values: &BuildValues,
-        context: &PrepareContext,
-        salt: Option<&str>,
-    ) -> Inputs {
-        let (project, reproducible) = (seen.project, seen.reproducible);
+    /// What the node of `evaluator` is made of now. Digests can be compared if they are made with one
+    /// `salt`; there is a new one if none is given. Reads the files that it names; blocks.
+    pub(in crate::engine) fn of(evaluator: &NodeEvaluator, salt: Option<&str>) -> Inputs {
+        let (project, node) = (evaluator.project, evaluator.node);
         let salt = salt.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
-        let plugins = &project.plugins;
-        let scope = Scope::new(reproducible.names.clone(), &reproducible.functions);
-        let open = scope.with(run_names(node, values.before()));
-        let named = scope.with(run_names(node, values.placeholders()));
-        let survey = Survey {
-            project,
-            node,
-            names: &reproducible.names,
-            open: &open,
-            named: &named,
-            interpolation: Interpolation::new(context),
-            salt,
-        };
-        let variables = reproducible.names.get("var").and_then(Value::as_entries);
-        let variables = variables.into_iter().flatten();
-        let variables =
-            variables.map(|(name, value)| (name.clone(), survey.digest(&format!("{value:?}"))));
+        let texts = FileDigests::without(project.secrets().all());
+        let survey = Survey { evaluator, texts, salt };
+        let variables = evaluator.variables();
+        let variables = variables.map(|(name, value)| {
+            let text = format!("{value:?}");
+            (name.to_owned(), survey.digest(text.as_bytes()))
+        });
         let variables = variables.collect();
         let steps = node.provisioners.iter();
-        let provisioners = steps.map(|step| {
-            let plugin = plugins.provisioners.get(step.block.label(0));
-            survey.step(step, plugin.map(|plugin| plugin.schema()))
-        });
+        let provisioners = steps.map(|step| survey.step(step, evaluator.provisioner(step)));
         let provisioners: Vec<StepInputs> = provisioners.collect();
         let steps = node.pipelines.iter().flatten();
-        let post_processors = steps.map(|step| {
-            let plugin = plugins.post_processors.get(step.block.label(0));
-            survey.step(step, plugin.map(|plugin| plugin.schema()))
-        });
+        let post_processors = steps.map(|step| survey.step(step, evaluator.post_processor(step)));
         let post_processors: Vec<StepInputs> = post_processors.collect();
-        let (all, own) = (&plugins.builders, &project.built_in.builders);
-        let source = PluginOptions::of(&node.ty, all, own).map(|plugin| {
-            let parts: Vec<&Part> = node.parts.iter().collect();
-            let given = Given { parts: &parts, overrides: None, header: node.header };
-            let scope = scope.with(source_names(node));
-            let (schema, ignored) = (&plugin.schema, &mut Diagnostics::default());
-            let config = options::evaluate(given, schema, &[], &scope, Unknowns::Allow, ignored);
+        let source = evaluator.builder().map(|plugin| {
+            let block = Block::source(node, &plugin);
+            let config = evaluator.named(&block);
             let steps = provisioners.iter().chain(&post_processors);
-            (survey.options(&config, &config, &parts), survey.source_files(&plugin, &config, steps))
+            (survey.options(&block, &config), survey.source_files(&plugin, &config, steps))
         });
         let (source, source_files) = source.unwrap_or_default();
         let salt = survey.salt;
@@ -148,25 +103,19 @@ impl Inputs {
 
 /// What looking at a node needs.
 struct Survey<'a> {
-    project: &'a Project,
-    node: &'a Node,
-    /// `var`, `local` and `data`, the same in each run.
-    names: &'a BTreeMap<String, Value>,
-    /// What steps see, with `build.*` unknown.
-    open: &'a Scope<'a>,
-    /// The same, with its own name for each value of `build.*`.
-    named: &'a Scope<'a>,
-    interpolation: Interpolation<'a>,
+    evaluator: &'a NodeEvaluator<'a>,
+    /// What leaves secrets out of texts.
+    texts: FileDigests,
     salt: String,
 }
 
 impl Survey<'_> {
-    fn digest(&self, text: &str) -> String {
-        StateKey::of(&self.salt, [text]).to_string()
+    fn digest(&self, bytes: &[u8]) -> String {
+        StateKey::of(&self.salt, [bytes]).to_string()
     }
 
-    fn step(&self, step: &Step, schema: Option<Schema>) -> StepInputs {
-        let place = self.project.place(step.block.header);
+    fn step(&self, step: &Step, plugin: Option<PluginOptions>) -> StepInputs {
+        let place = self.evaluator.project.place(step.block.header);
         let mut inputs = StepInputs {
             kind: step.block.label(0).to_owned(),
             name: step.name.clone(),
@@ -174,76 +123,35 @@ impl Survey<'_> {
             options: Digests::new(),
             files: Digests::new(),
         };
-        let Some(schema) = schema else { return inputs };
-        let config = |scope: &Scope| {
-            // What is wrong was reported when the block was checked.
-            let ignored = &mut Diagnostics::default();
-            step_options(step, self.node, &schema, scope, Unknowns::Allow, ignored)
-        };
-        let (open, named) = (config(self.open), config(self.named));
-        inputs.options = self.options(&open, &named, &[&step.part()]);
-        for (name, value) in named.values() {
-            if !is_remote(name) {
-                self.files(value, &mut inputs.files);
-            }
+        let Some(plugin) = plugin else { return inputs };
+        let block = Block::step(step, &plugin);
+        let config = self.evaluator.named(&block);
+        inputs.options = self.options(&block, &config);
+        for (_, path) in self.evaluator.files(&plugin, &config) {
+            self.file(&path, &mut inputs.files);
         }
         inputs
     }
 
-    /// Digests of options. What only the run knows of one stands there by its name, or, where it
-    /// cannot, by the expression and the values that it uses.
-    fn options(&self, open: &Config, named: &Config, parts: &[&Part]) -> Digests {
-        let digest = |(name, value): (&String, &OptionValue)| {
-            let named = named.get(name).filter(|value| value.is_wholly_known());
-            let text = match named {
-                Some(value) => format!("{value:?}"),
-                None => {
-                    let mut text = format!("{value:?}");
-                    for part in parts {
-                        self.expressions(part, name, &mut text);
-                    }
-                    text
+    /// Digests of options. What only the run knows of one stands there by its name, as in `named`, or,
+    /// where it cannot, by how the option is written and the values that this uses.
+    fn options(&self, block: &Block, named: &Config) -> Digests {
+        let mut digests = Digests::new();
+        let plain = |text: &str| text.to_owned();
+        for (name, open) in self.evaluator.open(block).values() {
+            let known = named.get(name).filter(|value| value.is_wholly_known());
+            let mut bytes = Vec::new();
+            encode(known.unwrap_or(open), SecretValues::Included, &plain, &mut bytes);
+            if known.is_none() {
+                let written = self.evaluator.written(block, name);
+                written.texts.iter().for_each(|text| bytes.extend(text.bytes()));
+                for (name, value) in self.evaluator.values_of(&written.uses) {
+                    bytes.extend(format!("\n{name} = {value:?}").into_bytes());
                 }
-            };
-            (name.clone(), self.digest(&text))
-        };
-        open.values().iter().map(digest).collect()
-    }
-
-    /// Adds what a body says of an option, as it is written, and the values that this uses.
-    fn expressions(&self, part: &Part, name: &str, text: &mut String) {
-        let (sources, template) = (&self.project.sources, &self.project.template);
-        for option in [name, "override"] {
-            if let Some(attribute) = part.body.attribute(option) {
-                text.push_str(sources.text(attribute.expr.span));
-                self.used(&Uses::of_expression(template, &attribute.expr), text);
             }
+            digests.insert(name.clone(), self.digest(&bytes));
         }
-        for block in &part.body.blocks {
-            if block.kind == name || block.label(0) == name {
-                text.push_str(sources.text(block.body.span));
-                self.used(&Uses::of(template, [&block.body]), text);
-            }
-        }
-    }
-
-    /// Adds the values of what expressions use.
-    fn used(&self, uses: &Uses, text: &mut String) {
-        let entries = |of: &str| self.names.get(of).and_then(Value::as_entries);
-        for (name, value) in entries("var").into_iter().flatten() {
-            if uses.all_variables || uses.variables.contains(name) {
-                text.push_str(&format!("\nvar.{name} = {value:?}"));
-            }
-        }
-        for (name, value) in entries("local").into_iter().flatten() {
-            if uses.locals.contains(name) {
-                text.push_str(&format!("\nlocal.{name} = {value:?}"));
-            }
-        }
-        for (ty, name) in &uses.data {
-            let value = entries("data").and_then(|data| data.get(ty)?.as_entries()?.get(name));
-            text.push_str(&format!("\ndata.{ty}.{name} = {value:?}"));
-        }
+        digests
     }
 
     /// The files that a source's options name, without the template's own and those that `steps`
@@ -254,15 +162,12 @@ impl Survey<'_> {
         config: &Config,
         steps: impl Iterator<Item = &'s StepInputs>,
     ) -> Digests {
-        let values = config.values().iter();
-        let rendered = values.map(|(name, value)| (name.clone(), self.rendered(value)));
-        let rendered = Config::new(rendered);
         let real = |path: &str| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let files = steps.flat_map(|step| step.files.keys()).map(String::as_str);
         let others: BTreeSet<PathBuf> =
-            files.chain(self.project.sources.names()).map(real).collect();
+            files.chain(self.evaluator.project.sources.names()).map(real).collect();
         let mut files = Digests::new();
-        for (_, path) in plugin.local_files(&rendered) {
+        for (_, path) in self.evaluator.files(plugin, config) {
             self.file(&path, &mut files);
         }
         // Commits are no change of what is built.
@@ -271,53 +176,7 @@ impl Survey<'_> {
         files
     }
 
-    /// A value with `{{ }}` filled in, and secrets as plain strings.
-    fn rendered(&self, value: &OptionValue) -> OptionValue {
-        match value {
-            OptionValue::String(text) | OptionValue::Secret(text) => {
-                OptionValue::String(self.path(text))
-            }
-            OptionValue::List(items) => {
-                OptionValue::List(items.iter().map(|item| self.rendered(item)).collect())
-            }
-            OptionValue::Map(entries) => {
-                let entries = entries.iter();
-                let rendered = entries.map(|(name, value)| (name.clone(), self.rendered(value)));
-                OptionValue::Map(rendered.collect())
-            }
-            other => other.clone(),
-        }
-    }
-
-    /// What `{{ template_dir }}/install.sh` comes to.
-    fn path(&self, text: &str) -> String {
-        let rendered = match text.contains("{{") {
-            true => self.interpolation.render(text, &serde_json::Value::Null).ok(),
-            false => None,
-        };
-        rendered.unwrap_or_else(|| text.to_owned())
-    }
-
-    /// Adds the files that a value names, if it names some.
-    fn files(&self, value: &OptionValue, files: &mut Digests) {
-        match value {
-            OptionValue::String(text) | OptionValue::Secret(text) => {
-                self.file(&self.path(text), files);
-            }
-            OptionValue::List(items) => items.iter().for_each(|item| self.files(item, files)),
-            OptionValue::Map(entries) => {
-                let local = entries.iter().filter(|(name, _)| !is_remote(name));
-                local.for_each(|(_, value)| self.files(value, files));
-            }
-            _ => {}
-        }
-    }
-
     fn file(&self, text: &str, files: &mut Digests) {
-        // Paths are short, and no scripts.
-        if text.is_empty() || text.len() > 4096 || text.contains(['\n', '\0']) {
-            return;
-        }
         let path = Path::new(text);
         let Ok(found) = std::fs::metadata(path) else { return };
         if found.is_file() {
@@ -344,7 +203,7 @@ impl Survey<'_> {
             let entries: Vec<std::fs::DirEntry> = match entries {
                 Ok(entries) => entries,
                 Err(error) => {
-                    files.insert(self.shown(&directory), self.digest(&error.to_string()));
+                    files.insert(self.shown(&directory), self.digest(error.to_string().as_bytes()));
                     continue;
                 }
             };
@@ -360,7 +219,7 @@ impl Survey<'_> {
                     Err(error) => {
                         let target = std::fs::read_link(&path);
                         let text = format!("{error} {target:?}");
-                        files.insert(self.shown(&path), self.digest(&text));
+                        files.insert(self.shown(&path), self.digest(text.as_bytes()));
                     }
                 }
             }
@@ -369,13 +228,7 @@ impl Survey<'_> {
 
     /// A path as it is written down: without secrets.
     fn shown(&self, path: &Path) -> String {
-        let mut text = path.display().to_string();
-        for secret in self.project.secrets().all() {
-            if !secret.is_empty() && text.contains(&secret) {
-                text = text.replace(&secret, SECRET);
-            }
-        }
-        text
+        self.texts.masked(path.display().to_string())
     }
 
     /// A digest of a file's contents and mode; of its length and time where it is not to be read.
@@ -391,15 +244,8 @@ impl Survey<'_> {
             std::io::copy(&mut file, &mut hash)?;
             Ok(format!("{mode} {}", hash.finish()))
         };
-        self.digest(&sum().unwrap_or_else(|error| error.to_string()))
+        self.digest(sum().unwrap_or_else(|error| error.to_string()).as_bytes())
     }
-}
-
-/// Whether an option is of a path on the machine, which may be the name of a file here too.
-fn is_remote(option: &str) -> bool {
-    ["destination", "remote_", "inline", "execute_command", "staging_", "environment_vars"]
-        .iter()
-        .any(|remote| option.starts_with(remote))
 }
 
 /// How options' names are shown: in quotes, with commas.
