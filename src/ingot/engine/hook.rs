@@ -65,7 +65,8 @@ impl Cleanup {
     }
 }
 
-/// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
+/// Evaluates a block with the values that only the run knows, and makes of its plugin what can run. `data`
+/// is whole (see [`with_no_server`]).
 pub(super) fn prepare_step<R: ?Sized>(
     hook: &NodeHook,
     step: &Step,
@@ -158,6 +159,7 @@ impl NodeHook {
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
             plugin.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
+        let data = &with_no_server(data.clone());
         let ready = prepare_step(self, step, &**plugin, data, ctx)?;
         if let Some(complaint) = self.values.complaint(&step.block, data) {
             ctx.ui.error(complaint);
@@ -267,7 +269,6 @@ impl Hook for NodeHook {
         mut data: GeneratedData,
         provisioning: Provisioning,
     ) -> Result<()> {
-        data = with_no_server(data);
         let steps = &self.node.provisioners;
         let first = provisioning.done.max(self.keeper.start());
         self.cache.note_base(self, &provisioning).await;
@@ -310,7 +311,6 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         let info = self.info(StepKind::ErrorCleanup, step);
-        let data = with_no_server(data);
         let work = self.step(step, info, &ctx, &communicator, &data);
         let ended = self.cleanup.interrupts.clean_up(&ctx.cancel, work).await;
         self.cleanup.over();
