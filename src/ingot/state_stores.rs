@@ -35,11 +35,11 @@ impl StateStore for DockerImages {
     }
 
     async fn list(&self, owner: &str) -> Result<StoredStates> {
-        Ok(ingot_docker::kept_images(owner, self.shared.as_deref()).await?.into())
+        Ok(ingot_docker::cached_images(owner, self.shared.as_deref()).await?.into())
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_docker::remove_kept_image(key, self.shared.as_deref()).await
+        ingot_docker::remove_cached_image(key, self.shared.as_deref()).await
     }
 }
 
@@ -56,7 +56,7 @@ impl StateStore for QemuDisks {
     }
 
     async fn list(&self, owner: &str) -> Result<StoredStates> {
-        Ok(ingot_qemu::kept_states(owner, self.shared.as_deref())?.into())
+        Ok(ingot_qemu::cached_states(owner, self.shared.as_deref())?.into())
     }
 
     fn unfreed(&self, owner: &str) -> Result<u64> {
@@ -64,7 +64,7 @@ impl StateStore for QemuDisks {
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_qemu::remove_kept_state(key, self.shared.as_deref()).await
+        ingot_qemu::remove_cached_state(key, self.shared.as_deref()).await
     }
 }
 
@@ -84,8 +84,8 @@ impl StateStore for Amis {
     }
 
     async fn list(&self, owner: &str) -> Result<StoredStates> {
-        let (images, unreadable) = ingot_amazon::kept_images(&self.records, owner)?;
-        let stored = |image: ingot_amazon::KeptImage| StoredState {
+        let (images, unreadable) = ingot_amazon::cached_images(&self.records, owner)?;
+        let stored = |image: ingot_amazon::CachedImage| StoredState {
             key: image.key,
             created: image.created,
             bytes: image.bytes,
@@ -98,6 +98,6 @@ impl StateStore for Amis {
     }
 
     async fn remove(&self, key: &StateKey) -> Result<()> {
-        ingot_amazon::remove_kept_image(&self.records, self.own, key).await
+        ingot_amazon::remove_cached_image(&self.records, self.own, key).await
     }
 }

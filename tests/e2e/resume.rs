@@ -282,6 +282,9 @@ fn post_processors_run_again_over_what_was_made() {
     let said = "runs its post-processors over what was made before: Stored file: out/f.txt";
     assert!(done.stdout.contains(said), "{}", done.stdout);
     assert!(done.stdout.contains("--> file.f: Stored file: out/f.txt"), "{}", done.stdout);
+    // The first post-processor has written this.
+    assert!(dir.join("sum").exists());
+    assert!(!done.stdout.contains("the file sum"), "{}", done.stdout);
     assert_eq!(log(dir), "made processed ");
     // And once more, as often as one likes.
     let only = &["build", "-color=false", "-only-post-processors", "."];

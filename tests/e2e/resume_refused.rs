@@ -170,7 +170,7 @@ fn records_that_cannot_be_read_are_reported() {
     fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
     let record = kept(dir)[0].join("record.json");
     let whole = std::fs::read_to_string(&record).unwrap();
-    let other = whole.replacen("\"format\":1", "\"format\":2", 1);
+    let other = whole.replacen("\"format\":2", "\"format\":1", 1);
     assert_ne!(whole, other);
     let all = &["cleanup", "-list"];
     let shown = record.parent().unwrap().display().to_string();

@@ -357,6 +357,35 @@ fn what_is_beside_a_secret_counts() {
     assert!(!version.contains("hush") && !version.contains("hidden-dir"), "{version}");
 }
 
+/// `regex` finds nothing in the name that stands for `build.ID` before the run.
+const FOR_THE_RUN: &str = r#"
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "file" "web" {
+  content = "web"
+  target  = "web.txt"
+}
+build {
+  sources = ["source.file.web"]
+  provisioner "shell-local" {
+    inline = ["true WORD ${regex("unknown", build.ID)}"]
+  }
+}
+"#;
+
+#[test]
+fn options_that_only_the_run_can_evaluate_count() {
+    let world = World::local();
+    let write = |word: &str| world.write("web.pkr.hcl", &FOR_THE_RUN.replace("WORD", word));
+    write("one");
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(state(&world, &[]), ("unchanged".into(), Vec::new()));
+    write("two");
+    let why = "the options of provisioner 1 (shell-local)".to_owned();
+    assert_eq!(state(&world, &[]), ("changed".into(), vec![why]));
+}
+
 #[test]
 fn a_build_that_skipped_provisioners_counts_as_changed() {
     let world = World::local();

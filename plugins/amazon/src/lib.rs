@@ -41,8 +41,8 @@ use ingot_sdk::{Component as _, PluginSet};
 pub use ami_management::AmiManagement;
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{
-    EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, KeptImage, RUN_TAG,
-    artifact_is_there, kept_images, remove_kept_image,
+    CachedImage, EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG,
+    artifact_is_there, cached_images, remove_cached_image,
 };
 pub use ecr::AmazonEcr;
 pub use import::AmazonImport;

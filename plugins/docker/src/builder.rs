@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, Facts, KeptStates, PrepareContext, Prepared,
-    ProvisionStep, Result, RunContext, Schema, Step, async_trait, run_steps,
+    Artifact, Build, CachedStates, Component, ConfigErrors, Decoded, Facts, PrepareContext,
+    Prepared, ProvisionStep, Result, RunContext, Schema, Step, async_trait, run_steps,
 };
 
 use crate::artifact::{ExportArtifact, IMPORTED, ImageArtifact};
@@ -15,7 +15,7 @@ use crate::dockerfile::BuildImage;
 use crate::ecr::Ecr;
 use crate::engine::Engine;
 use crate::find_image::FindImage;
-use crate::kept::KeptContainer;
+use crate::resume::KeptContainer;
 use crate::resume_container::ResumeContainer;
 use crate::run_container::RunContainer;
 use crate::state::State;
@@ -41,7 +41,7 @@ impl Component for DockerBuilder {
     type Ready = DockerBuild;
 
     fn facts(&self) -> Facts {
-        Facts { own_communicator: true, states: Some(KeptStates::default()), ..Facts::default() }
+        Facts { own_communicator: true, states: Some(CachedStates::default()), ..Facts::default() }
     }
 
     fn schema(&self) -> Schema {

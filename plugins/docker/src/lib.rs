@@ -24,7 +24,6 @@ mod engine;
 mod exec;
 mod find_image;
 mod first_line;
-mod kept;
 mod mounts;
 mod patience;
 mod piece;
@@ -33,6 +32,7 @@ mod post_processors;
 mod progress;
 mod proxy;
 mod reclaim;
+mod resume;
 mod resume_container;
 mod run_command;
 mod run_container;
@@ -56,7 +56,7 @@ pub use builder::DockerBuilder;
 pub use contents::{ImageContents, ImageFile, ImageFileKind, image_contents};
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
 pub use reclaim::{DockerReclaim, image_is_there};
-pub use states::{kept_images, remove_kept_image};
+pub use states::{cached_images, remove_cached_image};
 
 /// Adds the plugins of this crate to `set`. `ecr` gets passwords for `ecr_login`, where the program
 /// has something that can.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::dockerfile::BuildImage;
 use crate::engine::{EngineContext, status};
-use crate::kept::{KeptContainer, keep};
 use crate::reclaim::container_resource;
+use crate::resume::{KeptContainer, keep};
 use crate::run_container::RunContainer;
 use crate::state::{Container, State};
 use crate::unfinished::UnfinishedImage;

@@ -9,8 +9,8 @@ use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_tr
 use serde_json::json;
 
 use crate::engine::{Engine, EngineContext, describe, is_away};
-use crate::kept;
 use crate::reclaim::{container_resource, remove_container};
+use crate::resume;
 use crate::state::{Container, State};
 use crate::states;
 
@@ -146,7 +146,7 @@ impl Step<State> for RunContainer {
         if let Some(container) = &mut state.container {
             container.created(&state.engine).await;
         }
-        kept::keep(ctx, state);
+        resume::keep(ctx, state);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::process::LocalCommand;
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, Error, Facts, KeptStates, PrepareContext,
+    Artifact, Build, CachedStates, Component, ConfigErrors, Decoded, Error, Facts, PrepareContext,
     Prepared, Result, RunContext, Schema, async_trait, run_steps,
 };
 
@@ -29,7 +29,7 @@ impl Component for QemuBuilder {
     type Ready = QemuBuild;
 
     fn facts(&self) -> Facts {
-        Facts { states: Some(KeptStates::default()), ..Facts::default() }
+        Facts { states: Some(CachedStates::default()), ..Facts::default() }
     }
 
     fn schema(&self) -> Schema {

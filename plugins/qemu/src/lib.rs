@@ -40,7 +40,7 @@ use ingot_vm::scratch::ReclaimScratch;
 
 pub use builder::QemuBuilder;
 pub use reclaim::QemuReclaim;
-pub use states::{kept_states, remove_kept_state, unfreed_bytes};
+pub use states::{cached_states, remove_cached_state, unfreed_bytes};
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {

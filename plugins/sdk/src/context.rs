@@ -130,15 +130,15 @@ pub trait Hook: Send + Sync {
     async fn base_state_key(&self, _ctx: &RunContext, _base: &StateKey) -> Option<StateKey> {
         None
     }
-    /// What [`Hook::keep_result`] wrote down under `made_with` for a build whose provisioners, all of
+    /// What [`Hook::cache_result`] wrote down under `made_with` for a build whose provisioners, all of
     /// them, did the same on the same machine; called after [`Hook::state_keys`].
-    async fn kept_result(&self, _made_with: &StateKey) -> Option<serde_json::Value> {
+    async fn cached_result(&self, _made_with: &StateKey) -> Option<serde_json::Value> {
         None
     }
     /// Writes down what the builder made of its machine, for builds that are the same to the last
     /// provisioner. `made_with` names the options by which it was made. Does nothing unless the states
     /// after all provisioners were kept or came from the cache.
-    async fn keep_result(&self, _made_with: &StateKey, _result: serde_json::Value) {}
+    async fn cache_result(&self, _made_with: &StateKey, _result: serde_json::Value) {}
     /// The directory by which machines share states, if there is one. A builder that can keeps its
     /// states there too, and looks there for those that it does not have.
     fn shared_states(&self) -> Option<PathBuf> {

@@ -12,7 +12,7 @@ pub struct Facts {
     /// it may take, have no effect.
     pub own_communicator: bool,
     /// Of a builder: how it keeps states of its machines for the step cache, if it does.
-    pub states: Option<KeptStates>,
+    pub states: Option<CachedStates>,
     /// Of a post-processor: the builder whose artifacts are the only ones it takes, if there is one. An
     /// installed plugin of the same name is used for those of others.
     pub only_for: Option<&'static str>,
@@ -45,10 +45,10 @@ pub enum Effect {
     Unknown,
     /// On nothing else.
     Options,
-    /// On the contents of the files in `script` and `scripts`, whose names do not matter, and on the
-    /// source's name and type, which scripts can see.
+    /// On the contents of the files that its options [name](crate::Reads), whose names do not matter, and on
+    /// the source's name and type, which scripts can see.
     Scripts,
-    /// On the files and directories in `source` and `sources`, and on how they are called.
+    /// On the files and directories that its options [name](crate::Reads), and on how they are called.
     Copies,
     /// On something that is never the same, or it is not one on the machine alone: why, for people, after
     /// "the step is not cached: ".
@@ -57,7 +57,7 @@ pub enum Effect {
 
 /// How a builder keeps states of its machines.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct KeptStates {
+pub struct CachedStates {
     /// Why they are kept only where somebody asks for them, if so: they cost money.
     pub cost: Option<&'static str>,
     /// Why there is none after the last provisioner, where there is none.

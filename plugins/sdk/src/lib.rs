@@ -54,7 +54,7 @@ pub use component::{Component, Decoded, Erase, Prepare, Prepared};
 pub use config::{Config, ConfigError, ConfigErrors, ConfigWarning, OptionValue};
 pub use context::{GeneratedData, Hook, OnError, PrepareContext, RunContext, UserVariable};
 pub use data_source::{DataSource, Fetch, FetchValue};
-pub use facts::{Effect, Facts, KeptStates};
+pub use facts::{CachedStates, Effect, Facts};
 // What other crates need as well. `byte_size` is a module and its function.
 pub use ingot_base::{
     Context, Error, ErrorKind, Result, byte_size, download, environment, error, file_lock, home,

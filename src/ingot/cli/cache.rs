@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::args::{duration, go_bool};
 use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
-use crate::engine::step_cache::{CacheDirectory, KeptState, StateStore, shared_directory};
+use crate::engine::step_cache::{CacheDirectory, CachedState, StateStore, shared_directory};
 use crate::state_stores::state_stores;
 use crate::template::Companion;
 use crate::ui::{Redactor, Renderer, UiOptions};
@@ -125,7 +125,7 @@ struct State {
     /// Whether it takes room on a disk here.
     local: bool,
     created: OffsetDateTime,
-    known: Option<KeptState>,
+    known: Option<CachedState>,
 }
 
 impl State {
@@ -151,7 +151,7 @@ impl State {
 
     fn show(&self) {
         let known = self.known.as_ref();
-        let of_known = |part: fn(&KeptState) -> String| known.map(part).unwrap_or_default();
+        let of_known = |part: fn(&CachedState) -> String| known.map(part).unwrap_or_default();
         fields(&[
             ("Key", self.key.to_string()),
             ("Builder", self.builder.to_owned()),

@@ -12,11 +12,11 @@ use time::OffsetDateTime;
 use super::args::{duration, go_bool};
 use super::asynchronous::{Threads, to_end};
 use crate::builtin::plugins;
-use crate::engine::kept::record::{self as kept, Stage, UnreadableRecord};
-use crate::engine::kept::{KeptBuild, KeptRecord};
 use crate::engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
 };
+use crate::engine::resume::record::{self as kept, Stage, UnreadableRecord};
+use crate::engine::resume::{KeptBuild, KeptRecord};
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]

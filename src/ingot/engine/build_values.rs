@@ -39,7 +39,8 @@ const NO_SERVER: [(&str, &str); 3] = [
     ("PackerHTTPAddr", "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER"),
 ];
 
-/// What a builder gave, with what those without an HTTP server say of it: plugins take it for there.
+/// What a builder gave, with what those without an HTTP server say of it: expressions and plugins take it for
+/// there. Each step of a run gets its data from here.
 pub(super) fn with_no_server(mut data: GeneratedData) -> GeneratedData {
     // A builder that has a machine has an id for it.
     if data.contains_key("ID") {
@@ -96,10 +97,9 @@ impl BuildValues {
         self.object(self.names.iter().map(named))
     }
 
-    /// During the run, when the builder has given `data`.
+    /// During the run, when the builder has given `data`, made whole by [`with_no_server`].
     pub(super) fn during(&self, data: &GeneratedData) -> Value {
         let nothing = self.names.iter().map(|name| (name.clone(), Value::from(NO_VALUE)));
-        let data = with_no_server(data.clone());
         let given = data.iter().map(|(name, value)| (name.clone(), from_json(value)));
         self.object(nothing.chain(given))
     }

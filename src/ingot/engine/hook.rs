@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, KeptStates, OnError,
+    CachedStates, Communicator, Context as _, Error, GeneratedData, GoDuration, Hook, OnError,
     Prepare, PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey,
     StepInfo, StepKind,
 };
@@ -17,9 +17,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::blocks::{prepare_config, step_options};
 use super::build_values::{BuildValues, with_no_server};
 use super::interrupts::Interrupts;
-use super::kept::Keeper;
 use super::prepare::run_names;
 use super::project::Project;
+use super::resume::Keeper;
 use super::step_cache::{NodeCache, Ran};
 use crate::graph::Node;
 use crate::template::steps::Step;
@@ -65,7 +65,8 @@ impl Cleanup {
     }
 }
 
-/// Evaluates a block with the values that only the run knows, and makes of its plugin what can run.
+/// Evaluates a block with the values that only the run knows, and makes of its plugin what can run. `data`
+/// is whole (see [`with_no_server`]).
 pub(super) fn prepare_step<R: ?Sized>(
     hook: &NodeHook,
     step: &Step,
@@ -106,7 +107,7 @@ fn was_open(hook: &NodeHook, step: &Step, schema: &Schema) -> bool {
 
 impl NodeHook {
     /// How the builder keeps states of its machines, if it does.
-    pub(super) fn kept_states(&self) -> Option<KeptStates> {
+    pub(super) fn cached_states(&self) -> Option<CachedStates> {
         self.project.builder_facts(&self.node.ty).states
     }
 
@@ -158,6 +159,7 @@ impl NodeHook {
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
             plugin.ok_or_else(|| Error::new(format!("no provisioner is called `{kind}`")))?;
+        let data = &with_no_server(data.clone());
         let ready = prepare_step(self, step, &**plugin, data, ctx)?;
         if let Some(complaint) = self.values.complaint(&step.block, data) {
             ctx.ui.error(complaint);
@@ -267,7 +269,6 @@ impl Hook for NodeHook {
         mut data: GeneratedData,
         provisioning: Provisioning,
     ) -> Result<()> {
-        data = with_no_server(data);
         let steps = &self.node.provisioners;
         let first = provisioning.done.max(self.keeper.start());
         self.cache.note_base(self, &provisioning).await;
@@ -310,7 +311,6 @@ impl Hook for NodeHook {
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };
         let info = self.info(StepKind::ErrorCleanup, step);
-        let data = with_no_server(data);
         let work = self.step(step, info, &ctx, &communicator, &data);
         let ended = self.cleanup.interrupts.clean_up(&ctx.cancel, work).await;
         self.cleanup.over();
@@ -333,12 +333,12 @@ impl Hook for NodeHook {
         (!ctx.prepare.debug).then(|| self.cache.base_state_key(base)).flatten()
     }
 
-    async fn kept_result(&self, made_with: &StateKey) -> Option<serde_json::Value> {
-        self.keeper.stop_index().is_none().then(|| self.cache.kept_result(made_with)).flatten()
+    async fn cached_result(&self, made_with: &StateKey) -> Option<serde_json::Value> {
+        self.keeper.stop_index().is_none().then(|| self.cache.cached_result(made_with)).flatten()
     }
 
-    async fn keep_result(&self, made_with: &StateKey, result: serde_json::Value) {
-        self.cache.keep_result(made_with, result).await;
+    async fn cache_result(&self, made_with: &StateKey, result: serde_json::Value) {
+        self.cache.cache_result(made_with, result).await;
     }
 
     fn shared_states(&self) -> Option<std::path::PathBuf> {
@@ -346,7 +346,7 @@ impl Hook for NodeHook {
     }
 
     fn state_records(&self) -> Option<std::path::PathBuf> {
-        self.cache.state_records(self.kept_states())
+        self.cache.state_records(self.cached_states())
     }
 
     fn keep_sbom(&self, sbom: Sbom) {

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs};
-use super::kept;
+use super::resume;
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -207,7 +207,7 @@ pub fn orphaned_runs() -> Vec<OrphanedRun> {
     // Only after they are locked: no run keeps anything of theirs any more.
     let kept = match runs.is_empty() {
         true => BTreeSet::new(),
-        false => kept::record::resources(),
+        false => resume::record::resources(),
     };
     runs.iter_mut().for_each(|run| run.leave(&kept));
     runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
 
+use super::build_values::with_no_server;
 use super::hook::{NodeHook, prepare_step};
 use crate::template::steps::Step;
 
@@ -125,6 +126,7 @@ impl Pipelines<'_> {
         let plugin =
             plugin.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
+        let data = with_no_server(data);
         let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
         match step.shown_name() {
             name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),

@@ -89,6 +89,8 @@ pub struct Project {
     pub functions: FunctionContext,
     /// What can be built with.
     pub plugins: PluginSet,
+    /// What is part of Ingot, also where an installed plugin takes its place.
+    pub(super) built_in: PluginSet,
     /// What must never be shown.
     secrets: Secrets,
     /// An id of this run.
@@ -150,6 +152,7 @@ impl Project {
             names: BTreeMap::new(),
             functions,
             plugins: options.plugins.clone(),
+            built_in: options.plugins.clone(),
             secrets,
             run_uuid: uuid::Uuid::new_v4().to_string(),
             #[cfg(feature = "plugin-host")]
@@ -162,6 +165,7 @@ impl Project {
         project.check_plugins(diagnostics);
         for required in &project.template.required_plugins {
             project.plugins.also_as(&required.source, &required.name);
+            project.built_in.also_as(&required.source, &required.name);
         }
         project.auto_variables = files.auto_variables;
         project
@@ -220,6 +224,7 @@ impl Project {
                 volatile: Default::default(),
             },
             plugins: PluginSet::default(),
+            built_in: PluginSet::default(),
             secrets,
             run_uuid: String::new(),
             #[cfg(feature = "plugin-host")]

@@ -16,11 +16,11 @@ use super::artifact_tests::{NodeTests, dispose, subject_of};
 use super::hook::{Cleanup, NodeHook};
 use super::interrupts::Interrupts;
 use super::journal::FileJournal;
-use super::kept::{KeepOptions, Told};
 use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
+use super::resume::{KeepOptions, Told};
 use super::step_cache::{NodeCache, StepCache};
 
 /// How long the notification that a build begins may still take once the build is interrupted, and

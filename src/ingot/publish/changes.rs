@@ -14,7 +14,7 @@ use super::plan::Plan;
 
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
 use crate::engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
-use crate::engine::kept::Plans;
+use crate::engine::resume::Plans;
 use crate::engine::{CheckedNode, Project};
 use crate::graph::{self, Filter};
 use crate::template::EnforcedBlock;

@@ -30,6 +30,14 @@ impl Uses {
         Self::walk(template, vec![Part::Expr(expr)])
     }
 
+    /// Adds what `other` is.
+    pub fn extend(&mut self, other: Uses) {
+        self.variables.extend(other.variables);
+        self.all_variables |= other.all_variables;
+        self.data.extend(other.data);
+        self.locals.extend(other.locals);
+    }
+
     /// `waiting` is still to be looked at; each local and data source gets there once.
     fn walk<'t>(template: &'t Template, mut waiting: Vec<Part<'t>>) -> Self {
         let mut uses = Uses::default();

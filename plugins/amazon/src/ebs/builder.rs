@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ingot_sdk::{
-    Artifact, Build, Component, ConfigErrors, Decoded, Facts, KeptStates, PrepareContext, Prepared,
-    Result, RunContext, Schema, async_trait, run_steps,
+    Artifact, Build, CachedStates, Component, ConfigErrors, Decoded, Facts, PrepareContext,
+    Prepared, Result, RunContext, Schema, async_trait, run_steps,
 };
 
 use super::artifact::{AmiArtifact, EBS_ID, SURROGATE_ID};
@@ -37,7 +37,7 @@ impl Component for EbsBuilder {
     type Ready = EbsBuild;
 
     fn facts(&self) -> Facts {
-        let states = KeptStates {
+        let states = CachedStates {
             cost: Some(
                 "AWS takes money for the states of amazon-ebs, which are AMIs; cache { amazon = true } \
                  in the companion file turns them on",

@@ -8,7 +8,7 @@
 //! | [`creation`], [`removal`], [`reclaim`] | how nothing that is made is lost sight of, and how it goes |
 //! | [`resources`] | the kinds of things that a build makes, as the journal records them |
 //! | [`discovery`] | finding what is left by its tag |
-//! | [`mod@kept_images`] | the AMIs of the step cache, by their records |
+//! | [`mod@cached_images`] | the AMIs of the step cache, by their records |
 //! | [`state_images`] | these AMIs as EC2 describes them |
 //! | [`state_removal`] | removing the AMIs of the step cache, and nothing else |
 //! | [`region_access`] | where things are, for the journal |
@@ -18,12 +18,12 @@
 
 pub(crate) mod artifact;
 mod builder;
+mod cached_images;
 pub(crate) mod checks;
 mod choices;
 pub(crate) mod creation;
 mod devices;
 mod discovery;
-mod kept_images;
 pub(crate) mod options;
 pub(crate) mod pace;
 mod reclaim;
@@ -41,7 +41,7 @@ mod volume_artifact;
 pub(crate) mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
-pub use kept_images::{KeptImage, kept_images, remove_kept_image};
+pub use cached_images::{CachedImage, cached_images, remove_cached_image};
 pub use reclaim::{EbsReclaim, artifact_is_there};
 pub use tags::RUN_TAG;
 pub(crate) use test_machine::AmiTest;

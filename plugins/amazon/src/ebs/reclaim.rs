@@ -73,7 +73,7 @@ impl EbsReclaim {
     /// # Errors
     /// Some may still be there, or what the record names keeps no state.
     ///
-    /// [`Records::read`]: super::kept_images::Records::read
+    /// [`Records::read`]: super::cached_images::Records::read
     pub(super) async fn reclaim_state(&self, resource: &Resource, key: &StateKey) -> Result<()> {
         let ui = Ui::silent();
         let access = self.way_to(resource, &ui).await?;

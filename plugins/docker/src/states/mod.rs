@@ -10,10 +10,10 @@
 //! Machines share states as files with that layer ([`shared`]).
 //! Where an earlier build was the same to the end, there is no container at all ([`result`]).
 
+mod cached;
 mod fingerprint;
 mod image;
 mod keep;
-mod kept;
 mod layer;
 mod look_up;
 mod quiet;
@@ -21,9 +21,9 @@ mod restore;
 mod result;
 mod shared;
 
+pub use cached::{cached_images, remove_cached_image};
 pub(crate) use image::{BaseImage, is_a_state};
 pub(crate) use keep::ContainerStates;
-pub use kept::{kept_images, remove_kept_image};
 pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};
 pub(crate) use result::{MadeImage, keep as keep_made};
 pub(crate) use shared::export;

@@ -31,7 +31,7 @@ pub(super) async fn find(ctx: &RunContext, state: &State) -> Option<MadeImage> {
     if state.options.goal != Goal::Commit {
         return None;
     }
-    let result = ctx.hook.kept_result(&options_key(state)).await?;
+    let result = ctx.hook.cached_result(&options_key(state)).await?;
     let made: MadeImage = serde_json::from_value(result).ok()?;
     if made.endpoint != state.engine.endpoint.host {
         return None;
@@ -50,6 +50,6 @@ pub(crate) async fn keep(ctx: &RunContext, state: &State) {
             container: container.to_owned(),
             endpoint: state.engine.endpoint.host.clone(),
         };
-        ctx.hook.keep_result(&options_key(state), json!(made)).await;
+        ctx.hook.cache_result(&options_key(state), json!(made)).await;
     }
 }

@@ -12,8 +12,8 @@
 mod archive;
 mod base;
 mod build;
+mod cached;
 mod find;
-mod kept;
 mod set;
 mod shared;
 mod sizes;
@@ -23,8 +23,8 @@ mod tags;
 
 pub(crate) use base::{base_key, cannot_be_held};
 pub(crate) use build::{MachineStates, States};
+pub use cached::{cached_states, remove_cached_state, unfreed_bytes};
 pub(crate) use find::{FoundState, find};
-pub use kept::{kept_states, remove_kept_state, unfreed_bytes};
 pub(crate) use set::{Fault, Set};
 pub(crate) use shared::{export, missing};
 pub(crate) use snapshot::MEMORY_TIMEOUT;

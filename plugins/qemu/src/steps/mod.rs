@@ -3,10 +3,10 @@
 //! other's address.
 
 mod disks;
-mod kept;
 mod key;
 mod media;
 mod output;
+mod resume;
 mod run;
 mod sequence;
 mod state;

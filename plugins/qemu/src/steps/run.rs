@@ -164,7 +164,7 @@ impl Step<State> for StartMachine {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        super::kept::keep(ctx, state);
+        super::resume::keep(ctx, state);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ingot_sdk::{DoneBefore, ProvisionStep, Step};
 
-use super::kept::{KeptMachine, ResumeMachine};
+use super::resume::{KeptMachine, ResumeMachine};
 use super::state::State;
 use super::{disks, key, media, output, run, states, tpm};
 use crate::settings::Settings;

@@ -8,9 +8,9 @@ use super::reporting::{Ending, Reporting};
 use crate::builtin::plugins;
 use crate::cli::args::{BuildArgs, OnErrorFlag};
 use crate::cli::{publish, step_cache};
-use crate::engine::kept::record::Stage;
-use crate::engine::kept::{self, KeptBuild, KeptRecord};
 use crate::engine::project::RunFlags;
+use crate::engine::resume::record::Stage;
+use crate::engine::resume::{self, KeptBuild, KeptRecord};
 use crate::engine::{
     PreparedNode, Project, ProjectOptions, ResumeFlags, StepCacheOptions, check, prepare,
 };
@@ -171,7 +171,8 @@ fn kept_builds(
     if !flags.resumes() {
         return Ok(Vec::new());
     }
-    let kept::record::Listing { records, unreadable } = kept::record::of_template(&args.template);
+    let resume::record::Listing { records, unreadable } =
+        resume::record::of_template(&args.template);
     let told = unreadable.iter().map(|one| format!("{}: {}", one.path.display(), one.error));
     let told: Vec<String> = told.collect();
     if records.is_empty() && !told.is_empty() {
@@ -184,7 +185,7 @@ fn kept_builds(
     }
     let usable = records.iter().any(|record| flags.can_use(&record.build));
     match !usable && flags.start_at.is_none() {
-        true => Err(kept::nothing_kept(flags)),
+        true => Err(resume::nothing_kept(flags)),
         false => Ok(records),
     }
 }

@@ -10,7 +10,7 @@ use super::checked::Checked;
 use super::reporting::{Ending, Reporting};
 use crate::cli::interrupts::Listening;
 use crate::cli::{changed_only, publish, test};
-use crate::engine::kept::{self, Plans};
+use crate::engine::resume::{self, Plans};
 use crate::engine::{PreparedNode, Project, StepCacheOptions, prepare};
 use crate::publish::{Publication, changes};
 
@@ -120,7 +120,7 @@ pub(super) fn make_ready(
     }
     let mut found = Diagnostics::default();
     let means = (ui, runtime.handle());
-    let (prepared, plans) = kept::plan(&project, prepared, &resume, records, means, &mut found);
+    let (prepared, plans) = resume::plan(&project, prepared, &resume, records, means, &mut found);
     if found.has_errors() {
         return Err(failed(&found, &project, open.as_ref()));
     }

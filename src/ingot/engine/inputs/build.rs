@@ -2,23 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::interpolate::Interpolation;
-use ingot_sdk::{Config, OptionValue, Schema};
+use ingot_sdk::{Config, OptionValue};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
 use super::encode::{SecretValues, encode};
+use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
-use super::options::local_files;
-use crate::engine::blocks::step_options;
-use crate::engine::prepare::{CheckedNode, run_names};
+use crate::engine::prepare::CheckedNode;
 use crate::engine::project::{Project, Reproducible};
-use crate::graph::Node;
 use crate::template::dynamic::{Names, Part};
-use crate::template::options::{self, Given};
 use crate::template::steps::Step;
-use crate::template::uses::Uses;
-use ingot_hcl::{Diagnostics, Scope, Unknowns, Value, print};
+use ingot_hcl::{Scope, Value, print};
 
 /// What stands for the template's directory, which is elsewhere on each machine.
 const TEMPLATE_DIR: &str = "<path.root>";
@@ -44,14 +39,19 @@ pub struct InputReader<'a> {
     cwd: PathBuf,
 }
 
-/// A block, and how its options are read.
-struct Block<'b> {
+/// What people know a block by.
+struct Title {
     kind: BlockKind,
     number: String,
     name: String,
     label: Option<String>,
-    given: Given<'b>,
-    schema: Schema,
+}
+
+impl Title {
+    fn of_step(kind: BlockKind, number: String, step: &Step) -> Self {
+        let label = step.name.clone().filter(|name| !name.is_empty());
+        Title { kind, number, name: step.block.label(0).to_owned(), label }
+    }
 }
 
 impl<'a> InputReader<'a> {
@@ -71,68 +71,38 @@ impl<'a> InputReader<'a> {
 
     /// What a build is made from. Reads the files that it names; blocks.
     pub fn read<B>(&self, checked: &CheckedNode<B>) -> BuildInputs {
-        let node = &*checked.node;
-        let plugins = &self.project.plugins;
+        let (node, values, context) = (&*checked.node, &*checked.values, &*checked.context);
+        let (project, reproducible) = (self.project, &self.reproducible);
+        let evaluator = NodeEvaluator::new(project, reproducible, node, values, context);
         let mut blocks = Vec::new();
-        let parts: Vec<&Part> = node.parts.iter().collect();
-        if let Some(plugin) = plugins.builders.get(&node.ty) {
-            let block = Block {
-                kind: BlockKind::Source,
-                number: String::new(),
-                name: node.component.clone(),
-                label: None,
-                given: Given { parts: &parts, overrides: None, header: node.header },
-                schema: plugin.schema(),
-            };
-            blocks.push(self.block(checked, block, None));
+        if let Some(plugin) = evaluator.builder() {
+            let (number, name) = (String::new(), node.component.clone());
+            let title = Title { kind: BlockKind::Source, number, name, label: None };
+            blocks.push(self.block(&evaluator, title, &Block::source(node, &plugin)));
         }
         for (index, step) in node.provisioners.iter().enumerate() {
-            if let Some(plugin) = plugins.provisioners.get(step.block.label(0)) {
-                let (kind, number) = (BlockKind::Provisioner, (index + 1).to_string());
-                blocks.push(self.step(checked, kind, number, step, plugin.schema()));
+            if let Some(plugin) = evaluator.provisioner(step) {
+                let number = (index + 1).to_string();
+                let title = Title::of_step(BlockKind::Provisioner, number, step);
+                blocks.push(self.block(&evaluator, title, &Block::step(step, &plugin)));
             }
         }
         for (pipeline, steps) in node.pipelines.iter().enumerate() {
             for (index, step) in steps.iter().enumerate() {
-                if let Some(plugin) = plugins.post_processors.get(step.block.label(0)) {
+                if let Some(plugin) = evaluator.post_processor(step) {
                     let number = format!("{}.{}", pipeline + 1, index + 1);
-                    let kind = BlockKind::PostProcessor;
-                    blocks.push(self.step(checked, kind, number, step, plugin.schema()));
+                    let title = Title::of_step(BlockKind::PostProcessor, number, step);
+                    blocks.push(self.block(&evaluator, title, &Block::step(step, &plugin)));
                 }
             }
         }
         BuildInputs { blocks }
     }
 
-    fn step<B>(
-        &self,
-        checked: &CheckedNode<B>,
-        kind: BlockKind,
-        number: String,
-        step: &Step,
-        schema: Schema,
-    ) -> BlockInputs {
-        let part = step.part();
-        let plugin = step.block.label(0);
-        let block = Block {
-            kind,
-            number,
-            name: plugin.to_owned(),
-            label: step.name.clone().filter(|name| !name.is_empty()),
-            given: Given { parts: &[&part], overrides: None, header: step.block.header },
-            schema,
-        };
-        self.block(checked, block, Some(step))
-    }
-
-    fn block<B>(&self, checked: &CheckedNode<B>, block: Block, step: Option<&Step>) -> BlockInputs {
-        let node = &*checked.node;
-        let functions = &self.reproducible.functions;
-        let scope = Scope::new(self.reproducible.names.clone(), functions);
-        let scope = scope.with(run_names(node, checked.values.placeholders()));
-        let config = evaluated(&block, step, node, &scope);
-        let concealed = self.concealed_options(&block, step, checked);
-        let named = local_files(&block.schema, &self.rendered_paths(&config, checked));
+    fn block(&self, evaluator: &NodeEvaluator, title: Title, block: &Block) -> BlockInputs {
+        let config = evaluator.named(block);
+        let concealed = self.concealed_options(evaluator, block);
+        let named = evaluator.files(block.plugin, &config);
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
@@ -150,7 +120,7 @@ impl<'a> InputReader<'a> {
             if read.contains(&name.as_str()) && !has_secret(value) {
                 continue;
             }
-            let secret = block.schema.get(name).is_some_and(|option| option.sensitive);
+            let secret = block.plugin.schema.get(name).is_some_and(|option| option.sensitive);
             holds_secret |= secret || has_secret(value);
             let value = match (secret, value) {
                 (true, OptionValue::String(text)) => &OptionValue::Secret(text.clone()),
@@ -166,9 +136,16 @@ impl<'a> InputReader<'a> {
                 if let Some(value) = concealed.get(name) {
                     encode(value, SecretValues::Included, &map, &mut options);
                 }
-                self.around_secret(block.given, name, &mut options);
+                self.add_written(evaluator, block, name, &mut options);
             }
         }
+        let open = evaluator.open(block);
+        for name in open.values().keys().filter(|name| config.get(name).is_none()) {
+            let title = OptionValue::String(name.clone());
+            encode(&title, SecretValues::Omitted, &map, &mut options);
+            self.add_written(evaluator, block, name, &mut options);
+        }
+        let step = block.step;
         if step.is_some_and(|step| step.continue_on_error) {
             options.extend(b"continue_on_error");
         }
@@ -177,19 +154,18 @@ impl<'a> InputReader<'a> {
         }
         let unknown = config.unknown().map(str::to_owned).collect();
         let scope = self.project.scope();
-        let scope = scope.with(run_names(node, checked.values.placeholders()));
-        let real = evaluated(&block, step, node, &scope);
+        let real = block.options(evaluator.node, &scope.with(evaluator.run_names()));
         let volatile = real.values().iter().filter(|(name, value)| {
             config.get(name).is_some_and(|other| other != *value) || renders_volatile(value)
         });
         let volatile = volatile.filter(|(_, value)| value.is_wholly_known());
         BlockInputs {
-            kind: block.kind,
-            number: block.number,
-            name: block.name,
-            label: block.label,
-            base: base(block.kind, &real),
-            place: self.project.place(block.given.header),
+            base: base(title.kind, &real),
+            kind: title.kind,
+            number: title.number,
+            name: title.name,
+            label: title.label,
+            place: self.project.place(block.header),
             options,
             files,
             unknown,
@@ -199,74 +175,41 @@ impl<'a> InputReader<'a> {
     }
 
     /// The options of a block with texts that stand for the secrets in them.
-    fn concealed_options<B>(
-        &self,
-        block: &Block,
-        step: Option<&Step>,
-        checked: &CheckedNode<B>,
-    ) -> Config {
-        let node = &*checked.node;
+    fn concealed_options(&self, evaluator: &NodeEvaluator, block: &Block) -> Config {
         let names = |names: &Names| -> Names {
             let name = |(name, value): (&String, &Value)| {
                 (name.clone(), value.concealed(&format!("<{name}>")))
             };
             names.iter().map(name).collect()
         };
-        let parts = block.given.parts.iter();
-        let parts: Vec<Part> =
-            parts.map(|part| Part { body: part.body.clone(), names: names(&part.names) }).collect();
-        let parts: Vec<&Part> = parts.iter().collect();
-        let step = step.map(|step| Step { names: names(&step.names), ..step.clone() });
+        let parts = block.parts.iter();
+        let parts = parts.map(|part| Part { body: part.body.clone(), names: names(&part.names) });
+        let parts = parts.collect();
+        let step = block.step.map(|step| Step { names: names(&step.names), ..step.clone() });
+        let (header, plugin) = (block.header, block.plugin);
+        let concealed = Block { parts, header, step: step.as_ref(), plugin };
         let scope = Scope::new(self.concealed.names.clone(), &self.concealed.functions);
-        let scope = scope.with(run_names(node, checked.values.placeholders()));
-        let given = Given { parts: &parts, ..block.given };
-        options_of(given, block, step.as_ref(), node, &scope)
+        concealed.options(evaluator.node, &scope.with(evaluator.run_names()))
     }
 
-    /// The parts of an option with a secret that are not secret, such as of
-    /// `"${var.name}:${var.password}"`: how it is written, and its other values.
-    fn around_secret(&self, given: Given, option: &str, options: &mut Vec<u8>) {
-        let mut parts = given.parts.iter();
-        let Some(attribute) = parts.find_map(|part| part.body.attribute(option)) else { return };
-        let template = &self.project.template;
-        let uses = Uses::of_expression(template, &attribute.expr);
-        let text = |span| self.digests.masked(self.project.sources.text(span).to_owned());
-        let mut texts = vec![text(attribute.expr.span)];
-        let locals = uses.locals.iter().filter_map(|name| template.locals.get(name)?.expr.as_ref());
-        texts.extend(locals.map(|expr| text(expr.span)));
-        let entries = |of: &str| self.reproducible.names.get(of).and_then(Value::as_entries);
-        let mut add = |name: &str, value: &Value| {
-            if !value.holds_secret() {
-                let value = format!("{name} = {}", print::quoted(value));
-                texts.push(self.stable(&value));
-            }
-        };
-        for (name, value) in entries("var").into_iter().flatten() {
-            if uses.all_variables || uses.variables.contains(name) {
-                add(name, value);
-            }
-        }
-        for (ty, name) in &uses.data {
-            let value = entries("data").and_then(|data| data.get(ty)?.as_entries()?.get(name));
-            let values = value.and_then(Value::as_entries).into_iter().flatten();
-            values.for_each(|(name, value)| add(name, value));
-        }
-        let texts = texts.into_iter().map(OptionValue::String).collect();
+    /// How an option is written and the values that it uses, without secrets: where it is made with one,
+    /// as `"${var.name}:${var.password}"`, or cannot be evaluated before the run.
+    fn add_written(
+        &self,
+        evaluator: &NodeEvaluator,
+        block: &Block,
+        option: &str,
+        options: &mut Vec<u8>,
+    ) {
+        let written = evaluator.written(block, option);
+        let texts = written.texts.into_iter().map(|text| self.digests.masked(text.to_owned()));
+        let values = evaluator.values_of(&written.uses).into_iter();
+        let values = values.filter(|(_, value)| !value.holds_secret());
+        let values =
+            values.map(|(name, value)| self.stable(&format!("{name} = {}", print::quoted(value))));
+        let all = texts.chain(values).map(OptionValue::String).collect();
         let plain = |text: &str| text.to_owned();
-        encode(&OptionValue::List(texts), SecretValues::Omitted, &plain, options);
-    }
-
-    /// The options with `{{ }}` filled in where they name files: `{{ template_dir }}/install.sh`.
-    fn rendered_paths<B>(&self, config: &Config, checked: &CheckedNode<B>) -> Config {
-        let interpolation = Interpolation::new(&checked.context);
-        let values = config.values().iter();
-        Config::new(values.map(|(name, value)| {
-            let render = |text: &str| {
-                let rendered = interpolation.render(text, &serde_json::Value::Null);
-                rendered.unwrap_or_else(|_| text.to_owned())
-            };
-            (name.clone(), rendered(value, &render))
-        }))
+        encode(&OptionValue::List(all), SecretValues::Omitted, &plain, options);
     }
 
     /// A path, from the template's directory or the working directory if it is below one.
@@ -320,25 +263,6 @@ impl<'a> InputReader<'a> {
     }
 }
 
-/// The options of a block as `scope` has them. What is wrong was reported when the node was checked.
-fn evaluated(block: &Block, step: Option<&Step>, node: &Node, scope: &Scope) -> Config {
-    options_of(block.given, block, step, node, scope)
-}
-
-fn options_of(
-    given: Given,
-    block: &Block,
-    step: Option<&Step>,
-    node: &Node,
-    scope: &Scope,
-) -> Config {
-    let (schema, unknowns, ignored) = (&block.schema, Unknowns::Allow, &mut Diagnostics::default());
-    match step {
-        Some(step) => step_options(step, node, schema, scope, unknowns, ignored),
-        None => options::evaluate(given, schema, &[], scope, unknowns, ignored),
-    }
-}
-
 /// Whether what is at a path is a file that may be run: uploads keep that.
 fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -381,20 +305,6 @@ fn renders_volatile(value: &OptionValue) -> bool {
             entries.iter().any(|(key, value)| of_text(key) || renders_volatile(value))
         }
         _ => false,
-    }
-}
-
-fn rendered(value: &OptionValue, render: &dyn Fn(&str) -> String) -> OptionValue {
-    match value {
-        OptionValue::String(text) if text.contains("{{") => OptionValue::String(render(text)),
-        OptionValue::Secret(text) if text.contains("{{") => OptionValue::Secret(render(text)),
-        OptionValue::List(items) => {
-            OptionValue::List(items.iter().map(|item| rendered(item, render)).collect())
-        }
-        OptionValue::Map(entries) => OptionValue::Map(
-            entries.iter().map(|(name, value)| (name.clone(), rendered(value, render))).collect(),
-        ),
-        other => other.clone(),
     }
 }
 

@@ -1,9 +1,35 @@
-//! What a build is made from: the options of its blocks and the local files that they read. One
-//! notion of it for all who ask whether something changed: plans, `-changed-only`, the step cache.
+//! What a build is made from: the options of its blocks and the local files that they read.
+//!
+//! Three ask whether something of it changed: plans with `-changed-only`, `-resume`
+//! ([`super::resume`]) and the step cache ([`super::step_cache`]). What is the same for them is here.
+//!
+//! | module | what it is | for |
+//! | --- | --- | --- |
+//! | [`mod@options`] | which options name files that a plugin reads | all |
+//! | [`evaluate`] | options as they are in every run, with the files that they name | plans, `-resume` |
+//! | [`mod@encode`] | options as bytes, with or without secrets | plans, `-resume` |
+//! | [`files`] | digests of files, and texts without secrets | plans, in part `-resume` |
+//! | [`block`], [`build`], [`record`] | what plans show, and what is published to compare with | plans |
+//!
+//! The rest differs because the questions do:
+//!
+//! - The step cache asks whether a step will do on the machine what it did. So it takes the values of this
+//!   run instead of those that are the same in every run, and takes a step with an option that is not known,
+//!   or differs each time, for changed. Of files it also counts owners, modes and links, which provisioners
+//!   copy.
+//! - `-resume` names each option and file that changed, so it has a digest for each, also of those in
+//!   directories. Files that are large or many count by length and time, as it looks at them whenever a
+//!   build with `-on-error=keep` starts.
+//! - Plans are compared with what was published on another machine. So paths do not depend on the machine.
+//!
+//! How secrets enter digests follows from who can read them. Records of plans are published: secrets are left
+//! out. Records of `-resume` are for the user only: secrets count, with a salt that is in the record. Keys of
+//! the step cache can be seen where states are shared: secrets count, with the cache's secret.
 
 mod block;
 mod build;
 mod encode;
+mod evaluate;
 mod files;
 mod options;
 mod record;
@@ -11,6 +37,7 @@ mod record;
 pub use block::{BlockInputs, BlockKind, FileInput};
 pub use build::{BuildInputs, InputReader};
 pub use encode::{SecretValues, encode};
+pub(super) use evaluate::{Block, NodeEvaluator};
 pub use files::{FileDigest, FileDigests};
-pub use options::local_files;
+pub use options::PluginOptions;
 pub use record::{BlockRecord, Comparison, FileRecord, InputsRecord, ParentRecord};

@@ -1,23 +1,29 @@
 //! Which options of a block name local files that it reads.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
-use ingot_sdk::{Config, OptionType, OptionValue, Reads, Schema, glob};
+use ingot_sdk::{Config, OptionType, OptionValue, Prepare, Reads, Schema, glob};
 
-/// Options of plugins that are programs of their own whose paths may be patterns: of all builders that
-/// make media for a machine.
+/// Options of plugins that nobody knows whose paths may be patterns: of all builders that make media for
+/// a machine.
 const PATTERNS: &[&str] = &["cd_files", "floppy_files"];
 
-/// How options are called that name what other plugins read.
-const ENDS: &[&str] =
-    &["script", "scripts", "_file", "_files", "_dir", "_dirs", "_directory", "_path", "_paths"];
-/// Options of other names that name what plugins read, as some install those as programs that are built
-/// in.
-const ALSO: &[&str] =
-    &["include", "vagrantfile_template", "efi_firmware_code", "efi_firmware_vars"];
-/// The same in a block, which stands before them.
-const ALSO_IN: (&str, [&str; 2]) = ("build", ["path", "build_dir"]);
+/// How options are called that name what such plugins read.
+const ENDS: &[&str] = &[
+    "script",
+    "scripts",
+    "_file",
+    "_files",
+    "_dir",
+    "_dirs",
+    "_directory",
+    "_path",
+    "_paths",
+    "_tree",
+    "_roots",
+];
 /// Parts of names of options that name something else.
 const NOT_READ: &[&str] = &[
     "output",
@@ -37,36 +43,70 @@ const NOT_READ: &[&str] = &[
     "export",
 ];
 
-/// The options that name local files or directories which a block reads, with what they name: one
-/// entry for each name. An option of a nested block is `block.option`. What is not known is left out.
-///
-/// Built-in plugins [say so](Reads). Of others the names of the options decide: `script`, `…_file`,
-/// `…_directory` and the like, and only files that exist count.
-pub fn local_files(schema: &Schema, config: &Config) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    if schema.open || schema.renders_itself {
-        for (name, value) in config.values() {
-            if looks_read(name) || ALSO.contains(&name.as_str()) {
-                let patterns = PATTERNS.contains(&name.as_str());
-                collect(name, value, patterns, &mut found);
-            }
-        }
-        let (block, options) = ALSO_IN;
-        for entries in config.get(block).into_iter().flat_map(maps) {
-            for option in options {
-                if let Some(value) = entries.get(option) {
-                    collect(&format!("{block}.{option}"), value, false, &mut found);
-                }
-            }
-        }
-        found.retain(|(_, path)| PathBuf::from(path).exists());
-        return found;
+/// What options a plugin takes, and which of them name what it reads.
+pub struct PluginOptions {
+    /// The options.
+    pub schema: Schema,
+    /// The options of the built-in plugin in whose place this one, a program of its own, is installed.
+    built_in: Option<Schema>,
+}
+
+impl PluginOptions {
+    /// Those of the plugin called `name` in `plugins`; none if there is no such plugin. `built_in` is what
+    /// is part of Ingot.
+    pub fn of<R: ?Sized>(
+        name: &str,
+        plugins: &BTreeMap<String, Arc<dyn Prepare<R>>>,
+        built_in: &BTreeMap<String, Arc<dyn Prepare<R>>>,
+    ) -> Option<PluginOptions> {
+        let schema = plugins.get(name)?.schema();
+        let built_in = match is_of_program(&schema) {
+            true => built_in.get(name).map(|plugin| plugin.schema()),
+            false => None,
+        };
+        Some(PluginOptions { schema, built_in })
     }
+
+    /// The options that name local files or directories which a block reads, with what they name: one
+    /// entry for each name. An option of a nested block is `block.option`. What is not known is left
+    /// out.
+    ///
+    /// Built-in plugins [say so](Reads), also for installed plugins that take their place. Of options
+    /// that they do not know, and of other plugins, the names decide: `script`, `…_file`,
+    /// `…_directory` and the like. Of what programs are given, only files that exist count.
+    pub fn local_files(&self, config: &Config) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        if !is_of_program(&self.schema) {
+            read_in(&self.schema, config, &mut found);
+            return found;
+        }
+        if let Some(built_in) = &self.built_in {
+            read_in(built_in, config, &mut found);
+        }
+        let is_known = |name: &str| {
+            self.built_in.as_ref().is_some_and(|built_in| built_in.get(name).is_some())
+        };
+        for (name, value) in config.values() {
+            if looks_read(name) && !is_known(name) {
+                collect(name, value, PATTERNS.contains(&name.as_str()), &mut found);
+            }
+        }
+        found.retain(|(_, path)| Path::new(path).exists());
+        found
+    }
+}
+
+/// Whether options are those of a plugin that is a program of its own.
+fn is_of_program(schema: &Schema) -> bool {
+    schema.open || schema.renders_itself
+}
+
+/// Collects what the options in `config` name of what `schema` says is read.
+fn read_in(schema: &Schema, config: &Config, found: &mut Vec<(String, String)>) {
     // The provisioner `file` writes to this machine then.
     if config.get("direction").and_then(OptionValue::as_str) != Some("download") {
-        read_by(schema, &|name| config.get(name), "", &mut found);
+        read_by(schema, &|name| config.get(name), "", found);
     }
-    found
 }
 
 /// Collects what `schema` says that the options in `get` name; `prefix` is the block they are in.
@@ -144,19 +184,24 @@ mod tests {
         Schema { open: true, ..Schema::default() }
     }
 
-    fn names(schema: &Schema, options: &[(&str, &str)]) -> Vec<String> {
-        local_files(schema, &config(options)).into_iter().map(|(option, _)| option).collect()
+    fn of(schema: Schema) -> PluginOptions {
+        PluginOptions { schema, built_in: None }
+    }
+
+    fn names(schema: Schema, options: &[(&str, &str)]) -> Vec<String> {
+        let found = of(schema).local_files(&config(options)).into_iter();
+        found.map(|(option, _)| option).collect()
     }
 
     #[test]
     fn what_is_written_is_not_read() {
         let source = plugins().builders["file"].schema();
-        assert_eq!(names(&source, &[("source", "a"), ("target", "b")]), ["source"]);
+        assert_eq!(names(source, &[("source", "a"), ("target", "b")]), ["source"]);
         let file = plugins().provisioners["file"].schema();
         let upload = [("source", "a"), ("destination", "/etc/motd")];
-        assert_eq!(names(&file, &upload), ["source"]);
+        assert_eq!(names(file.clone(), &upload), ["source"]);
         let download = [("source", "/etc/motd"), ("direction", "download")];
-        assert!(names(&file, &download).is_empty());
+        assert!(names(file, &download).is_empty());
     }
 
     /// A new option that names a file has to say whether that is read.
@@ -274,30 +319,53 @@ mod tests {
         let here = file!();
         let there = std::path::Path::new(here).exists();
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];
-        let found = names(&of_a_program(), &options);
+        let found = names(of_a_program(), &options);
         assert_eq!(found.len(), usize::from(there), "{found:?}");
     }
 
+    /// What is read of the plugin that is installed in the place of a built-in post-processor or builder.
+    fn read_by_installed(built_in: Schema, config: &Config) -> Vec<String> {
+        let plugin = PluginOptions { schema: of_a_program(), built_in: Some(built_in) };
+        plugin.local_files(config).into_iter().map(|(option, _)| option).collect()
+    }
+
     #[test]
-    fn what_built_in_plugins_read_counts_for_programs() {
+    fn built_in_plugins_say_what_programs_in_their_place_read() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
         let file = || OptionValue::String(file.display().to_string());
-        let build = OptionValue::Map(
-            ["path", "build_dir", "target"].map(|name| (name.to_owned(), file())).into(),
+        let all = |names: &[&str]| -> BTreeMap<String, OptionValue> {
+            names.iter().map(|name| ((*name).to_owned(), file())).collect()
+        };
+        let vagrant = plugins().post_processors["vagrant"].schema();
+        let options = all(&["include", "vagrantfile_template", "output", "other_file"]);
+        let gone = ("new_file".to_owned(), OptionValue::String("/nowhere/x".into()));
+        let options = Config::new(options.into_iter().chain([gone]));
+        assert_eq!(
+            read_by_installed(vagrant, &options),
+            ["include", "vagrantfile_template", "other_file"]
         );
+        let build = OptionValue::Map(all(&["path", "build_dir", "target"]));
         for build in [build.clone(), OptionValue::List(vec![build])] {
-            let also = ALSO.iter().map(|name| ((*name).to_owned(), file()));
-            let config = Config::new(also.chain([("build".to_owned(), build)]));
-            let found = local_files(&of_a_program(), &config).into_iter();
-            let mut found: Vec<String> = found.map(|(option, _)| option).collect();
+            // The last looks as if it were read, and the built-in plugin knows better.
+            let more = [("docker_path".to_owned(), file())];
+            let config = Config::new([("build".to_owned(), build)].into_iter().chain(more));
+            let docker = plugins().builders["docker"].schema();
+            let mut found = read_by_installed(docker, &config);
             found.sort();
-            let mut expected = vec!["build.build_dir", "build.path"];
-            expected.extend(ALSO);
-            expected.sort_unstable();
-            assert_eq!(found, expected);
+            assert_eq!(found, ["build.build_dir", "build.path"]);
         }
+    }
+
+    #[test]
+    fn only_programs_are_looked_up_among_what_is_built_in() {
+        let built_in = plugins();
+        let of = |name: &str| {
+            PluginOptions::of(name, &built_in.post_processors, &built_in.post_processors)
+        };
+        assert!(of("vagrant").is_some_and(|plugin| plugin.built_in.is_none()));
+        assert!(of("nobody").is_none());
     }
 
     #[test]
@@ -312,14 +380,14 @@ mod tests {
             OptionValue::String(at("*.none")),
         ]);
         let config = Config::new([("cd_files".to_owned(), files)]);
-        let found = |schema: &Schema| -> Vec<String> {
-            local_files(schema, &config).into_iter().map(|(_, path)| path).collect()
+        let found = |schema: Schema| -> Vec<String> {
+            of(schema).local_files(&config).into_iter().map(|(_, path)| path).collect()
         };
         let qemu = plugins().builders["qemu"].schema();
-        assert_eq!(found(&qemu), [at("a.cfg"), at("b.cfg"), at("*.none")]);
-        assert_eq!(found(&of_a_program()), [at("a.cfg"), at("b.cfg")]);
+        assert_eq!(found(qemu), [at("a.cfg"), at("b.cfg"), at("*.none")]);
+        assert_eq!(found(of_a_program()), [at("a.cfg"), at("b.cfg")]);
         let secret = Config::new([("source".to_owned(), OptionValue::Secret(at("a.cfg")))]);
         let file = plugins().provisioners["file"].schema();
-        assert_eq!(local_files(&file, &secret), [("source".to_owned(), at("a.cfg"))]);
+        assert_eq!(of(file).local_files(&secret), [("source".to_owned(), at("a.cfg"))]);
     }
 }

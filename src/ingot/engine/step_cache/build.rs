@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
-use ingot_sdk::{KeptStates, Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
+use ingot_sdk::{CachedStates, Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
 use parking_lot::Mutex;
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::StepCache;
-use super::index::KeptState;
+use super::index::CachedState;
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
 use super::secret::{OWNER_DIGITS, Secret};
 use crate::engine::hook::NodeHook;
@@ -87,7 +87,7 @@ impl NodeCache {
         base: &StateKey,
     ) -> Vec<StateKey> {
         let Some((_, secret)) = &self.run.open else { return Vec::new() };
-        let states = hook.kept_states();
+        let states = hook.cached_states();
         if self.run.options.unasked(states).is_some() {
             return Vec::new();
         }
@@ -132,7 +132,7 @@ impl NodeCache {
     }
 
     /// See [`ingot_sdk::Hook::state_records`].
-    pub(in crate::engine) fn state_records(&self, states: Option<KeptStates>) -> Option<PathBuf> {
+    pub(in crate::engine) fn state_records(&self, states: Option<CachedStates>) -> Option<PathBuf> {
         let (directory, _) = self.run.open.as_ref()?;
         let asked = self.run.options.unasked(states).is_none();
         asked.then(|| directory.path().to_owned())
@@ -144,18 +144,18 @@ impl NodeCache {
         plan.last().and_then(|last| last.state.as_ref().ok()).map(|last| last.key.clone())
     }
 
-    /// See [`ingot_sdk::Hook::kept_result`].
-    pub(in crate::engine) fn kept_result(&self, made_with: &StateKey) -> Option<Value> {
+    /// See [`ingot_sdk::Hook::cached_result`].
+    pub(in crate::engine) fn cached_result(&self, made_with: &StateKey) -> Option<Value> {
         let (directory, state) = self.run.results.as_ref().zip(self.last_key())?;
         directory.index().result(&state, made_with).map(|kept| kept.result.clone())
     }
 
-    /// See [`ingot_sdk::Hook::keep_result`].
-    pub(in crate::engine) async fn keep_result(&self, made_with: &StateKey, result: Value) {
+    /// See [`ingot_sdk::Hook::cache_result`].
+    pub(in crate::engine) async fn cache_result(&self, made_with: &StateKey, result: Value) {
         let whole = self.held.load(Relaxed) == self.plan.lock().len();
         let found = self.run.results.as_ref().zip(self.last_key()).filter(|_| whole);
         let Some((directory, state)) = found else { return };
-        let noted = directory.change(|index| index.keep_result(&state, made_with, result));
+        let noted = directory.change(|index| index.cache_result(&state, made_with, result));
         if let Err(error) = noted.await {
             tracing::warn!(%error, "cannot note what was made of a state");
         }
@@ -187,7 +187,7 @@ impl NodeCache {
         let now = OffsetDateTime::now_utc();
         let noted = directory.change(|index| {
             let state = index.states.entry(key.to_string());
-            let state = state.or_insert_with(|| KeptState {
+            let state = state.or_insert_with(|| CachedState {
                 builder: hook.node.ty.clone(),
                 template: self.run.options.template.clone(),
                 build: hook.node.name.clone(),
@@ -287,7 +287,7 @@ impl Keeping<'_> {
         }
         if !self.cache.is_on() {
             self.ctx.ui.message("The step cache is off: -cache turns it on");
-        } else if let Some(why) = self.cache.run.options.unasked(self.hook.kept_states()) {
+        } else if let Some(why) = self.cache.run.options.unasked(self.hook.cached_states()) {
             self.ctx.ui.message(format!("No step is cached: {why}"));
         } else if self.plan.is_empty() {
             self.ctx.ui.message(format!(
@@ -418,7 +418,7 @@ impl Keeping<'_> {
     /// Writes down that a state was kept. Says what is new about it.
     async fn note(&self, index: usize, state: &PlannedState) -> String {
         let now = OffsetDateTime::now_utc();
-        let kept = KeptState {
+        let kept = CachedState {
             builder: self.hook.node.ty.clone(),
             template: self.cache.run.options.template.clone(),
             build: self.hook.node.name.clone(),

@@ -1,4 +1,8 @@
 //! What there is in the local files that a step reads.
+//!
+//! More of them counts than for plans ([`crate::engine::inputs::FileDigests`]): what a provisioner copies to
+//! the machine has their owners, modes and links, which later steps can see. Secrets in them count too. A
+//! file that cannot be read is an error, as the step is not cached then.
 
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;

@@ -30,9 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const INDEX: &str = "index.json";
 const SECRET: &str = "secret";
 
-/// A state that was kept.
+/// A state that the cache has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptState {
+pub struct CachedState {
     /// The type of the builder that keeps it.
     pub builder: String,
     /// The template, as an absolute path.
@@ -53,7 +53,7 @@ pub struct KeptState {
     pub(super) inputs: Inputs,
 }
 
-impl KeptState {
+impl CachedState {
     /// What the step depended on, by name.
     pub fn input_names(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().map(|(name, _)| name.as_str())
@@ -62,7 +62,7 @@ impl KeptState {
 
 /// What a builder made of a machine after its last provisioner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct KeptResult {
+pub(super) struct CachedResult {
     /// The key of the machine's state.
     state: String,
     /// When it was made or last used.
@@ -76,10 +76,10 @@ pub(super) struct KeptResult {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Index {
     /// By their keys.
-    pub states: BTreeMap<String, KeptState>,
+    pub states: BTreeMap<String, CachedState>,
     /// By their keys, which are made of those of states.
     #[serde(default)]
-    results: BTreeMap<String, KeptResult>,
+    results: BTreeMap<String, CachedResult>,
 }
 
 impl Index {
@@ -103,18 +103,19 @@ impl Index {
     }
 
     /// What was made of the machine with the state of `state`, `made_with` the options of this key.
-    pub(super) fn result(&self, state: &StateKey, made_with: &StateKey) -> Option<&KeptResult> {
+    pub(super) fn result(&self, state: &StateKey, made_with: &StateKey) -> Option<&CachedResult> {
         self.results.get(result_key(state, made_with).as_str())
     }
 
     /// Writes down what was made of a machine, or that this was used.
-    pub(super) fn keep_result(
+    pub(super) fn cache_result(
         &mut self,
         state: &StateKey,
         made_with: &StateKey,
         result: serde_json::Value,
     ) {
-        let kept = KeptResult { state: state.to_string(), used: OffsetDateTime::now_utc(), result };
+        let kept =
+            CachedResult { state: state.to_string(), used: OffsetDateTime::now_utc(), result };
         self.results.insert(result_key(state, made_with).to_string(), kept);
     }
 
@@ -133,8 +134,8 @@ impl Index {
     }
 
     /// The state that a step made when it was last kept.
-    pub(super) fn last(&self, like: &KeptState) -> Option<&KeptState> {
-        let same = |one: &&KeptState| {
+    pub(super) fn last(&self, like: &CachedState) -> Option<&CachedState> {
+        let same = |one: &&CachedState| {
             (&one.template, &one.build, &one.step) == (&like.template, &like.build, &like.step)
         };
         self.states.values().filter(same).max_by_key(|one| (one.used, one.created))

@@ -1,4 +1,7 @@
 //! What the effect of a provisioner depends on, part by part, or why that cannot be said.
+//!
+//! Options have the values of this run, not those that are the same in every run
+//! ([`crate::engine::inputs`]): the machine gets these, so a step with one that differs each time is not cached.
 
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns};
@@ -14,6 +17,7 @@ use super::secret::Secret;
 use super::volatile::{called, volatile_actions, volatile_reference, watched};
 use crate::engine::blocks::step_options;
 use crate::engine::build_values::BuildValues;
+use crate::engine::inputs::PluginOptions;
 use crate::engine::prepare::run_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
@@ -50,8 +54,10 @@ pub(super) struct Known<'a> {
 /// Why that is not known before it runs, or is never the same.
 pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
     let kind = step.block.label(0);
-    let plugin = of.project.plugins.provisioners.get(kind).ok_or("its plugin is not installed")?;
-    let schema = plugin.schema();
+    let (all, built_in) = (&of.project.plugins.provisioners, &of.project.built_in.provisioners);
+    let plugin = all.get(kind).zip(PluginOptions::of(kind, all, built_in));
+    let (plugin, options) = plugin.ok_or("its plugin is not installed")?;
+    let schema = &options.schema;
     if schema.renders_itself || schema.open {
         return Err(format!(
             "what the plugin of `{kind}`, a program of its own, reads is not known"
@@ -68,12 +74,12 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
     if let Some(why) = volatile_reference(of.project, step) {
         return Err(why);
     }
-    let config = evaluated(of, step, &schema)?;
+    let config = evaluated(of, step, schema)?;
     let is_late = |option: &str| schema.get(option).is_some_and(|spec| spec.rendered_late);
     if let Some(why) = volatile_actions(&config, of.prepare, is_late) {
         return Err(why);
     }
-    let rendered = Interpolation::new(of.prepare).render_config(&config, &schema);
+    let rendered = Interpolation::new(of.prepare).render_config(&config, schema);
     let (config, _) = rendered.map_err(|_| "its options cannot be rendered before it runs")?;
     let mut found = Description {
         parts: vec![
@@ -92,13 +98,12 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
         ],
         files: Vec::new(),
     };
-    let files: &[&str] = match effect {
-        Effect::Options | Effect::Never(_) | Effect::Unknown => &[],
+    match effect {
+        Effect::Options | Effect::Never(_) | Effect::Unknown => {}
         Effect::Scripts => {
             // Scripts see these as PACKER_BUILD_NAME and PACKER_BUILDER_TYPE.
             let names = json!([of.prepare.build_name, of.prepare.build_type]).to_string();
             found.parts.push(("the name of the source".into(), names));
-            &["script", "scripts"]
         }
         Effect::Copies => {
             if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
@@ -107,19 +112,14 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
             if config.get("generated").and_then(OptionValue::as_bool) == Some(true) {
                 return Err("its source is created while the build runs".into());
             }
-            &["source", "sources"]
         }
-    };
+    }
     let copied = effect == Effect::Copies;
+    let files = options.local_files(&config).into_iter();
+    found.files.extend(files.map(|(option, path)| (option, LocalFile { path, copied })));
     for (option, value) in config.values() {
-        match files.contains(&option.as_str()) {
-            true => paths(value).into_iter().for_each(|path| {
-                let file = LocalFile { path: path.to_owned(), copied };
-                found.files.push((option.clone(), file));
-            }),
-            false => {
-                found.parts.push((format!("option {option}"), text(of, &schema, option, value)?))
-            }
+        if schema.get(option).is_none_or(|spec| spec.reads.is_none()) {
+            found.parts.push((format!("option {option}"), text(of, schema, option, value)?));
         }
     }
     Ok(found)
@@ -142,13 +142,6 @@ fn evaluated(of: &Known, step: &Step, schema: &Schema) -> Result<Config, Reason>
     match diagnostics.has_errors() {
         true => Err("its options cannot be evaluated before it runs".into()),
         false => Ok(config),
-    }
-}
-
-fn paths(value: &OptionValue) -> Vec<&str> {
-    match value {
-        OptionValue::List(items) => items.iter().flat_map(paths).collect(),
-        value => value.as_str().into_iter().filter(|path| !path.is_empty()).collect(),
     }
 }
 

@@ -23,7 +23,7 @@ mod tests;
 mod volatile;
 
 pub(super) use build::{NodeCache, Ran};
-pub use index::{CacheDirectory, Index, KeptState};
+pub use index::{CacheDirectory, CachedState, Index};
 pub use outlook::{Outlook, outlook};
 pub use run::{StepCache, StepCacheOptions, shared_directory};
 pub use secret::OWNER_DIGITS;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ingot_sdk::{KeptStates, Result, environment};
+use ingot_sdk::{CachedStates, Result, environment};
 
 use super::index::CacheDirectory;
 use super::secret::Secret;
@@ -32,14 +32,14 @@ pub struct StepCacheOptions {
 impl StepCacheOptions {
     /// Why no states of a builder are kept or used although the cache is on, if they are not. `states`
     /// is how it keeps them.
-    pub(super) fn unasked(&self, states: Option<KeptStates>) -> Option<&'static str> {
+    pub(super) fn unasked(&self, states: Option<CachedStates>) -> Option<&'static str> {
         unasked(states?, self.amazon)
     }
 }
 
 /// Why no states of a builder are kept or used unless they are asked for by themselves. `asked` is what the
 /// companion file says of those that cost money.
-pub(super) fn unasked(states: KeptStates, asked: bool) -> Option<&'static str> {
+pub(super) fn unasked(states: CachedStates, asked: bool) -> Option<&'static str> {
     states.cost.filter(|_| !asked)
 }
 

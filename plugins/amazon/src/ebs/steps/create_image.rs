@@ -85,7 +85,7 @@ impl Step<State> for CreateImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        super::kept::keep_only_instance(self, ctx, state).await;
+        super::resume::keep_only_instance(self, ctx, state).await;
     }
 }
 

@@ -104,7 +104,7 @@ impl Step<State> for Launch {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        super::kept::keep(ctx, state).await;
+        super::resume::keep(ctx, state).await;
     }
 }
 

@@ -72,6 +72,6 @@ impl Step<State> for RegisterImage {
     }
 
     async fn leave(&self, ctx: &RunContext, state: &mut State) {
-        super::kept::keep_only_instance(self, ctx, state).await;
+        super::resume::keep_only_instance(self, ctx, state).await;
     }
 }

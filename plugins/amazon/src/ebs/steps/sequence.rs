@@ -2,7 +2,7 @@
 
 use ingot_sdk::{DoneBefore, ProvisionStep, Step};
 
-use super::kept::{KeptInstance, ResumeInstance};
+use super::resume::{KeptInstance, ResumeInstance};
 use super::state::State;
 use super::{
     attributes, connect, copy, create_image, deregister, fast_launch, image_tags, key_pair, launch,

@@ -9,7 +9,7 @@ use super::find::FoundState;
 use super::image::StateImage;
 use super::keep::{self, Keeper};
 use crate::access::{Access, Ec2};
-use crate::ebs::kept_images::Records;
+use crate::ebs::cached_images::Records;
 use crate::failure::Failure;
 
 /// What is known of the states of one build's instance.

@@ -6,9 +6,10 @@ use tokio::runtime::Handle;
 
 use super::changes::Changes;
 use super::flags::ResumeFlags;
-use super::inputs::{Inputs, Seen};
+use super::inputs::Inputs;
 use super::keeper::{Plan, Resumed};
 use super::record::{KeptBuild, KeptRecord, Stage};
+use crate::engine::inputs::NodeEvaluator;
 use crate::engine::orphaned_runs::shown_time;
 use crate::engine::prepare::PreparedNode;
 use crate::engine::project::{Project, Reproducible};
@@ -158,9 +159,9 @@ impl Planner<'_> {
             self.diagnostics.push(failed(&"another run has just finished it"));
             return None;
         };
-        let seen = Seen { project: self.project, reproducible: self.reproducible? };
-        let salt = Some(record.build.inputs.salt.as_str());
-        let now = Inputs::of(&seen, node, &prepared.values, &prepared.context, salt);
+        let (values, context) = (&prepared.values, &prepared.context);
+        let evaluator = NodeEvaluator::new(self.project, self.reproducible?, node, values, context);
+        let now = Inputs::of(&evaluator, Some(record.build.inputs.salt.as_str()));
         let changes = Changes::between(&record.build.inputs, &now);
         let artifact_only =
             self.flags.only_post_processors || record.build.stage == Stage::PostProcessing;

@@ -185,7 +185,7 @@ impl Records {
 
 /// An AMI that keeps a state.
 #[derive(Debug, Clone)]
-pub struct KeptImage {
+pub struct CachedImage {
     /// The state's key.
     pub key: StateKey,
     /// When it was kept, in seconds since 1970.
@@ -200,7 +200,7 @@ pub struct KeptImage {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn kept_images(cache: &Path, owner: &str) -> Result<(Vec<KeptImage>, Vec<Error>)> {
+pub fn cached_images(cache: &Path, owner: &str) -> Result<(Vec<CachedImage>, Vec<Error>)> {
     let records = Records::new(cache);
     let directory = &records.directory;
     let reading = || format!("reading {}", directory.display());
@@ -218,7 +218,7 @@ pub fn kept_images(cache: &Path, owner: &str) -> Result<(Vec<KeptImage>, Vec<Err
         let Some(key) = key.and_then(|key| key.parse::<StateKey>().ok()) else { continue };
         match records.read(&key) {
             Ok(Some(record)) => {
-                images.push(KeptImage { key, created: record.created, bytes: record.bytes });
+                images.push(CachedImage { key, created: record.created, bytes: record.bytes });
             }
             Ok(None) => {}
             Err(error) => unreadable.push(error),
@@ -234,7 +234,7 @@ pub fn kept_images(cache: &Path, owner: &str) -> Result<(Vec<KeptImage>, Vec<Err
 /// # Errors
 /// AWS cannot be reached or refuses, it is in another account, or what the record names is no such
 /// AMI: the record stays.
-pub async fn remove_kept_image(cache: &Path, own: bool, key: &StateKey) -> Result<()> {
+pub async fn remove_cached_image(cache: &Path, own: bool, key: &StateKey) -> Result<()> {
     let records = if own { Records::own(cache) } else { Records::new(cache) };
     let Some(record) = records.read(key)? else { return Ok(()) };
     let removed = EbsReclaim::default().reclaim_state(&record.image, key).await;
@@ -297,18 +297,18 @@ mod tests {
         let records = Records::new(dir.path());
         let key = StateKey::of("test", ["a"]);
         let owner = &key.as_str()[..8];
-        assert!(kept_images(dir.path(), owner).unwrap().0.is_empty());
+        assert!(cached_images(dir.path(), owner).unwrap().0.is_empty());
         records.write(&key, &record(resource())).unwrap();
         assert_eq!(records.read(&key).unwrap(), Some(record(resource())));
         let path = records.directory.join(format!("{owner}{}.json", "0".repeat(56)));
         std::fs::write(&path, "{ half").unwrap();
-        let (listed, unreadable) = kept_images(dir.path(), owner).unwrap();
+        let (listed, unreadable) = cached_images(dir.path(), owner).unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!((&listed[0].key, listed[0].created, listed[0].bytes), (&key, 7, 8 << 30));
         assert_eq!(unreadable.len(), 1);
         let text = unreadable[0].to_string();
         assert!(text.contains(&path.display().to_string()), "{text}");
-        let (listed, unreadable) = kept_images(dir.path(), "zz").unwrap();
+        let (listed, unreadable) = cached_images(dir.path(), "zz").unwrap();
         assert!(listed.is_empty() && unreadable.is_empty());
         records.forget(&key).unwrap();
         records.forget(&key).unwrap();

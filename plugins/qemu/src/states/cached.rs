@@ -12,7 +12,7 @@ use super::{shared, store};
 ///
 /// # Errors
 /// The cache or the directory cannot be read.
-pub fn kept_states(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
+pub fn cached_states(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
     let shared = directory.map(|directory| shared::states(directory).list(owner)).transpose()?;
     Ok(merged(store::list(owner)?, shared.into_iter().flatten()))
 }
@@ -32,7 +32,7 @@ pub fn unfreed_bytes(owner: &str) -> Result<u64> {
 ///
 /// # Errors
 /// It may still be there.
-pub async fn remove_kept_state(key: &StateKey, directory: Option<&Path>) -> Result<()> {
+pub async fn remove_cached_state(key: &StateKey, directory: Option<&Path>) -> Result<()> {
     let shared = directory.map(|directory| shared::states(directory).remove(key)).transpose();
     store::remove(key).await?;
     shared.map(drop)

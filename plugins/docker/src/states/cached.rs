@@ -17,7 +17,7 @@ use crate::reclaim::remove_image;
 ///
 /// # Errors
 /// The Engine cannot be reached, or does not tell; or the directory cannot be read.
-pub async fn kept_images(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
+pub async fn cached_images(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
     let shared = directory.map(|directory| shared::states(directory).list(owner)).transpose()?;
     let images = match on_engine(owner).await {
         // A machine that only looks after the directory needs no Engine.
@@ -59,7 +59,7 @@ async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
 ///
 /// # Errors
 /// The Engine cannot be reached, or does not do it; or the directory cannot be written.
-pub async fn remove_kept_image(key: &StateKey, directory: Option<&Path>) -> Result<()> {
+pub async fn remove_cached_image(key: &StateKey, directory: Option<&Path>) -> Result<()> {
     let shared = directory.map(|directory| shared::states(directory).remove(key)).transpose();
     match Engine::connect(false).await {
         Ok(engine) => remove_image(&engine, &name_of(key)).await?,

@@ -24,7 +24,7 @@ use super::inputs::Inputs;
 use crate::engine::journal::{self, owner_runs, process_name};
 
 /// The form of the records that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The largest record that is read, in bytes.
 const LARGEST_RECORD: u64 = 16 << 20;
 /// The largest SBOM that is read, in bytes: what registries take.

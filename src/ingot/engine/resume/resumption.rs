@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
 use super::flags::ResumeFlags;
-use super::inputs::{Inputs, Seen};
+use super::inputs::Inputs;
 use super::keeper::{Described, Keeper, Plan};
 use super::planner::Planner;
 use super::record::{Header, KeptRecord, Stage, same_path};
+use crate::engine::inputs::NodeEvaluator;
 use crate::engine::journal::FileJournal;
 use crate::engine::orphaned_runs::shown_time;
 use crate::engine::prepare::PreparedNode;
@@ -90,8 +91,8 @@ impl KeepOptions {
                 hosted,
             };
             let reproducible = reproducible.get_or_init(|| project.reproducible());
-            let seen = Seen { project: &project, reproducible };
-            (header, Inputs::of(&seen, &node, &values, &context, None))
+            let evaluator = NodeEvaluator::new(&project, reproducible, &node, &values, &context);
+            (header, Inputs::of(&evaluator, None))
         };
         let described = Described { build, hosted, describe: Box::new(describe) };
         Keeper::new(prepared.context.on_error, plan, described, &self.template, journal, ui)
