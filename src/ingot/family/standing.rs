@@ -1,7 +1,7 @@
 //! Whether a member's last version is built from what is to be built from now.
 
-use ingot_registry::all_pages;
-use ingot_registry::api::{self, AncestryQuery, BucketAncestry, BucketAncestryType, Version};
+use ingot_registry::all_relations;
+use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
 use serde::Serialize;
 
@@ -78,14 +78,8 @@ pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<S
                     last.name
                 ));
             }
-            let query = AncestryQuery {
-                kind: BucketAncestryType::Parents,
-                version_fingerprint: last.fingerprint.clone(),
-                ..AncestryQuery::default()
-            };
-            let (bucket, query) = (&member.bucket, &query);
-            let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-            relations = all_pages(ask).await?;
+            let (kind, fingerprint) = (BucketAncestryType::Parents, &last.fingerprint);
+            relations = all_relations(registry, &member.bucket, kind, fingerprint).await?;
         }
     }
     for link in &member.parents {

@@ -27,6 +27,7 @@ mod environment;
 mod geography;
 pub mod http;
 mod id;
+mod lists;
 #[cfg(feature = "store")]
 pub mod local;
 pub mod login;
@@ -45,6 +46,7 @@ pub mod workload;
 pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
+pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};

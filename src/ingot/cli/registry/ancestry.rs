@@ -11,10 +11,9 @@ use super::form::Form;
 use super::output::{json, line, plain};
 use super::revocation_impact::{built_from, shown_version};
 use super::session::Session;
-use ingot_registry::all_pages;
+use ingot_registry::all_relations;
 use ingot_registry::api::{
-    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version,
-    VersionStatus,
+    AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version, VersionStatus,
 };
 
 #[derive(Debug, Args)]
@@ -269,10 +268,7 @@ async fn relations(
     bucket: &str,
     kind: BucketAncestryType,
 ) -> Result<Vec<BucketAncestry>> {
-    let query = AncestryQuery { kind, ..AncestryQuery::default() };
-    let (registry, query) = (session.registry(), &query);
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    all_pages(ask).await.map_err(Error::from)
+    all_relations(session.registry(), bucket, kind, "").await.map_err(Error::from)
 }
 
 fn show(Ancestry { parents, tree, revoked, has_revoked }: &Ancestry) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingot_registry::all_pages;
-use ingot_registry::api::{AncestryQuery, BucketAncestryType, Child};
+use ingot_registry::all_relations;
+use ingot_registry::api::{BucketAncestryType, Child};
 use ingot_sdk::Result;
 
 use super::session::Session;
@@ -30,14 +30,7 @@ pub(super) async fn built_from(
     fingerprint: &str,
 ) -> Result<Vec<Child>> {
     let kind = BucketAncestryType::Children;
-    let query = AncestryQuery {
-        kind,
-        version_fingerprint: fingerprint.to_owned(),
-        ..AncestryQuery::default()
-    };
-    let (registry, query) = (session.registry(), &query);
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await?;
+    let relations = all_relations(session.registry(), bucket, kind, fingerprint).await?;
     let mut seen = BTreeSet::new();
     let children = relations.into_iter().filter_map(|relation| relation.child);
     // One relation for each channel that it was found by.

@@ -2,7 +2,7 @@
 
 use ingot_registry::api::{self, Version};
 use ingot_registry::client::Registry;
-use ingot_registry::{Connected, all_pages};
+use ingot_registry::{Connected, all_buckets, all_versions};
 use ingot_sdk::{Error, Result};
 
 /// What commands work with.
@@ -41,15 +41,11 @@ impl Session {
 
     /// All versions of a bucket, newest first.
     pub(in crate::cli) async fn versions(&self, bucket: &str) -> Result<Vec<Version>> {
-        let registry = self.registry();
-        let ask = |page| async move { registry.list_versions(bucket, &page).await };
-        all_pages(ask).await.map_err(Error::from)
+        all_versions(self.registry(), bucket).await.map_err(Error::from)
     }
 
     /// All buckets, by name.
     pub(in crate::cli) async fn buckets(&self) -> Result<Vec<api::Bucket>> {
-        let registry = self.registry();
-        let ask = |page| async move { registry.list_buckets(&page).await };
-        all_pages(ask).await.map_err(Error::from)
+        all_buckets(self.registry()).await.map_err(Error::from)
     }
 }

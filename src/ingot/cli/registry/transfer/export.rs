@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use ingot_registry::all_pages;
-use ingot_registry::api::{AncestryQuery, BucketAncestryType, Parent};
+use ingot_registry::all_relations;
+use ingot_registry::api::{BucketAncestryType, Parent};
 use ingot_registry::client::Registry;
 use ingot_sdk::{Error, Result};
 
@@ -133,13 +133,7 @@ fn parents_outside(buckets: &[ExportedBucket]) -> BTreeSet<String> {
 
 /// What a version was built from.
 async fn parents(registry: &dyn Registry, bucket: &str, fingerprint: &str) -> Result<Vec<Parent>> {
-    let query = AncestryQuery {
-        kind: BucketAncestryType::Parents,
-        version_fingerprint: fingerprint.to_owned(),
-        ..AncestryQuery::default()
-    };
-    let query = &query;
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await?;
+    let kind = BucketAncestryType::Parents;
+    let relations = all_relations(registry, bucket, kind, fingerprint).await?;
     Ok(relations.into_iter().filter_map(|relation| relation.parent).collect())
 }
