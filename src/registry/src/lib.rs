@@ -8,10 +8,11 @@
 //! - [`http`] is that trait over HTTP, for HCP Packer and for Ingot's own server;
 //! - [`store`] is the database, SQLite or PostgreSQL, and [`service`] the rules over it;
 //! - [`local`] is the trait over the service, for a registry in a file of this machine;
-//! - [`settings`] reads which registry the environment names, and [`connect()`] opens it.
+//! - [`settings`] reads which registry the environment names, and [`connect()`] opens it;
+//! - [`transfer`] exports a registry to a file and imports it into another, by the trait alone.
 //!
-//! The feature `store`, which is on by default, holds the last three but for [`settings`] and
-//! [`connect()`]: without it this is a client of registries elsewhere, and no database is compiled.
+//! The feature `store`, which is on by default, holds [`store`], [`service`] and [`local`]: without it
+//! this is a client of registries elsewhere, and no database is compiled.
 //!
 //! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
 //! those. Its tests need no other crate than `ingot-base`.
@@ -41,6 +42,7 @@ pub mod service;
 pub mod settings;
 #[cfg(feature = "store")]
 pub mod store;
+pub mod transfer;
 pub mod workload;
 
 pub use connect::{Connected, connect, only_reading};

@@ -11,7 +11,9 @@ mod channel;
 mod check;
 mod command;
 mod enforced_block;
+mod export;
 mod form;
+mod import;
 mod labels;
 mod login;
 pub(super) mod output;
@@ -28,7 +30,6 @@ mod server;
 pub(super) mod session;
 #[cfg(feature = "registry-server")]
 mod sign_in_link;
-mod transfer;
 mod version;
 
 pub(super) use command::{RegistryArgs, run};

@@ -1,5 +1,7 @@
 //! What commands answer: tables and JSON on standard output.
 
+use std::collections::BTreeSet;
+
 use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
@@ -56,6 +58,16 @@ pub(in crate::cli) fn moment(at: Timestamp) -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     at.datetime().and_then(|at| at.format(format).ok()).unwrap_or_default()
+}
+
+/// Names in a sentence.
+pub(super) fn sentence_list(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// Labels in a line.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ingot_registry::api::Timestamp;
-
 use super::file::{Export, ExportedVersion};
+use crate::api::Timestamp;
 
 /// The versions in the order in which they were completed: their numbers are given then, and what
 /// something was built from is there before it. Where clocks do not agree with that, what a version was
@@ -77,10 +76,9 @@ fn number(exported: &ExportedVersion) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use ingot_registry::api::{Bucket, Parent, Version};
-
     use super::super::file::ExportedBucket;
     use super::*;
+    use crate::api::{Bucket, Parent, Version};
 
     fn at(minute: u32) -> Timestamp {
         format!("2026-01-01T12:{minute:02}:00Z").parse().expect("a time")
