@@ -34,6 +34,7 @@ pub mod local;
 pub mod login;
 mod pages;
 mod revocation_delay;
+mod revocation_impact;
 // A registry that is only asked packs SBOMs and checks none.
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod sbom;
@@ -43,6 +44,7 @@ pub mod settings;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod transfer;
+mod version_lookup;
 pub mod workload;
 
 pub use connect::{Connected, connect, only_reading};
@@ -51,4 +53,6 @@ pub use id::new_id;
 pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
+pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};
+pub use version_lookup::find_version;

@@ -8,13 +8,12 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::form::Form;
-use super::output::{json, line, plain};
-use super::revocation_impact::{built_from, shown_version};
+use super::output::{json, line, plain, shown_version};
 use super::session::Session;
-use ingot_registry::all_relations;
 use ingot_registry::api::{
     AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version, VersionStatus,
 };
+use ingot_registry::{all_relations, version_children};
 
 #[derive(Debug, Args)]
 pub(super) struct AncestryArgs {
@@ -131,7 +130,7 @@ async fn revoked(session: &Session, bucket: &str, versions: &[Version]) -> Resul
                 version_fingerprint: child.version_fingerprint,
             }
         };
-        let children = built_from(session, bucket, &version.fingerprint).await?;
+        let children = version_children(session.registry(), bucket, &version.fingerprint).await?;
         let looked_at = stream::iter(children).map(look).buffered(AT_ONCE);
         let built_from_it: Vec<Built> = looked_at.collect().await;
         if !built_from_it.is_empty() {

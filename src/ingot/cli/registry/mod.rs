@@ -18,7 +18,6 @@ mod labels;
 mod login;
 pub(super) mod output;
 mod push;
-mod revocation_impact;
 mod revoke;
 #[cfg(feature = "registry-server")]
 mod run_task;

@@ -76,6 +76,14 @@ pub(super) fn labels(labels: &Labels) -> String {
     shown.join(", ")
 }
 
+/// How a version is called: one that is not complete has no name yet.
+pub(super) fn shown_version<'a>(name: &'a str, fingerprint: &'a str) -> &'a str {
+    match name {
+        "" | "v0" => fingerprint,
+        name => name,
+    }
+}
+
 /// A version's state in a word, and when it is revoked.
 pub(super) fn status(version: &Version) -> String {
     let word = match version.status {
