@@ -26,7 +26,7 @@ mod sbom;
 mod serve;
 #[cfg(feature = "registry-server")]
 mod server;
-pub(super) mod session;
+mod session;
 #[cfg(feature = "registry-server")]
 mod sign_in_link;
 mod version;
