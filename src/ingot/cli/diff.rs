@@ -1,23 +1,19 @@
 //! `ingot diff`: what differs between two images.
 
-mod docker;
-mod registry;
-mod subject;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
-use ingot_sdk::file_work::read_small;
+use ingot_compare::{Difference, Part, compare, text};
+use ingot_registry::http::Mask;
 use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
 use super::args::go_bool;
 use super::asynchronous::{Threads, to_end};
 use crate::engine::signals::or_cancelled;
 use crate::engine::{FileJournal, RunInfo};
+use crate::image_lookup::look_up;
 use crate::ui::{Redactor, Renderer, UiOptions};
-use subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
@@ -37,9 +33,6 @@ pub(super) struct DiffArgs {
 const TROUBLE: u8 = 2;
 /// What it ends with where there are differences.
 const DIFFERENT: u8 = 1;
-
-/// The largest SBOM that is read, in bytes.
-const LARGEST_SBOM: u64 = 256 << 20;
 
 /// Compares two images: 0 if they are the same, 1 if they differ, 2 if they cannot be compared.
 pub(super) fn run(args: &DiffArgs) -> ExitCode {
@@ -75,9 +68,11 @@ async fn differences(args: &DiffArgs, redactor: &Arc<Redactor>) -> Result<Differ
     });
     let ui = Ui::new(Renderer::new(UiOptions::default()));
     let ctx = RunContext { journal: journal.of_build("diff"), ..RunContext::detached(ui) };
+    let redactor = Arc::clone(redactor);
+    let mask: Mask = Arc::new(move |secret: &str| redactor.add(secret));
     let mut images = Vec::with_capacity(2);
     for name in [&args.before, &args.after] {
-        let image = image(&ctx, name, &parts, redactor).await;
+        let image = look_up(&ctx, name, &parts, &mask).await;
         images.push(image.map_err(|error| error.context(name))?);
     }
     let (before, after) = (&images[0], &images[1]);
@@ -109,44 +104,4 @@ fn parts(given: &[String]) -> Result<Vec<Part>> {
         });
     }
     Ok(names.iter().filter_map(find).collect())
-}
-
-/// What is known of what a user calls `name`.
-async fn image(
-    ctx: &RunContext,
-    name: &str,
-    parts: &[Part],
-    redactor: &Arc<Redactor>,
-) -> Result<Image> {
-    let image = match subject::of(name)? {
-        Subject::Sbom(path) => {
-            let document = read_small(&path, "SBOM", LARGEST_SBOM)?;
-            let packages = packages_of(&document).map_err(Error::new)?;
-            Image { packages: Some(packages), ..Image::default() }
-        }
-        Subject::Docker(image) => {
-            docker::image(ctx, &image, parts).await?.ok_or_else(|| docker::missing(&image))?
-        }
-        Subject::Registry { bucket, version } => {
-            registry::version(&bucket, &version, parts, redactor).await?
-        }
-        Subject::DockerOrChannel { image, bucket, channel } => {
-            match docker::image(ctx, &image, parts).await {
-                Ok(Some(found)) => found,
-                found if !registry::is_named() => match found {
-                    Ok(_) => return Err(docker::missing(&image)),
-                    Err(error) => return Err(error),
-                },
-                _ => registry::version(&bucket, &channel, parts, redactor).await?,
-            }
-        }
-    };
-    let wanted = |part: Part| parts.contains(&part);
-    Ok(Image {
-        name: name.to_owned(),
-        size: image.size.filter(|_| wanted(Part::Size)),
-        config: image.config.filter(|_| wanted(Part::Config)),
-        packages: image.packages.filter(|_| wanted(Part::Packages)),
-        files: image.files.filter(|_| wanted(Part::Files)),
-    })
 }

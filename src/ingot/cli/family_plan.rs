@@ -13,10 +13,9 @@ use super::asynchronous::{Threads, to_end};
 use super::family;
 use super::masked_json::masked_json;
 use super::output::failed;
-use super::stale::{ask, foreseen};
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
 use crate::engine::signals::or_cancelled;
-use crate::family::{Family, ParentStanding, Standing};
+use crate::family::{Family, ParentStanding, Standing, predicted_reasons, standing};
 use crate::publish::changes::{connect_to_read, is_revoked};
 use crate::ui::Renderer;
 
@@ -124,7 +123,7 @@ fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
         let mut standings = Vec::new();
         for member in &family.members {
             standings.push(match &connected {
-                Some(connected) => ask(connected, member).await?,
+                Some(connected) => standing(connected, member).await?,
                 None => Standing::never_built(member),
             });
         }
@@ -134,7 +133,7 @@ fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
 }
 
 fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
-    let all = standings.map(|standings| foreseen(family, standings));
+    let all = standings.map(|standings| predicted_reasons(family, standings));
     let members = family.members.iter().enumerate().map(|(place, member)| {
         let standing = standings.map(|standings| &standings[place]);
         let reasons = all.as_ref().map(|all| all[place].clone()).unwrap_or_default();

@@ -10,8 +10,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::family_member::MEMBER;
 use crate::build_logs::{BuildLogLayer, Slot};
+use crate::family::MEMBER_VARIABLE;
 use crate::ui::{LogWriter, Redactor};
 
 /// The variable that names the file.
@@ -96,7 +96,7 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
         Some(file) => {
             // As Packer's, it has one run. The log of a server has all, and the members of a family
             // share one.
-            if default.is_none() && std::env::var_os(MEMBER).is_none() {
+            if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
                 empty(&file);
             }
             Box::new(file)

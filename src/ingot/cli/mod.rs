@@ -15,7 +15,6 @@ mod entry;
 mod examples;
 mod failures;
 mod family;
-mod family_member;
 mod family_plan;
 mod fix;
 mod fmt;

@@ -6,9 +6,9 @@ use ingot_sdk::{Error, Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
-use super::family_member;
 use super::interrupts::Listening;
 use crate::engine::Project;
+use crate::family::promoted_channel;
 use crate::publish::{CommandOptions, Plan, Publication};
 use crate::template::variables::VariableFlag;
 use ingot_registry::connect;
@@ -78,7 +78,7 @@ fn command_options(args: &BuildArgs) -> CommandOptions {
         except: list(&args.selection.except),
         path: args.template.display().to_string(),
         skip_enforcement: args.skip_enforcement,
-        promote: family_member::promote(),
+        promote: promoted_channel(),
         ..CommandOptions::default()
     };
     for flag in &args.variables.0 {

@@ -62,6 +62,13 @@ impl Member {
             || self.promote.as_deref() == Some(channel)
             || self.channels.iter().any(|one| one == channel)
     }
+
+    /// Whether what it is built from changes when `parent` is built.
+    pub fn follows(&self, parent: &Member) -> bool {
+        let links = self.parents.iter().filter(|link| link.bucket == parent.bucket);
+        let mut channels = links.filter_map(|link| link.channel.as_deref());
+        channels.any(|channel| parent.moves(channel))
+    }
 }
 
 /// Reads a template, of which `only` and `except` select builds and post-processors. What is wrong with

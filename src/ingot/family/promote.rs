@@ -6,7 +6,7 @@ use ingot_registry::client::Registry;
 use super::member::Member;
 use super::standing::{Standing, channel_version, of_one_run};
 use crate::publish::changes::is_revoked;
-use crate::publish::{assign_late, completed_at, meant_for};
+use crate::publish::{assign_late, meant_for};
 
 /// Assigns `channel` of a bucket a version. A channel that is not there is created.
 ///
@@ -64,7 +64,7 @@ pub async fn finish_promotion(
         };
     }
     let channels = [channel.clone()];
-    let since = completed_at(last);
+    let since = last.completed_at();
     let mut late = assign_late(registry, &member.bucket, last, &channels, since).await;
     match late.failed.pop() {
         Some((_, error)) => Err(error),

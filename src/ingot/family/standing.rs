@@ -1,8 +1,9 @@
 //! Whether a member's last version is built from what is to be built from now.
 
-use ingot_registry::all_pages;
-use ingot_registry::api::{self, AncestryQuery, BucketAncestry, BucketAncestryType, Version};
+use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
+use ingot_registry::{Connected, all_relations};
+use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::member::{Member, ParentLink};
@@ -60,7 +61,15 @@ struct BuiltFrom {
 ///
 /// # Errors
 /// The registry does not answer.
-pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<Standing> {
+pub async fn standing(connected: &Connected, member: &Member) -> Result<Standing> {
+    let found = standing_in(&*connected.registry, member).await;
+    found.map_err(|error| {
+        let (name, bucket) = (&connected.name, &member.bucket);
+        Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
+    })
+}
+
+async fn standing_in(registry: &dyn Registry, member: &Member) -> api::Result<Standing> {
     let last = last_completed(registry, &member.bucket).await?;
     let mut standing = Standing::default();
     let mut relations: Vec<BucketAncestry> = Vec::new();
@@ -78,14 +87,8 @@ pub async fn standing(registry: &dyn Registry, member: &Member) -> api::Result<S
                     last.name
                 ));
             }
-            let query = AncestryQuery {
-                kind: BucketAncestryType::Parents,
-                version_fingerprint: last.fingerprint.clone(),
-                ..AncestryQuery::default()
-            };
-            let (bucket, query) = (&member.bucket, &query);
-            let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-            relations = all_pages(ask).await?;
+            let (kind, fingerprint) = (BucketAncestryType::Parents, &last.fingerprint);
+            relations = all_relations(registry, &member.bucket, kind, fingerprint).await?;
         }
     }
     for link in &member.parents {

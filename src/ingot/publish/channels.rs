@@ -95,12 +95,6 @@ pub(super) async fn assign(
     failed
 }
 
-/// When a version was completed: the last build to be done did that, and with it came its artifacts.
-pub fn completed_at(version: &Version) -> Timestamp {
-    let artifacts = version.builds.iter().flat_map(|build| &build.artifacts);
-    artifacts.map(|artifact| artifact.created_at).max().unwrap_or_default()
-}
-
 /// Assigns channels a version that should have got them at `since`, where nothing has come in
 /// between: a channel that was assigned something since then, or that points at a version that was
 /// opened later than this one, stays where it is.

@@ -16,7 +16,7 @@ pub mod queue;
 pub mod sboms;
 mod version;
 
-pub use channels::{assign_late, completed_at};
+pub use channels::assign_late;
 pub use metadata::{CommandOptions, meant_for};
 pub use plan::{Plan, check, check_artifacts, plan};
 pub use publication::Publication;

@@ -22,6 +22,10 @@ use ingot_registry::api::{
     Version,
 };
 
+/// The exit code of a run whose builds all succeeded, and of which something is kept to be
+/// published later: `EX_TEMPFAIL` of sysexits.h.
+pub const KEPT_FOR_LATER: u8 = 75;
+
 /// A build that is to be published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Queued {

@@ -8,10 +8,11 @@
 //! - [`http`] is that trait over HTTP, for HCP Packer and for Ingot's own server;
 //! - [`store`] is the database, SQLite or PostgreSQL, and [`service`] the rules over it;
 //! - [`local`] is the trait over the service, for a registry in a file of this machine;
-//! - [`settings`] reads which registry the environment names, and [`connect()`] opens it.
+//! - [`settings`] reads which registry the environment names, and [`connect()`] opens it;
+//! - [`transfer`] exports a registry to a file and imports it into another, by the trait alone.
 //!
-//! The feature `store`, which is on by default, holds the last three but for [`settings`] and
-//! [`connect()`]: without it this is a client of registries elsewhere, and no database is compiled.
+//! The feature `store`, which is on by default, holds [`store`], [`service`] and [`local`]: without it
+//! this is a client of registries elsewhere, and no database is compiled.
 //!
 //! Knows nothing of templates, builds, HTTP servers or the command line: whoever embeds it brings
 //! those. Its tests need no other crate than `ingot-base`.
@@ -27,11 +28,13 @@ mod environment;
 mod geography;
 pub mod http;
 mod id;
+mod lists;
 #[cfg(feature = "store")]
 pub mod local;
 pub mod login;
 mod pages;
 mod revocation_delay;
+mod revocation_impact;
 // A registry that is only asked packs SBOMs and checks none.
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod sbom;
@@ -40,11 +43,16 @@ pub mod service;
 pub mod settings;
 #[cfg(feature = "store")]
 pub mod store;
+pub mod transfer;
+mod version_lookup;
 pub mod workload;
 
 pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
+pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
+pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};
+pub use version_lookup::find_version;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use ingot_sdk::{ErrorKind, Ui};
 
 use crate::engine::Outcome;
+use crate::publish::queue::KEPT_FOR_LATER;
 
 /// Tells the end of a run that was interrupted, in Packer's words where nothing is left.
 pub(super) fn say_cancelled(ui: &Ui, outcomes: &[Outcome]) {
@@ -21,10 +22,6 @@ pub(super) fn say_cancelled(ui: &Ui, outcomes: &[Outcome]) {
         ui.verdict(true, format!("--> {name}: {}", ui.masked(&error.to_string())));
     }
 }
-
-/// The exit code of a run whose builds all succeeded, and of which something is kept to be
-/// published later: `EX_TEMPFAIL` of sysexits.h.
-const KEPT_FOR_LATER: u8 = 75;
 
 /// Tells how the builds went, and the exit code for it.
 pub(super) fn summary(ui: &Ui, outcomes: &[Outcome]) -> ExitCode {

@@ -8,14 +8,12 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::form::Form;
-use super::output::{json, line, plain};
-use super::revocation_impact::{built_from, shown_version};
+use super::output::{json, line, plain, shown_version};
 use super::session::Session;
-use ingot_registry::all_pages;
 use ingot_registry::api::{
-    AncestryQuery, AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version,
-    VersionStatus,
+    AncestryStatus, Bucket, BucketAncestry, BucketAncestryType, Child, Version, VersionStatus,
 };
+use ingot_registry::{all_relations, version_children};
 
 #[derive(Debug, Args)]
 pub(super) struct AncestryArgs {
@@ -132,7 +130,7 @@ async fn revoked(session: &Session, bucket: &str, versions: &[Version]) -> Resul
                 version_fingerprint: child.version_fingerprint,
             }
         };
-        let children = built_from(session, bucket, &version.fingerprint).await?;
+        let children = version_children(session.registry(), bucket, &version.fingerprint).await?;
         let looked_at = stream::iter(children).map(look).buffered(AT_ONCE);
         let built_from_it: Vec<Built> = looked_at.collect().await;
         if !built_from_it.is_empty() {
@@ -269,10 +267,7 @@ async fn relations(
     bucket: &str,
     kind: BucketAncestryType,
 ) -> Result<Vec<BucketAncestry>> {
-    let query = AncestryQuery { kind, ..AncestryQuery::default() };
-    let (registry, query) = (session.registry(), &query);
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    all_pages(ask).await.map_err(Error::from)
+    all_relations(session.registry(), bucket, kind, "").await.map_err(Error::from)
 }
 
 fn show(Ancestry { parents, tree, revoked, has_revoked }: &Ancestry) {

@@ -13,8 +13,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::server;
 use super::session::Session;
 use super::{
-    ancestry, artifact, bucket, channel, check, enforced_block, login, push, revoke, sbom,
-    transfer, version,
+    ancestry, artifact, bucket, channel, check, enforced_block, export, import, login, push,
+    revoke, sbom, version,
 };
 use crate::cli::asynchronous::{Threads, to_end};
 use crate::engine::signals::or_cancelled;
@@ -82,13 +82,13 @@ enum UseCommand {
     /// Show which versions were built from which
     Ancestry(ancestry::AncestryArgs),
     /// Write buckets, with their versions, channels and enforced blocks, to a file
-    Export(transfer::ExportArgs),
+    Export(export::ExportArgs),
     /// Import a file that `export` wrote
     ///
     /// Versions keep their order, fingerprints, builds, artifacts, SBOMs, parents and revocations,
     /// channels what they point at, and buckets the enforced blocks that they are linked to. What is
     /// there already stays as it is. Numbers are given anew, from the bucket's last one on.
-    Import(transfer::ImportArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
@@ -144,7 +144,7 @@ async fn use_registry(command: &UseCommand, session: &Session) -> Result<()> {
         UseCommand::Revoke(args) => revoke::revoke(args, session).await,
         UseCommand::Restore(args) => revoke::restore(args, session).await,
         UseCommand::Ancestry(args) => ancestry::run(args, session).await,
-        UseCommand::Export(args) => transfer::export(args, session).await,
-        UseCommand::Import(args) => transfer::import(args, session).await,
+        UseCommand::Export(args) => export::run(args, session).await,
+        UseCommand::Import(args) => import::run(args, session).await,
     }
 }

@@ -11,12 +11,13 @@ mod channel;
 mod check;
 mod command;
 mod enforced_block;
+mod export;
 mod form;
+mod import;
 mod labels;
 mod login;
 pub(super) mod output;
 mod push;
-mod revocation_impact;
 mod revoke;
 #[cfg(feature = "registry-server")]
 mod run_task;
@@ -25,10 +26,9 @@ mod sbom;
 mod serve;
 #[cfg(feature = "registry-server")]
 mod server;
-pub(super) mod session;
+mod session;
 #[cfg(feature = "registry-server")]
 mod sign_in_link;
-mod transfer;
 mod version;
 
 pub(super) use command::{RegistryArgs, run};

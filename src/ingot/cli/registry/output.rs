@@ -1,5 +1,7 @@
 //! What commands answer: tables and JSON on standard output.
 
+use std::collections::BTreeSet;
+
 use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
@@ -58,10 +60,28 @@ pub(in crate::cli) fn moment(at: Timestamp) -> String {
     at.datetime().and_then(|at| at.format(format).ok()).unwrap_or_default()
 }
 
+/// Names in a sentence.
+pub(super) fn sentence_list(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// Labels in a line.
 pub(super) fn labels(labels: &Labels) -> String {
     let shown: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     shown.join(", ")
+}
+
+/// How a version is called: one that is not complete has no name yet.
+pub(super) fn shown_version<'a>(name: &'a str, fingerprint: &'a str) -> &'a str {
+    match name {
+        "" | "v0" => fingerprint,
+        name => name,
+    }
 }
 
 /// A version's state in a word, and when it is revoked.

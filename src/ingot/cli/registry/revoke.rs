@@ -5,12 +5,11 @@ use ingot_sdk::{Error, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::output::{line, moment, plain};
-use super::revocation_impact::{RevocationImpact, shown_version};
+use super::output::{line, moment, plain, shown_version};
 use super::session::Session;
 use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
-use ingot_registry::revocation_delay;
+use ingot_registry::{MovedChannel, RevocationImpact, revocation_delay};
 
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
@@ -76,7 +75,7 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
     };
     let (registry, fingerprint) = (session.registry(), &version.fingerprint);
     // A failure of this report must not prevent the revocation.
-    let impact = RevocationImpact::of(session, &args.bucket, fingerprint).await;
+    let impact = RevocationImpact::of(registry, &args.bucket, fingerprint).await;
     let now = registry.update_version(&args.bucket, fingerprint, &body).await?;
     let shown = format!("{} ({fingerprint})", version.name);
     let scheduled = now.status == VersionStatus::RevocationScheduled;
@@ -111,10 +110,19 @@ async fn show_impact(
     if impact.more {
         line("There is more that was built from it.");
     }
-    match impact.moved(session).await {
-        Ok(moved) => moved.iter().for_each(|moved| line(plain(format!("{moved}.")))),
+    match impact.moved_channels(session.registry()).await {
+        Ok(moved) => moved.iter().for_each(show_moved),
         Err(error) => line(format!("Warning: the channels cannot be listed: {error}")),
     }
+}
+
+fn show_moved(MovedChannel { bucket, channel, before, after }: &MovedChannel) {
+    let none = |name: &str| match name {
+        "" => "none".to_owned(),
+        name => name.to_owned(),
+    };
+    let (before, after) = (none(before), none(after));
+    line(plain(format!("The channel {channel} of {bucket}: {before} → {after}.")));
 }
 
 pub(super) async fn restore(args: &RestoreArgs, session: &Session) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The command, its flags, and what of them each build gets.
+//! The command and its flags.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -6,19 +6,15 @@ use std::sync::Arc;
 
 use ingot_hcl::Diagnostic;
 use ingot_registry::connect;
-use ingot_sdk::{Error, Result, Ui};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use ingot_sdk::{Result, Ui};
 
-use super::fate::summary;
-use super::order::dry_run;
-use super::process::stop_on_signal;
-use super::run::{Children, Run};
+use super::arguments::MemberArguments;
+use super::dry_run::dry_run;
+use super::lines::{Lines, summary};
 use crate::cli::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use crate::cli::asynchronous::{Threads, to_end};
 use crate::cli::{family, run_report};
-use crate::engine::signals::Signals;
-use crate::family::Family;
+use crate::family::{Family, FamilyEvent, FamilyRunOptions, MemberBuild, build_outdated};
 use crate::ui::{Renderer, UiOptions, View};
 
 /// Builds what is out of date: 0 if all that is was built, or nothing is; 1 if not.
@@ -89,57 +85,15 @@ async fn build_family(
     if args.dry_run {
         return dry_run(&family, &connected, &ui, args.changed_only).await;
     }
-    let cancel = CancellationToken::new();
-    let children: Children = Arc::default();
-    let signals = Signals::new().map_err(Error::from)?;
-    tokio::spawn(stop_on_signal(signals, cancel.clone(), Arc::clone(&children), ui.clone()));
-    let limit = usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0);
-    let run = Arc::new(Run {
-        family,
-        connected,
-        flags: member_flags(args),
-        reports: args.report.clone(),
+    let lines = Lines::new(Arc::clone(renderer), ui.clone(), args.machine_readable);
+    let arguments = MemberArguments::of(args);
+    let options = FamilyRunOptions {
         changed_only: args.changed_only,
-        machine_readable: args.machine_readable,
-        limit,
-        slots: Semaphore::new(limit.unwrap_or(Semaphore::MAX_PERMITS)),
-        renderer: Arc::clone(renderer),
-        redactor: renderer.redactor(),
-        ui,
-        cancel,
-        children,
-    });
-    let fates = Arc::clone(&run).all().await;
-    Ok(summary(&run.family.members, &fates, &run.ui))
-}
-
-/// The flags that all builds get.
-fn member_flags(args: &BuildArgs) -> Vec<String> {
-    let mut flags = vec!["-color=false".to_owned(), "-progress=plain".to_owned()];
-    let switches = [
-        ("-force", args.force),
-        ("-machine-readable", args.machine_readable),
-        ("-timestamp-ui", args.timestamp_ui),
-        ("-warn-on-undeclared-var", args.warn_on_undeclared_var),
-        ("-ignore-prerelease-plugins", args.installed.ignore_prerelease_plugins),
-        ("-skip-enforcement", args.skip_enforcement),
-        ("-no-cache", args.step_cache.no_cache),
-        ("-explain", args.step_cache.explain),
-    ];
-    let on = switches.iter().filter(|(_, on)| *on);
-    flags.extend(on.map(|(flag, _)| (*flag).to_owned()));
-    flags.extend(args.step_cache.cache.map(|on| format!("-cache={on}")));
-    let directory = args.step_cache.cache_dir.as_deref();
-    let directory = directory.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
-    flags.extend(directory.map(|path| format!("-cache-dir={}", path.display())));
-    flags.extend(args.selection.only.iter().map(|patterns| format!("-only={patterns}")));
-    flags.extend(args.selection.except.iter().map(|patterns| format!("-except={patterns}")));
-    match args.on_error {
-        Some(OnErrorFlag::Abort) => flags.push("-on-error=abort".into()),
-        Some(OnErrorFlag::RunCleanupProvisioner) => {
-            flags.push("-on-error=run-cleanup-provisioner".into());
-        }
-        Some(OnErrorFlag::Cleanup | OnErrorFlag::Ask | OnErrorFlag::Keep) | None => {}
-    }
-    flags
+        limit: usize::try_from(args.parallel_builds).ok().filter(|&count| count > 0),
+        arguments: Box::new(move |build: &MemberBuild<'_>| arguments.of_build(build)),
+        report: Arc::new(move |event: FamilyEvent<'_>| lines.show(event)),
+    };
+    let family = Arc::new(family);
+    let outcomes = build_outdated(Arc::clone(&family), connected, options).await?;
+    Ok(summary(&family.members, &outcomes, &ui))
 }

@@ -1,14 +1,10 @@
-//! `ingot build -stale`: builds what is out of date of a family, parents before children.
-//!
-//! Each template is built by a process of its own, so that nothing of one run gets into another: its
-//! values, its journal, the directory that plugins of it work in. What these processes say is shown
-//! here, where the secrets of all are hidden in what any of them says.
+//! `ingot build -stale`: builds what is out of date of a family, parents before children. How that is
+//! done is in [`crate::family`]; here are the flags, and what is shown. The secrets of all members are
+//! hidden in what any of them writes.
 
+mod arguments;
 mod command;
-mod fate;
-mod order;
-mod process;
-mod run;
+mod dry_run;
+mod lines;
 
 pub(super) use command::run;
-pub(super) use order::{ask, foreseen};

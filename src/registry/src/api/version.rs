@@ -120,6 +120,12 @@ impl Version {
         self.name != INCOMPLETE_VERSION_NAME && !self.name.is_empty()
     }
 
+    /// When it was completed: the last build to be done did that, and with it came its artifacts.
+    pub fn completed_at(&self) -> Timestamp {
+        let artifacts = self.builds.iter().flat_map(|build| &build.artifacts);
+        artifacts.map(|artifact| artifact.created_at).max().unwrap_or_default()
+    }
+
     /// What it was published with, in a line each, for comparing it with another version: its
     /// template, and of each build its platform, images, labels and the image it was built from.
     pub fn facts(&self) -> BTreeMap<String, String> {

@@ -4,81 +4,109 @@ use std::sync::Arc;
 
 use ingot_registry::api::{Build, BuildStatus, Version};
 use ingot_registry::{Connected, new_id};
-use ingot_report::ReportTarget;
-use ingot_sdk::{Error, Result, Ui};
+use ingot_sdk::{Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::fate::Fate;
-use super::order::{ask, follows};
-use crate::family::{Family, Member, finish_promotion, of_one_run, promote};
-use crate::ui::{Redactor, Renderer};
+use super::arrange::Family;
+use super::event::{FamilyEvent, Report};
+use super::member::Member;
+use super::outcome::MemberOutcome;
+use super::process::{Arguments, MemberBuild, stop_on_signal};
+use super::promote::{finish_promotion, promote};
+use super::standing::{of_one_run, standing};
+use crate::engine::signals::Signals;
+use crate::publish::queue::KEPT_FOR_LATER;
+
+/// How a family is built.
+pub struct FamilyRunOptions {
+    /// Whether members are built, too, whose templates changed since they were built last.
+    pub changed_only: bool,
+    /// How many builds of all templates run at once; none for all.
+    pub limit: Option<usize>,
+    /// The command line of each build.
+    pub arguments: Arguments,
+    /// Gets what happens.
+    pub report: Report,
+}
+
+/// Builds the members of a family that are out of date, each in a process of its own. Signals that ask
+/// this process to end are handed on to these. Returns what became of each member, in their order.
+///
+/// # Errors
+/// Signals cannot be listened for.
+pub async fn build_outdated(
+    family: Arc<Family>,
+    connected: Connected,
+    options: FamilyRunOptions,
+) -> Result<Vec<MemberOutcome>> {
+    let cancel = CancellationToken::new();
+    let children = Children::default();
+    let (signals, report) = (Signals::new()?, Arc::clone(&options.report));
+    tokio::spawn(stop_on_signal(signals, cancel.clone(), Arc::clone(&children), report));
+    let slots = Semaphore::new(options.limit.unwrap_or(Semaphore::MAX_PERMITS));
+    let run = Arc::new(Run { family, connected, options, slots, cancel, children });
+    Ok(run.all().await)
+}
 
 /// The processes that build, by their ids.
 pub(super) type Children = Arc<Mutex<Vec<u32>>>;
+
 /// A run of a family.
 pub(super) struct Run {
-    pub(super) family: Family,
-    pub(super) connected: Connected,
-    /// What all builds are given.
-    pub(super) flags: Vec<String>,
-    /// The reports that are wanted, of which each member has its own.
-    pub(super) reports: Vec<ReportTarget>,
-    pub(super) changed_only: bool,
-    pub(super) machine_readable: bool,
-    /// How many builds of all templates run at once; none for all.
-    pub(super) limit: Option<usize>,
-    pub(super) slots: Semaphore,
-    pub(super) renderer: Arc<Renderer>,
-    pub(super) redactor: Arc<Redactor>,
-    pub(super) ui: Ui,
+    family: Arc<Family>,
+    connected: Connected,
+    pub(super) options: FamilyRunOptions,
+    slots: Semaphore,
     pub(super) cancel: CancellationToken,
     pub(super) children: Children,
 }
 
 impl Run {
     /// Builds all that are out of date; what became of each.
-    pub(super) async fn all(self: Arc<Self>) -> Vec<Fate> {
+    async fn all(self: Arc<Self>) -> Vec<MemberOutcome> {
         let count = self.family.members.len();
-        let mut fates: Vec<Option<Fate>> = vec![None; count];
+        let mut outcomes: Vec<Option<MemberOutcome>> = vec![None; count];
         let mut started = vec![false; count];
         let mut tasks = JoinSet::new();
         loop {
             for (place, started) in started.iter_mut().enumerate() {
                 let parents = &self.family.parents[place];
-                let ready = parents.iter().all(|&parent| fates[parent].is_some());
+                let ready = parents.iter().all(|&parent| outcomes[parent].is_some());
                 if *started || !ready {
                     continue;
                 }
                 *started = true;
-                let blocks = |&&parent: &&usize| fates[parent].as_ref().is_some_and(Fate::blocks);
+                let blocks = |&&parent: &&usize| {
+                    outcomes[parent].as_ref().is_some_and(MemberOutcome::blocks)
+                };
                 let blocked: Vec<usize> = parents.iter().filter(blocks).copied().collect();
                 let run = Arc::clone(&self);
                 tasks.spawn(async move { (place, run.member(place, &blocked).await) });
             }
             match tasks.join_next().await {
                 None => break,
-                Some(Ok((place, fate))) => fates[place] = Some(fate),
+                Some(Ok((place, outcome))) => outcomes[place] = Some(outcome),
                 Some(Err(error)) => tracing::error!(%error, "a member ended abnormally"),
             }
         }
-        let ended = |fate: Option<Fate>| {
-            fate.unwrap_or_else(|| {
-                Fate::Failed("it ended abnormally; this is a bug in Ingot".into())
+        let ended = |outcome: Option<MemberOutcome>| {
+            outcome.unwrap_or_else(|| {
+                MemberOutcome::Failed("it ended abnormally; this is a bug in Ingot".into())
             })
         };
-        fates.into_iter().map(ended).collect()
+        outcomes.into_iter().map(ended).collect()
     }
 
     /// Sees to a member whose parents are done. `blocked` are those of them that are not built.
-    async fn member(&self, place: usize, blocked: &[usize]) -> Fate {
+    async fn member(&self, place: usize, blocked: &[usize]) -> MemberOutcome {
         let member = &self.family.members[place];
         if self.cancel.is_cancelled() {
-            return Fate::Stopped;
+            return MemberOutcome::Stopped;
         }
-        let standing = match ask(&self.connected, member).await {
+        let standing = match standing(&self.connected, member).await {
             Ok(standing) => standing,
             Err(error) => return self.fail(member, error.to_string()),
         };
@@ -86,40 +114,41 @@ impl Run {
         let members = &self.family.members;
         let in_its_way = blocked.iter().map(|&parent| &members[parent]);
         let in_its_way: Vec<&Member> =
-            in_its_way.filter(|parent| !reasons.is_empty() || follows(member, parent)).collect();
+            in_its_way.filter(|parent| !reasons.is_empty() || member.follows(parent)).collect();
         if let Some(parent) = in_its_way.first() {
-            return Fate::NotReached(parent.bucket.clone());
+            return MemberOutcome::NotReached(parent.bucket.clone());
         }
         if reasons.is_empty() {
             match finish_promotion(&*self.connected.registry, member, &standing).await {
                 Ok(true) => {
                     let version = standing.last.map(|last| last.name).unwrap_or_default();
                     let channel = member.promote.clone().unwrap_or_default();
-                    return Fate::Promoted { version, channel };
+                    return MemberOutcome::Promoted { version, channel };
                 }
-                Ok(false) if self.changed_only => {}
-                Ok(false) => return Fate::Unchanged,
+                Ok(false) if self.options.changed_only => {}
+                Ok(false) => return MemberOutcome::Unchanged,
                 Err(error) => return self.fail(member, format!("it cannot be promoted: {error}")),
             }
         }
         for reason in reasons {
-            self.ui.say(format!("==> {}: {reason}", member.bucket));
+            (self.options.report)(FamilyEvent::OutOfDate { member, reason });
         }
         match self.build(member, reasons.is_empty()).await {
-            Ok(fate) => fate,
-            Err(error) if error.is_cancelled() => Fate::Stopped,
+            Ok(outcome) => outcome,
+            Err(error) if error.is_cancelled() => MemberOutcome::Stopped,
             Err(error) => self.fail(member, error.to_string()),
         }
     }
 
-    fn fail(&self, member: &Member, why: String) -> Fate {
-        self.ui.error(format!("{}: {why}", member.bucket));
-        Fate::Failed(why)
+    fn fail(&self, member: &Member, why: String) -> MemberOutcome {
+        (self.options.report)(FamilyEvent::Failed { member, reason: &why });
+        MemberOutcome::Failed(why)
     }
 
     /// Builds a member, and promotes what was built.
-    async fn build(&self, member: &Member, if_changed: bool) -> Result<Fate> {
-        let wanted = member.builds.clamp(1, self.limit.unwrap_or(usize::MAX));
+    async fn build(&self, member: &Member, only_if_changed: bool) -> Result<MemberOutcome> {
+        let limit = self.options.limit;
+        let wanted = member.builds.clamp(1, limit.unwrap_or(usize::MAX));
         let permits = u32::try_from(wanted).unwrap_or(u32::MAX);
         let _slots = tokio::select! {
             biased;
@@ -128,19 +157,23 @@ impl Run {
             slots = self.slots.acquire_many(permits) => slots,
         };
         let fingerprint = self.fingerprint(member).await?;
-        let code = self.process(member, &fingerprint, wanted, if_changed).await?;
+        let parallel = limit.map(|_| wanted);
+        let build = MemberBuild { member, parallel, only_if_changed };
+        let code = self.process(&build, &fingerprint).await?;
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         match code {
             Some(0) => {}
-            Some(75) => return Err(Error::new("it was built, and could not be published")),
+            Some(code) if code == i32::from(KEPT_FOR_LATER) => {
+                return Err(Error::new("it was built, and could not be published"));
+            }
             Some(_) => return Err(Error::new("its build or a test of it failed")),
             None => return Err(Error::new("the process that built it was killed")),
         }
         let version = match self.version(member, &fingerprint).await? {
             Some(version) if version.is_complete() => version,
-            None if if_changed => return Ok(Fate::Unchanged),
+            None if only_if_changed => return Ok(MemberOutcome::Unchanged),
             _ => return Err(Error::new("it was built, and its version is not complete")),
         };
         let mut promoted = None;
@@ -161,7 +194,7 @@ impl Run {
             })?;
             promoted = Some(channel.clone());
         }
-        Ok(Fate::Built { version: version.name, promoted })
+        Ok(MemberOutcome::Built { version: version.name, promoted })
     }
 
     async fn version(&self, member: &Member, fingerprint: &str) -> Result<Option<Version>> {
@@ -195,11 +228,8 @@ impl Run {
                 let commit: String = own.chars().take(12).collect();
                 let new = format!("{commit}-{}", new_id());
                 if begun_by_another {
-                    self.ui.say(format!(
-                        "==> {}: another run began the version {own} and did not complete it: what \
-                         is built now goes to the version {new}",
-                        member.bucket
-                    ));
+                    let event = FamilyEvent::VersionOfAnotherRun { member, begun: own, new: &new };
+                    (self.options.report)(event);
                 }
                 Ok(new)
             }

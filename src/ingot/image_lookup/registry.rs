@@ -1,13 +1,9 @@
 //! Versions of a registry: what they were published with, and the packages in their SBOMs.
 
-use std::sync::Arc;
-
 use ingot_compare::{Image, PackageList, Part};
-use ingot_registry::{connect, settings};
+use ingot_registry::http::Mask;
+use ingot_registry::{connect, find_version, settings};
 use ingot_sdk::{Error, Result};
-
-use crate::cli::registry::session::Session;
-use crate::ui::Redactor;
 
 /// Whether the environment names a registry.
 pub(super) fn is_named() -> bool {
@@ -20,12 +16,11 @@ pub(super) async fn version(
     bucket: &str,
     name: &str,
     parts: &[Part],
-    redactor: &Arc<Redactor>,
+    mask: &Mask,
 ) -> Result<Image> {
-    let redactor = Arc::clone(redactor);
-    let connected = connect(Arc::new(move |secret: &str| redactor.add(secret))).await?;
-    let session = Session { connected };
-    let channel = session.registry().get_channel(bucket, name).await;
+    let connected = connect(mask.clone()).await?;
+    let registry = &*connected.registry;
+    let channel = registry.get_channel(bucket, name).await;
     let fingerprint = match channel {
         Ok(channel) => match channel.version {
             Some(version) => version.fingerprint,
@@ -37,12 +32,12 @@ pub(super) async fn version(
         Err(error) if error.is_absent() => name.to_owned(),
         Err(error) => return Err(Error::from(error)),
     };
-    let version = session.version(bucket, &fingerprint).await?;
+    let version = find_version(registry, bucket, &fingerprint).await?;
     let mut packages = None;
     if parts.contains(&Part::Packages) {
         let (mut list, mut count) = (PackageList::default(), 0);
         for build in &version.builds {
-            let (registry, print) = (session.registry(), &version.fingerprint);
+            let print = &version.fingerprint;
             let sboms = registry.list_sboms(bucket, print, &build.id).await;
             for sbom in sboms?.sboms {
                 let document = registry.get_sbom(bucket, print, &build.id, &sbom.name).await;

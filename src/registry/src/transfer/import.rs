@@ -1,123 +1,123 @@
-//! `ingot registry import`
+//! Importing buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use clap::Args;
-use ingot_registry::api::{
-    ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody, CreateBuildBody,
-    CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType, UpdateBuildBody,
-    UpdateChannelBody, UpdateVersionBody, Version,
-};
-use ingot_registry::client::Registry;
-use ingot_sdk::{Context as _, Error, Result};
+use ingot_sdk::{Error, Result};
 
-use super::super::output::line;
-use super::super::session::Session;
-use super::file::{Export, ExportedBucket, ExportedVersion, read, sentence_list};
+use super::enforced::{self, SkippedBlocks};
+use super::error::ImportError;
+use super::file::{Export, ExportedBucket, ExportedVersion};
 use super::order::in_order;
-use super::{enforced, sboms};
+use super::sboms;
+use crate::api::{
+    self, Artifact, ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody,
+    CreateBuildBody, CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType,
+    UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
+};
+use crate::client::Registry;
 
-#[derive(Debug, Args)]
-pub(in crate::cli::registry) struct ImportArgs {
-    /// A file that `ingot registry export` wrote
-    file: PathBuf,
-    /// A bucket of the file; all unless it is given; can be given again
-    #[arg(long, value_name = "BUCKET")]
-    bucket: Vec<String>,
+/// A version that was imported, as it is reported right after that.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportedVersion<'a> {
+    /// The version, as the export has it.
+    pub version: &'a Version,
+    /// Its name in this registry, which gives numbers of its own.
+    pub new_name: &'a str,
 }
 
-/// Reads a file of buckets into the registry in use. What is there already stays as it is, so that
-/// an import that was interrupted is gone on with.
-pub(in crate::cli::registry) async fn import(args: &ImportArgs, session: &Session) -> Result<()> {
-    // On another thread: what is to be read may be a pipe, and a signal is to be heard meanwhile.
-    let file = args.file.clone();
-    let mut export =
-        tokio::task::spawn_blocking(move || read(&file)).await.context("reading")??;
-    let known: BTreeSet<&str> =
-        export.buckets.iter().map(|bucket| bucket.bucket.name.as_str()).collect();
-    if let Some(name) = args.bucket.iter().find(|name| !known.contains(name.as_str())) {
-        return Err(Error::new(format!("{} has no bucket {name}", args.file.display())));
+/// A version that stays valid in this registry, as it was there before, and is revoked in the export.
+#[derive(Debug, Clone)]
+pub struct UnrevokedVersion {
+    /// The bucket.
+    pub bucket: String,
+    /// The fingerprint.
+    pub fingerprint: String,
+}
+
+/// What was imported, and what was not.
+#[derive(Debug)]
+pub struct ImportSummary {
+    /// What the registry is called that the export is of.
+    pub exported_from: String,
+    /// How many versions were imported.
+    pub imported: usize,
+    /// How many were in the registry before.
+    pub already_present: usize,
+    /// How many got another name here.
+    pub renamed: usize,
+    /// The enforced blocks that were not imported.
+    pub skipped_blocks: SkippedBlocks,
+    /// How many SBOMs were not imported, as this registry has none.
+    pub unsupported_sboms: usize,
+    /// The SBOMs that this registry refuses, and why.
+    pub refused_sboms: Vec<String>,
+    /// The buckets whose managed channel is restricted in the export and not here, where it may have
+    /// been opened since.
+    pub open_latest_channels: BTreeSet<String>,
+    /// The buckets of parents that this registry does not have, so that the ancestry is lost.
+    pub missing_parents: BTreeSet<String>,
+    /// The versions that are revoked in the export and not here, where they may have been restored.
+    pub unrevoked: Vec<UnrevokedVersion>,
+}
+
+/// Imports the buckets of these names, or all if none is given. What is in the registry already stays as
+/// it is, so that an import that was interrupted is gone on with. Each version is reported.
+///
+/// # Errors
+/// The export has no such bucket, or the registry fails.
+pub async fn import(
+    registry: &dyn Registry,
+    mut export: Export,
+    buckets: &[String],
+    report: &mut (dyn FnMut(ImportedVersion<'_>) + Send),
+) -> Result<ImportSummary, ImportError> {
+    let has = |name: &str| export.buckets.iter().any(|it| it.bucket.name == name);
+    if let Some(name) = buckets.iter().find(|name| !has(name.as_str())) {
+        return Err(ImportError::UnknownBucket(name.clone()));
     }
-    if !args.bucket.is_empty() {
-        export.buckets.retain(|bucket| args.bucket.contains(&bucket.bucket.name));
+    if !buckets.is_empty() {
+        export.buckets.retain(|it| buckets.contains(&it.bucket.name));
     }
-    let mut import = Import::new(session.registry(), &export);
+    let mut import = Import::new(registry, &export);
     for bucket in &export.buckets {
         import.bucket(bucket).await?;
     }
     let versions = in_order(&export);
-    for exported in &versions {
-        import.version(exported).await?;
+    for &exported in &versions {
+        if let Some(new_name) = import.version(exported).await? {
+            report(ImportedVersion { version: &exported.version, new_name: &new_name });
+        }
     }
     for bucket in &export.buckets {
         for channel in &bucket.channels {
             import.assign(channel).await?;
         }
     }
-    let left = import.revocations(&versions).await?;
+    let unrevoked = import.revocations(&versions).await?;
     let names: BTreeSet<&str> = export.buckets.iter().map(|it| it.bucket.name.as_str()).collect();
-    let (registry, blocks) = (session.registry(), &export.enforced_blocks);
-    let blocks = enforced::import(registry, blocks, &names, args.bucket.is_empty()).await?;
-    line(format!(
-        "Imported {} versions of {} into {}; {} were there already.",
-        import.created.len(),
-        export.registry,
-        session.connected.name,
-        import.there
-    ));
-    if import.renumbered > 0 {
-        let count = import.renumbered;
-        line(format!("{count} of them have other numbers here; their fingerprints are the same."));
-    }
-    if let Some(why) = blocks.out_of_reach {
-        line(format!("Enforced blocks were left behind, so that builds do not run them: {why}."));
-    }
-    if !blocks.others.is_empty() {
-        line(
-            "Enforced blocks that are others here stay as they are, and no bucket was linked to them:",
-        );
-        for other in blocks.others {
-            line(format!("  {other}"));
+    let blocks = &export.enforced_blocks;
+    let skipped_blocks = enforced::import(registry, blocks, &names, buckets.is_empty()).await;
+    Ok(ImportSummary {
+        skipped_blocks: skipped_blocks.map_err(Error::from)?,
+        imported: import.created.len(),
+        already_present: import.already_present,
+        renamed: import.renamed,
+        unsupported_sboms: import.unsupported_sboms,
+        refused_sboms: import.refused_sboms,
+        open_latest_channels: import.open_latest_channels,
+        missing_parents: import.missing_parents,
+        unrevoked: unrevoked.into_iter().map(UnrevokedVersion::of).collect(),
+        exported_from: export.registry.clone(),
+    })
+}
+
+impl UnrevokedVersion {
+    fn of(version: &Version) -> Self {
+        UnrevokedVersion {
+            bucket: version.bucket_name.clone(),
+            fingerprint: version.fingerprint.clone(),
         }
     }
-    if import.sboms_left > 0 {
-        let count = import.sboms_left;
-        line(format!("{count} SBOMs were left behind: this registry does not take them."));
-    }
-    if !import.sboms_refused.is_empty() {
-        let count = import.sboms_refused.len();
-        line(format!("{count} SBOMs were left behind, as this registry refuses them:"));
-        for refused in &import.sboms_refused {
-            line(format!("  {refused}"));
-        }
-    }
-    if !import.latest_open.is_empty() {
-        line(format!(
-            "The channel {LATEST_CHANNEL} is restricted in the file and not here. To restrict it, too:"
-        ));
-        for bucket in &import.latest_open {
-            line(format!("  ingot registry channels update {bucket} {LATEST_CHANNEL} -restricted"));
-        }
-    }
-    if !import.lost.is_empty() {
-        let buckets = sentence_list(&import.lost);
-        line(format!(
-            "Some were built from versions of {buckets} that are not here: that ancestry is lost. To keep \
-             it, remove the buckets that were imported (`ingot registry buckets delete`), and import the \
-             parents before."
-        ));
-    }
-    if !left.is_empty() {
-        line(format!(
-            "Of those that were there, {} are revoked in the file and not here. To revoke them, too:",
-            left.len()
-        ));
-        for Version { bucket_name, fingerprint, .. } in left {
-            line(format!("  ingot registry revoke {bucket_name} {fingerprint}"));
-        }
-    }
-    Ok(())
 }
 
 /// An import that is under way.
@@ -131,21 +131,17 @@ struct Import<'a> {
     images: BTreeMap<(String, String), BTreeSet<String>>,
     /// The versions that this import brought, by bucket and fingerprint.
     created: BTreeSet<(String, String)>,
-    there: usize,
-    /// How many SBOMs the registry does not take.
-    sboms_left: usize,
-    /// Which SBOMs it refuses, and why.
-    sboms_refused: Vec<String>,
-    /// How many versions have another number here than in the file.
-    renumbered: usize,
-    /// The buckets whose managed channel is restricted in the file only.
-    latest_open: BTreeSet<String>,
-    /// The buckets of parents that are not here.
-    lost: BTreeSet<String>,
+    // As in `ImportSummary`.
+    already_present: usize,
+    unsupported_sboms: usize,
+    refused_sboms: Vec<String>,
+    renamed: usize,
+    open_latest_channels: BTreeSet<String>,
+    missing_parents: BTreeSet<String>,
 }
 
 /// An error with what it was about.
-fn about(what: String) -> impl FnOnce(ingot_registry::api::Error) -> Error {
+fn about(what: String) -> impl FnOnce(api::Error) -> Error {
     move |error| Error::from(error).context(what)
 }
 
@@ -163,12 +159,12 @@ impl<'a> Import<'a> {
             versions: BTreeMap::new(),
             images: images.collect(),
             created: BTreeSet::new(),
-            there: 0,
-            sboms_left: 0,
-            sboms_refused: Vec::new(),
-            renumbered: 0,
-            latest_open: BTreeSet::new(),
-            lost: BTreeSet::new(),
+            already_present: 0,
+            unsupported_sboms: 0,
+            refused_sboms: Vec::new(),
+            renamed: 0,
+            open_latest_channels: BTreeSet::new(),
+            missing_parents: BTreeSet::new(),
         }
     }
 
@@ -212,13 +208,13 @@ impl<'a> Import<'a> {
 
     /// Restricts a bucket's managed channel while nothing can be read by it: where it leads to a
     /// version somebody may have opened it since.
-    async fn restrict_latest(&mut self, bucket: &str) -> ingot_registry::api::Result<()> {
+    async fn restrict_latest(&mut self, bucket: &str) -> api::Result<()> {
         let there = self.registry.get_channel(bucket, LATEST_CHANNEL).await?;
         if there.restricted {
             return Ok(());
         }
         if there.version.is_some_and(|version| !version.fingerprint.is_empty()) {
-            self.latest_open.insert(bucket.to_owned());
+            self.open_latest_channels.insert(bucket.to_owned());
             return Ok(());
         }
         let body = UpdateChannelBody {
@@ -229,8 +225,8 @@ impl<'a> Import<'a> {
         self.registry.update_channel(bucket, LATEST_CHANNEL, &body).await.map(drop)
     }
 
-    /// Creates a version with its builds, unless it is there.
-    async fn version(&mut self, exported: &ExportedVersion) -> Result<()> {
+    /// Creates a version with its builds, unless it is there. Returns the name that it got.
+    async fn version(&mut self, exported: &ExportedVersion) -> Result<Option<String>> {
         let ExportedVersion { version, parents, sboms } = exported;
         let (registry, bucket, fingerprint) =
             (self.registry, &version.bucket_name, &version.fingerprint);
@@ -239,8 +235,8 @@ impl<'a> Import<'a> {
         let there = match registry.get_version(bucket, fingerprint).await {
             Ok(there) if there.is_complete() => {
                 self.versions.insert(key, there.id);
-                self.there += 1;
-                return Ok(());
+                self.already_present += 1;
+                return Ok(None);
             }
             Err(error) if error.is_absent() => {
                 let body = CreateVersionBody {
@@ -252,7 +248,7 @@ impl<'a> Import<'a> {
             there => there?,
         };
         for parent in parents {
-            self.know(parent).await?;
+            self.find_parent(parent).await?;
         }
         // All are made known before one is done: the last one that is done completes the version.
         let mut open = Vec::new();
@@ -279,13 +275,13 @@ impl<'a> Import<'a> {
         for (build, id) in open {
             // A build that is done takes none any more.
             let own = sboms.iter().filter(|it| it.component_type == build.component_type);
-            let left = sboms::upload(registry, version, &id, own).await;
+            let skipped = sboms::upload(registry, version, &id, own).await;
             let named = format!("{what}, {}", build.component_type);
-            let left = left.map_err(|error| error.context(named.clone()))?;
-            self.sboms_left += left.unknown;
-            let refused = left.refused.into_iter().map(|sbom| format!("{named}, {sbom}"));
-            self.sboms_refused.extend(refused);
-            let body = self.done(build, self.parent(build, parents));
+            let skipped = skipped.map_err(|error| error.context(named.clone()))?;
+            self.unsupported_sboms += skipped.unsupported;
+            let refused = skipped.refused.into_iter().map(|sbom| format!("{named}, {sbom}"));
+            self.refused_sboms.extend(refused);
+            let body = self.completion(build, self.parent(build, parents));
             let updated = registry.update_build(bucket, fingerprint, &id, &body).await;
             updated.map_err(about(format!("{what}, {}", build.component_type)))?;
         }
@@ -295,17 +291,10 @@ impl<'a> Import<'a> {
             let completed = registry.update_version(bucket, fingerprint, &body).await;
             now = completed.map_err(about(what))?;
         }
-        let name = match now.name == version.name {
-            true => String::new(),
-            false => {
-                self.renumbered += 1;
-                format!(", which is {} here", now.name)
-            }
-        };
-        line(format!("{bucket} {} ({fingerprint}){name}", version.name));
+        self.renamed += usize::from(now.name != version.name);
         self.versions.insert(key.clone(), now.id);
         self.created.insert(key);
-        Ok(())
+        Ok(Some(now.name))
     }
 
     /// Which of its version's parents a build was built from: the one that has its source image in
@@ -322,14 +311,14 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// Learns the ids of a parent that this run does not import and that may be here.
-    async fn know(&mut self, parent: &Parent) -> Result<()> {
+    /// Finds the ids of a parent that this run does not import and that may be here.
+    async fn find_parent(&mut self, parent: &Parent) -> Result<()> {
         let (bucket, fingerprint) = (&parent.bucket_name, &parent.version_fingerprint);
         let key = (bucket.clone(), fingerprint.clone());
         if !self.versions.contains_key(&key) {
             match self.registry.get_version(bucket, fingerprint).await {
                 Err(error) if error.is_absent() => {
-                    self.lost.insert(bucket.clone());
+                    self.missing_parents.insert(bucket.clone());
                     return Ok(());
                 }
                 found => self.versions.insert(key, found?.id),
@@ -347,13 +336,13 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// What tells that a build is done.
-    fn done(&self, build: &Build, parent: Option<&Parent>) -> UpdateBuildBody {
+    /// The request that completes a build.
+    fn completion(&self, build: &Build, parent: Option<&Parent>) -> UpdateBuildBody {
         let id = |ids: &BTreeMap<(String, String), String>, name: fn(&Parent) -> &String| {
             let key = |parent: &Parent| (parent.bucket_name.clone(), name(parent).clone());
             parent.and_then(|parent| ids.get(&key(parent))).cloned().unwrap_or_default()
         };
-        let artifact = |artifact: &ingot_registry::api::Artifact| ArtifactCreateBody {
+        let artifact = |artifact: &Artifact| ArtifactCreateBody {
             external_identifier: artifact.external_identifier.clone(),
             region: artifact.region.clone(),
         };

@@ -1,6 +1,6 @@
-//! What a run does that a family started (see [`super::stale`]). Its standard input is one end of a
-//! pair of sockets: what it finds to be secret goes to the family, which hides it in what it shows of
-//! all; and when the family's process is gone, it ends and cleans up.
+//! What a build does that the run of a family started. Its standard input is one end of a pair of
+//! sockets: what it finds to be secret goes to the family, which hides it in what it shows of all; and
+//! when the family's process is gone, it ends and cleans up.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,28 +15,28 @@ use crate::ui::Redactor;
 /// The variable by which a family tells a run that it is of it: the id of the family's process, a colon
 /// and the channel that the version will be assigned to, if any. What the run itself starts has it too
 /// and is not of the family, which is not its parent.
-pub(super) const MEMBER: &str = "INGOT_FAMILY_MEMBER";
+pub const MEMBER_VARIABLE: &str = "INGOT_FAMILY_MEMBER";
 
-/// What [`MEMBER`] is for runs that this process starts.
+/// What [`MEMBER_VARIABLE`] is for runs that this process starts.
 pub(super) fn member_of_this(channel: Option<&str>) -> String {
     format!("{}:{}", std::process::id(), channel.unwrap_or_default())
 }
 
 /// The channel that the family says; none if this run is of no family.
 fn channel() -> Option<String> {
-    let value = std::env::var(MEMBER).ok()?;
+    let value = std::env::var(MEMBER_VARIABLE).ok()?;
     let (family, channel) = value.split_once(':')?;
     let parent = getppid()?.as_raw_nonzero().get();
     (family == parent.to_string()).then(|| channel.to_owned())
 }
 
 /// The channel that the family of this run assigns the version to, if it is of one that does.
-pub(super) fn promote() -> Option<String> {
+pub fn promoted_channel() -> Option<String> {
     channel().filter(|channel| !channel.is_empty())
 }
 
 /// Connects this run with its family, if it is of one.
-pub(super) fn attach(redactor: &Arc<Redactor>) {
+pub fn attach(redactor: &Arc<Redactor>) {
     if channel().is_none() {
         return;
     }

@@ -1,10 +1,12 @@
 //! SBOMs of versions on their way from one registry to the other.
 
-use ingot_registry::api::{Code, SbomFormat, Version};
-use ingot_registry::client::Registry;
-use ingot_registry::{pack_sbom, unpack_sbom};
 use ingot_sdk::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+use super::error::ExportError;
+use crate::api::{Code, SbomFormat, Version};
+use crate::client::Registry;
+use crate::{pack_sbom, unpack_sbom};
 
 /// An SBOM of a build.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,7 +28,7 @@ pub(super) fn is_unknown(code: Code) -> bool {
 pub(super) async fn of_version(
     registry: &dyn Registry,
     version: &Version,
-) -> Result<Vec<ExportedSbom>> {
+) -> Result<Vec<ExportedSbom>, ExportError> {
     let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
     let mut found = Vec::new();
     for build in &version.builds {
@@ -50,8 +52,8 @@ pub(super) async fn of_version(
                 let refused = error.code == Code::InvalidArgument;
                 let error = Error::from(error).context(format!("{what}, the SBOM {}", sbom.name));
                 match refused {
-                    true => error.hint("-sboms=false leaves all SBOMs out"),
-                    false => error,
+                    true => ExportError::UnusableSbom(error),
+                    false => ExportError::Failed(error),
                 }
             })?;
             found.push(ExportedSbom {
@@ -65,11 +67,11 @@ pub(super) async fn of_version(
     Ok(found)
 }
 
-/// What was left behind of SBOMs.
+/// The SBOMs that were not imported.
 #[derive(Debug, Default)]
-pub(super) struct Left {
-    /// How many the registry does not take, as it has no such thing.
-    pub(super) unknown: usize,
+pub(super) struct SkippedSboms {
+    /// How many, as the registry has no SBOMs.
+    pub(super) unsupported: usize,
     /// The names of those that it refuses, or a proxy before it, as they are too large, and why.
     pub(super) refused: Vec<String>,
 }
@@ -80,9 +82,9 @@ pub(super) async fn upload(
     version: &Version,
     build: &str,
     sboms: impl Iterator<Item = &ExportedSbom>,
-) -> Result<Left> {
+) -> Result<SkippedSboms> {
     let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-    let mut left = Left::default();
+    let mut skipped = SkippedSboms::default();
     for sbom in sboms {
         let named = || format!("the SBOM {}", sbom.name);
         let document = unpack_sbom(sbom.document.clone(), ()).await;
@@ -93,7 +95,7 @@ pub(super) async fn upload(
             registry.upload_sbom(bucket, fingerprint, build, name, sbom.format, &document).await;
         match uploaded {
             Ok(_) => {}
-            Err(error) if is_unknown(error.code) => left.unknown += 1,
+            Err(error) if is_unknown(error.code) => skipped.unsupported += 1,
             // Whatever is tried, it stays refused, also by what stands before the registry; the rest of
             // the version need not stay behind.
             Err(error)
@@ -103,10 +105,10 @@ pub(super) async fn upload(
                 ) =>
             {
                 let advice = error.advice.map_or_else(String::new, |advice| format!(" ({advice})"));
-                left.refused.push(format!("{}: {error}{advice}", named()));
+                skipped.refused.push(format!("{}: {error}{advice}", named()));
             }
             Err(error) => return Err(Error::from(error).context(named())),
         }
     }
-    Ok(left)
+    Ok(skipped)
 }

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingot_registry::all_pages;
-use ingot_registry::api::{AncestryQuery, BucketAncestryType, Child};
-use ingot_sdk::Result;
-
-use super::session::Session;
+use crate::all_relations;
+use crate::api::{BucketAncestryType, Child, Result};
+use crate::client::Registry;
 
 /// How many versions are looked at.
 const MOST: usize = 200;
 
 /// What was built from a version, and from that, and so on, and the channels of all their buckets.
-pub(super) struct RevocationImpact {
+#[derive(Debug)]
+pub struct RevocationImpact {
     /// The buckets, that of the version first.
     buckets: Vec<String>,
     /// What was built from it.
@@ -23,21 +22,30 @@ pub(super) struct RevocationImpact {
     channels: BTreeMap<(String, String), String>,
 }
 
+/// A channel that points at another version than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedChannel {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its name.
+    pub channel: String,
+    /// The name of the version that it pointed at; empty for none.
+    pub before: String,
+    /// The name of the version that it points at; empty for none.
+    pub after: String,
+}
+
 /// The versions that were built from one.
-pub(super) async fn built_from(
-    session: &Session,
+///
+/// # Errors
+/// Those of the registry.
+pub async fn version_children(
+    registry: &dyn Registry,
     bucket: &str,
     fingerprint: &str,
 ) -> Result<Vec<Child>> {
     let kind = BucketAncestryType::Children;
-    let query = AncestryQuery {
-        kind,
-        version_fingerprint: fingerprint.to_owned(),
-        ..AncestryQuery::default()
-    };
-    let (registry, query) = (session.registry(), &query);
-    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
-    let relations = all_pages(ask).await?;
+    let relations = all_relations(registry, bucket, kind, fingerprint).await?;
     let mut seen = BTreeSet::new();
     let children = relations.into_iter().filter_map(|relation| relation.child);
     // One relation for each channel that it was found by.
@@ -45,9 +53,12 @@ pub(super) async fn built_from(
 }
 
 impl RevocationImpact {
-    /// Looks before anything is changed.
-    pub(super) async fn of(
-        session: &Session,
+    /// That of a version, before it is revoked.
+    ///
+    /// # Errors
+    /// Those of the registry.
+    pub async fn of(
+        registry: &dyn Registry,
         bucket: &str,
         fingerprint: &str,
     ) -> Result<RevocationImpact> {
@@ -57,7 +68,7 @@ impl RevocationImpact {
         while let Some((bucket, fingerprint)) = waiting.pop()
             && descendants.len() < MOST
         {
-            for child in built_from(session, &bucket, &fingerprint).await? {
+            for child in version_children(registry, &bucket, &fingerprint).await? {
                 if seen.insert(child.version_id.clone()) {
                     waiting.push((child.bucket_name.clone(), child.version_fingerprint.clone()));
                     descendants.push(child);
@@ -68,42 +79,33 @@ impl RevocationImpact {
             descendants.iter().map(|child| child.bucket_name.clone()).collect();
         let others = below.into_iter().filter(|name| name != bucket);
         let buckets: Vec<String> = std::iter::once(bucket.to_owned()).chain(others).collect();
-        let channels = channels(session, &buckets).await?;
+        let channels = channels(registry, &buckets).await?;
         Ok(RevocationImpact { buckets, descendants, more: !waiting.is_empty(), channels })
     }
 
-    /// The channels that point elsewhere now, for people, one in a line.
-    pub(super) async fn moved(&self, session: &Session) -> Result<Vec<String>> {
-        let now = channels(session, &self.buckets).await?;
-        let none = |name: &String| match name.as_str() {
-            "" => "none".to_owned(),
-            name => name.to_owned(),
-        };
-        let moved = self.channels.iter().filter_map(|((bucket, channel), before)| {
-            let after = now.get(&(bucket.clone(), channel.clone()))?;
-            let (before, after) = (none(before), none(after));
-            (before != after)
-                .then(|| format!("The channel {channel} of {bucket}: {before} → {after}"))
+    /// The channels that point elsewhere now.
+    ///
+    /// # Errors
+    /// Those of the registry.
+    pub async fn moved_channels(&self, registry: &dyn Registry) -> Result<Vec<MovedChannel>> {
+        let now = channels(registry, &self.buckets).await?;
+        let moved = self.channels.iter().filter_map(|(key, before)| {
+            let after = now.get(key).filter(|after| *after != before)?;
+            let ((bucket, channel), before, after) = (key.clone(), before.clone(), after.clone());
+            Some(MovedChannel { bucket, channel, before, after })
         });
         Ok(moved.collect())
     }
 }
 
-/// How a version is called: one that is not complete has no name yet.
-pub(super) fn shown_version<'a>(name: &'a str, fingerprint: &'a str) -> &'a str {
-    match name {
-        "" | "v0" => fingerprint,
-        name => name,
-    }
-}
-
+/// The names of the versions that channels point at, by bucket and channel.
 async fn channels(
-    session: &Session,
+    registry: &dyn Registry,
     buckets: &[String],
 ) -> Result<BTreeMap<(String, String), String>> {
     let mut found = BTreeMap::new();
     for bucket in buckets {
-        let answer = session.registry().list_channels(bucket).await?;
+        let answer = registry.list_channels(bucket).await?;
         // `latest` and the like follow by themselves.
         for channel in answer.channels.into_iter().filter(|channel| !channel.managed) {
             let version = channel.version.map(|version| version.name).unwrap_or_default();

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ingot_registry::api::Timestamp;
-
 use super::file::{Export, ExportedVersion};
-use crate::publish::completed_at;
+use crate::api::Timestamp;
 
 /// The versions in the order in which they were completed: their numbers are given then, and what
 /// something was built from is there before it. Where clocks do not agree with that, what a version was
@@ -14,11 +12,11 @@ pub(super) fn in_order(export: &Export) -> Vec<&ExportedVersion> {
     let mut versions = Vec::new();
     for bucket in &export.buckets {
         let mut of_bucket: Vec<&ExportedVersion> = bucket.versions.iter().collect();
-        of_bucket.sort_by_key(|exported| (number(exported), completed_at(&exported.version)));
+        of_bucket.sort_by_key(|exported| (number(exported), exported.version.completed_at()));
         let mut at = Timestamp::default();
         let mut before = None;
         for exported in of_bucket {
-            at = at.max(completed_at(&exported.version)).max(exported.version.created_at);
+            at = at.max(exported.version.completed_at()).max(exported.version.created_at);
             versions.push((at, before, exported));
             before = Some(versions.len() - 1);
         }
@@ -78,10 +76,9 @@ fn number(exported: &ExportedVersion) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use ingot_registry::api::{Bucket, Parent, Version};
-
     use super::super::file::ExportedBucket;
     use super::*;
+    use crate::api::{Bucket, Parent, Version};
 
     fn at(minute: u32) -> Timestamp {
         format!("2026-01-01T12:{minute:02}:00Z").parse().expect("a time")

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ingot_registry::api::{
-    Code, CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlockVersion, Labels,
-    LinkBucketsBody, Result, TemplateType,
-};
-use ingot_registry::client::Registry;
 use serde::{Deserialize, Serialize};
 
 use super::sboms::is_unknown;
+use crate::api::{
+    Code, CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlockVersion, Labels,
+    LinkBucketsBody, Result, TemplateType,
+};
+use crate::client::Registry;
 
 /// An enforced block.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) struct ExportedBlockVersion {
 }
 
 /// Whether a registry has no enforced blocks, or does not let this principal have them.
-fn is_out_of_reach(code: Code) -> bool {
+fn is_denied(code: Code) -> bool {
     is_unknown(code) || code == Code::PermissionDenied
 }
 
@@ -50,7 +50,7 @@ async fn linked(registry: &dyn Registry, version: &EnforcedBlockVersion) -> Resu
 }
 
 /// All enforced blocks, or those that are linked to one of `buckets` if only a part of a registry is
-/// exported. None, and why, if they are out of reach.
+/// exported. None, and why, if the registry does not let them be used.
 pub(super) async fn export(
     registry: &dyn Registry,
     buckets: &BTreeSet<&str>,
@@ -59,7 +59,7 @@ pub(super) async fn export(
     let blocks = match registry.list_enforced_blocks().await {
         // A registry without them has none to leave behind.
         Err(error) if is_unknown(error.code) => return Ok((Vec::new(), None)),
-        Err(error) if is_out_of_reach(error.code) => return Ok((Vec::new(), Some(error.message))),
+        Err(error) if is_denied(error.code) => return Ok((Vec::new(), Some(error.message))),
         listed => listed?,
     };
     let mut exported = Vec::new();
@@ -87,13 +87,14 @@ pub(super) async fn export(
     Ok((exported, None))
 }
 
-/// What was left behind of enforced blocks.
+/// The enforced blocks that were not imported.
 #[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Why all of them were, if they are out of reach.
-    pub(super) out_of_reach: Option<String>,
-    /// The versions that are others in this registry, each with the buckets that it was not linked to.
-    pub(super) others: Vec<String>,
+pub struct SkippedBlocks {
+    /// Why none was, if the registry does not let them be used.
+    pub denied: Option<String>,
+    /// The versions that have other contents in this registry, each with the buckets that it was not
+    /// linked to.
+    pub differing: Vec<String>,
 }
 
 /// Creates what is missing of enforced blocks, and links those of `buckets` to them that are not
@@ -103,8 +104,8 @@ pub(super) async fn import(
     blocks: &[ExportedBlock],
     buckets: &BTreeSet<&str>,
     all: bool,
-) -> Result<Left> {
-    let mut left = Left::default();
+) -> Result<SkippedBlocks> {
+    let mut skipped = SkippedBlocks::default();
     for block in blocks {
         let concerns = |version: &ExportedBlockVersion| {
             version.buckets.iter().any(|name| buckets.contains(name.as_str()))
@@ -113,18 +114,18 @@ pub(super) async fn import(
             continue;
         }
         match import_block(registry, block, buckets).await {
-            Err(error) if is_out_of_reach(error.code) => {
-                left.out_of_reach = Some(error.message);
+            Err(error) if is_denied(error.code) => {
+                skipped.denied = Some(error.message);
                 break;
             }
-            imported => left.others.extend(imported?),
+            imported => skipped.differing.extend(imported?),
         }
     }
-    Ok(left)
+    Ok(skipped)
 }
 
 /// Whether a version makes builds run something else than the one of its name in the file.
-fn is_another(there: &EnforcedBlockVersion, exported: &ExportedBlockVersion) -> bool {
+fn differs(there: &EnforcedBlockVersion, exported: &ExportedBlockVersion) -> bool {
     there.block_content != exported.block_content || there.template_type != exported.template_type
 }
 
@@ -165,8 +166,8 @@ async fn import_block(
             Some(_) => {}
         }
     }
-    let mut others = Vec::new();
-    let Some(id) = id else { return Ok(others) };
+    let mut differing = Vec::new();
+    let Some(id) = id else { return Ok(differing) };
     let known = versions(registry, &id).await?;
     let mut taken = BTreeSet::new();
     for version in &known {
@@ -177,9 +178,9 @@ async fn import_block(
         let wanted = wanted.filter(|it| buckets.contains(it.as_str()) && !taken.contains(*it));
         let add_bucket_names: Vec<String> = wanted.cloned().collect();
         let version = known.iter().find(|it| it.version == exported.version);
-        if version.is_some_and(|it| is_another(it, exported)) {
+        if version.is_some_and(|it| differs(it, exported)) {
             let named = format!("{} {}", block.name, exported.version);
-            others.push(match add_bucket_names.is_empty() {
+            differing.push(match add_bucket_names.is_empty() {
                 true => named,
                 false => format!("{named} (not linked: {})", add_bucket_names.join(", ")),
             });
@@ -191,5 +192,5 @@ async fn import_block(
         let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
         registry.link_buckets(&id, &version.id, &body).await?;
     }
-    Ok(others)
+    Ok(differing)
 }
