@@ -1,6 +1,6 @@
 //! Versions by what users call them.
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 
 use crate::all_versions;
 use crate::api::Version;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use ingot_sdk::Error;
+use ingot_base::Error;
 
 use super::file::{FORM, LARGEST, PLAIN};
 use crate::api;

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use ingot_sdk::Error;
+use ingot_base::Error;
 use serde::{Deserialize, Serialize};
 
 use super::enforced::ExportedBlock;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 
 use super::enforced::{self, SkippedBlocks};
 use super::error::ImportError;

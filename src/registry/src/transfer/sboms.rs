@@ -1,6 +1,6 @@
 //! SBOMs of versions on their way from one registry to the other.
 
-use ingot_sdk::{Error, Result};
+use ingot_base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::error::ExportError;
