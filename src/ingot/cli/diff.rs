@@ -12,7 +12,6 @@ use ingot_compare::{Difference, Image, Part, compare, packages_of, text};
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
-use super::args::go_bool;
 use super::asynchronous::{Threads, to_end};
 use crate::engine::signals::or_cancelled;
 use crate::engine::{FileJournal, RunInfo};
@@ -29,7 +28,7 @@ pub(super) struct DiffArgs {
     #[arg(long, value_name = "PARTS")]
     pub parts: Vec<String>,
     /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub json: bool,
 }
 
