@@ -5,6 +5,7 @@
 mod bounds;
 mod brings;
 mod check;
+mod hcp_terraform;
 mod names;
 mod plans;
 mod run_task;

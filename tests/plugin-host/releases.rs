@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::init::{ACME, Machine, machine, requiring};
 use crate::installed::put_program;
+use crate::machine::{ACME, Machine, machine, requiring};
 use crate::release_server::{
     How, Response, archive, github_path, github_zip, program_name, program_of, sha256, zip_of,
 };

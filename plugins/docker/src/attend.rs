@@ -8,7 +8,34 @@ use bollard::errors::Error as EngineError;
 use ingot_sdk::{Error, Result};
 
 use crate::engine::{Engine, describe, is_refusal};
-use crate::patience::MOST_MISSED;
+
+/// How many questions in a row the Engine may leave without an answer.
+const MOST_MISSED: u32 = 3;
+
+/// How many questions in a row the Engine has left without an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Missed(u32);
+
+impl Missed {
+    /// Whether it answered the last one.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Starts anew, as it answered.
+    pub(crate) fn reset(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Counts one more, which ended with `error`.
+    ///
+    /// # Errors
+    /// They are too many: the Engine does not answer any more.
+    pub(crate) fn add(&mut self, engine: &Engine, error: &EngineError) -> Result<()> {
+        self.0 += 1;
+        if self.0 < MOST_MISSED { Ok(()) } else { Err(engine.gone(error)) }
+    }
+}
 
 impl Engine {
     /// Waits for the answer to a call that the Engine has an answer to at once.
@@ -45,15 +72,14 @@ impl Engine {
 
     /// Ends, with the reason, when the Engine does not answer any more.
     pub(crate) async fn lost(&self) -> Error {
-        let mut missed = 0;
+        let mut missed = Missed::default();
         loop {
             tokio::time::sleep(self.patience.silence).await;
             match self.ping().await {
-                Ok(()) => missed = 0,
+                Ok(()) => missed.reset(),
                 Err(error) => {
-                    missed += 1;
-                    if missed == MOST_MISSED {
-                        return self.gone(&error);
+                    if let Err(gone) = missed.add(self, &error) {
+                        return gone;
                     }
                 }
             }
@@ -62,7 +88,7 @@ impl Engine {
 
     /// That it does not answer any more, which `last` was the last to show. Not to be tried again:
     /// what it was asked to do may have been done.
-    pub(crate) fn gone(&self, last: &EngineError) -> Error {
+    fn gone(&self, last: &EngineError) -> Error {
         let host = &self.endpoint.host;
         let why = describe(last);
         Error::new(format!("the Docker Engine at {host} does not respond any more: {why}"))

@@ -14,11 +14,11 @@ use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
+use crate::attend::Missed;
 use crate::engine::{
     Engine, EngineContext, Lacking, describe, is_away, is_refusal, lacking, status,
 };
 use crate::first_line::{FirstLine, MARK};
-use crate::patience::MOST_MISSED;
 use crate::piece::Piece;
 
 /// How long a command's exit code may lag behind the end of its output.
@@ -222,11 +222,11 @@ impl Runner {
     /// The Engine does not answer any more.
     async fn status(&self, exec: &str) -> Result<ExitStatus> {
         let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
-        let (mut wait, mut missed) = (Duration::from_millis(2), 0);
+        let (mut wait, mut missed) = (Duration::from_millis(2), Missed::default());
         loop {
             let runs = match self.engine.ask(self.engine.api.inspect_exec(exec)).await {
                 Ok(state) => {
-                    missed = 0;
+                    missed.reset();
                     let runs = state.running == Some(true);
                     if let Some(code) = state.exit_code.filter(|_| !runs) {
                         return Ok(ExitStatus::Code(i32::try_from(code).unwrap_or(-1)));
@@ -240,10 +240,7 @@ impl Runner {
                     return Ok(ExitStatus::Disconnected);
                 }
                 Err(error) => {
-                    missed += 1;
-                    if missed == MOST_MISSED {
-                        return Err(self.engine.gone(&error));
-                    }
+                    missed.add(&self.engine, &error)?;
                     tokio::time::sleep(self.engine.patience.silence).await;
                     continue;
                 }
@@ -332,10 +329,10 @@ impl Running {
     async fn sent(&mut self) -> Option<LogOutput> {
         let runner = &self.ender.runner;
         let engine = &runner.engine;
-        let (mut ended, mut missed) = (false, 0);
+        let (mut ended, mut missed) = (false, Missed::default());
         loop {
             // An Engine that answers is asked often where nothing else tells of the end.
-            let soon = ended || (self.broken && missed == 0);
+            let soon = ended || (self.broken && missed.is_none());
             let wait = if soon { engine.patience.rest } else { engine.patience.silence };
             let (broken, output) = (self.broken, &mut self.output);
             let more =
@@ -355,7 +352,7 @@ impl Running {
             }
             match engine.ask(engine.api.inspect_exec(&self.id)).await {
                 Ok(state) if state.running == Some(true) => {
-                    missed = 0;
+                    missed.reset();
                     // The Engine may not notice that a command went away with its container.
                     if self.broken && runner.stopped().await.is_some() {
                         return None;
@@ -370,11 +367,10 @@ impl Running {
                     }
                     ended = true;
                 }
-                Err(error) if is_refusal(&error) => missed = 0,
+                Err(error) if is_refusal(&error) => missed.reset(),
                 Err(error) => {
-                    missed += 1;
-                    if missed == MOST_MISSED {
-                        self.lost = Some(engine.gone(&error));
+                    if let Err(gone) = missed.add(engine, &error) {
+                        self.lost = Some(gone);
                         return None;
                     }
                 }

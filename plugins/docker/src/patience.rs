@@ -25,6 +25,3 @@ impl Default for Patience {
         }
     }
 }
-
-/// How many questions in a row the Engine may leave without an answer.
-pub(crate) const MOST_MISSED: u32 = 3;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Context, Error, PrepareContext, Result};
+use ingot_sdk::{Context, PrepareContext, Result};
 use serde_json::Value;
 
 use crate::disk_format::of_firmware;
@@ -249,18 +249,6 @@ fn escaped(path: impl AsRef<Path>) -> String {
 
 fn doubled(text: &str) -> String {
     text.replace(',', ",,")
-}
-
-/// Adds errors about rows of `qemuargs` that are not switches.
-///
-/// # Errors
-/// What is wrong.
-pub(crate) fn check_rows(rows: &[Vec<String>]) -> Result<()> {
-    match rows.iter().position(|row| row.first().is_none_or(String::is_empty)) {
-        Some(at) => Err(Error::new(format!("row {} names no switch", at + 1))
-            .hint("a row is a switch and its value, such as [\"-m\", \"2048M\"]")),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`options`], [`settings`] | the options, as written and as checked |
+//! | [`options`], [`prepare`], [`settings`] | the options as written, their check, and what it gives |
 //! | [`steps`] | what a build does, in order |
 //! | [`arguments`], [`processors`], [`accelerator`] | QEMU's command line |
 //! | [`machine`], [`qmp`], [`process`] | the running QEMU and the way to talk to it |
@@ -24,6 +24,7 @@ mod machine;
 mod network;
 mod options;
 mod output_directory;
+mod prepare;
 mod process;
 mod processors;
 mod qemu_img;

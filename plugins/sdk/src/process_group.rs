@@ -1,17 +1,15 @@
 //! The process groups of what this process starts: a terminal's Ctrl-C does not reach them, so they are
 //! ended here, with all that their leaders started.
 
-use std::collections::BTreeSet;
-
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
 /// The process groups that end with this process.
-static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: BTreeSet::new(), closed: false });
+static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: Vec::new(), closed: false });
 
 struct Groups {
-    ids: BTreeSet<u32>,
+    ids: Vec<Pid>,
     /// Whether this process is ending, and none may be added any more.
     closed: bool,
 }
@@ -30,14 +28,15 @@ pub struct ProcessGroup {
 impl ProcessGroup {
     /// The group of `child`. It ends with this process, and at once where this process is ending.
     pub fn of(child: &Child) -> ProcessGroup {
-        if let Some(id) = child.id() {
+        let id = pid(child);
+        if let Some(id) = id {
             let mut live = LIVE.lock();
             if live.closed {
-                kill(id);
+                kill_group(id);
             }
-            live.ids.insert(id);
+            live.ids.push(id);
         }
-        ProcessGroup { id: pid(child), kill: true, live: true }
+        ProcessGroup { id, kill: true, live: true }
     }
 
     /// The group of `child`, which goes on when this is dropped and when this process ends, unless it
@@ -73,7 +72,7 @@ impl Drop for ProcessGroup {
             kill_group(id);
         }
         if self.live {
-            LIVE.lock().ids.remove(&id.as_raw_nonzero().get().cast_unsigned());
+            LIVE.lock().ids.retain(|live| *live != id);
         }
     }
 }
@@ -86,7 +85,7 @@ pub fn kill_group(id: Pid) {
 
 /// Whether [`kill_live_groups`] kills the process group `id`.
 pub fn is_live_group(id: Pid) -> bool {
-    LIVE.lock().ids.contains(&id.as_raw_nonzero().get().cast_unsigned())
+    LIVE.lock().ids.contains(&id)
 }
 
 /// Kills the process groups that were to end before this process does, and those that are still
@@ -94,13 +93,7 @@ pub fn is_live_group(id: Pid) -> bool {
 pub fn kill_live_groups() {
     let mut live = LIVE.lock();
     live.closed = true;
-    live.ids.iter().copied().for_each(kill);
-}
-
-fn kill(id: u32) {
-    if let Some(id) = Pid::from_raw(id.cast_signed()) {
-        kill_group(id);
-    }
+    live.ids.iter().copied().for_each(kill_group);
 }
 
 fn pid(child: &Child) -> Option<Pid> {

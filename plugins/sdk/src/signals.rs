@@ -33,7 +33,7 @@ pub fn is_ignored(kind: SignalKind) -> bool {
 
 /// Whether a signal that asks to end is not to be listened for: SIGHUP and SIGQUIT, where this process
 /// was started to ignore them. A shell's background jobs ignore Ctrl-C as well, and are to end with it.
-pub fn is_left_alone(kind: SignalKind) -> bool {
+fn is_left_alone(kind: SignalKind) -> bool {
     (kind == SignalKind::hangup() || kind == SignalKind::quit()) && is_ignored(kind)
 }
 
@@ -50,7 +50,8 @@ fn ignored() -> u64 {
 pub struct AnySignal<T>(Vec<(Signal, T)>);
 
 impl<T: Copy> AnySignal<T> {
-    /// Starts listening to `signals`, but for those that are [left alone](is_left_alone).
+    /// Starts listening to `signals`, but for SIGHUP and SIGQUIT where this process was started to
+    /// ignore them.
     ///
     /// # Errors
     /// The system does not let it, or there is no runtime.

@@ -10,7 +10,7 @@ use ingot_sdk::ExitStatus;
 use ssh2::Sftp;
 use tokio::sync::oneshot;
 
-use crate::sftp::Copy;
+use crate::sftp_copy::Copy;
 use crate::tunnel::Tunnel;
 
 /// What a channel is opened for.

@@ -1,6 +1,6 @@
 //! Key pairs that are made for one build.
 
-use ingot_sdk::{ConfigError, Error, Result, RunContext, Ui};
+use ingot_sdk::{ConfigError, Error, Result, Ui};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
@@ -9,7 +9,6 @@ use openssl::rsa::{Padding, Rsa};
 use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 
 use crate::key::{KeyFile, PrivateKey, public_key, public_of};
-use crate::settings::SshSettings;
 
 /// The kind and size of a key pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,30 +129,6 @@ impl KeyPair {
             public: self.public.clone(),
             certificate: None,
         }
-    }
-}
-
-impl SshSettings {
-    /// The key pair for a machine that the build makes: the one of `ssh_private_key_file`, or a
-    /// new one. Its private key is masked from now on.
-    ///
-    /// # Errors
-    /// The file cannot be read, or OpenSSL failed.
-    pub async fn key_pair(&self, ctx: &RunContext) -> Result<KeyPair> {
-        let pair = match &self.login.key {
-            Some(file) => {
-                ctx.ui.say("Using existing SSH private key");
-                let key = file.read().map_err(Error::from)?;
-                KeyPair { private: key.text, public: key.public }
-            }
-            None => {
-                let kind = self.temporary_key_pair_type;
-                ctx.ui.say(format!("Creating temporary {} SSH key for instance...", kind.name()));
-                KeyPair::generate(kind, &self.temporary_key_pair_name).await?
-            }
-        };
-        mask(&ctx.ui, &pair.private);
-        Ok(pair)
     }
 }
 

@@ -11,7 +11,7 @@ use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::transfer::{COPY_BUFFER, Stopped, copy_exactly};
+use crate::copy::{COPY_BUFFER, Stopped, copy_exactly};
 
 /// The longest line that is read: a path's greatest length with room to spare.
 const LONGEST_LINE: u64 = 16 * 1024;

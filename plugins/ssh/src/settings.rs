@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, GoDuration};
+use ingot_sdk::{ConfigError, ConfigErrors, ConfigWarning, Error, GoDuration, RunContext};
 use ssh2::MethodType;
 
 use crate::algorithms::unsupported;
 use crate::config::SshConfig;
 use crate::key::KeyFile;
-use crate::key_pair::KeyPairType;
+use crate::key_pair::{KeyPair, KeyPairType};
 use crate::tunnel::Tunnel;
 
 /// Who logs in, and with what.
@@ -96,6 +96,30 @@ pub struct SshSettings {
     pub(crate) route: Route,
     pub(crate) remote_tunnels: Vec<Tunnel>,
     pub(crate) local_tunnels: Vec<Tunnel>,
+}
+
+impl SshSettings {
+    /// The key pair for a machine that the build makes: the one of `ssh_private_key_file`, or a
+    /// new one. Its private key is masked from now on.
+    ///
+    /// # Errors
+    /// The file cannot be read, or OpenSSL failed.
+    pub async fn key_pair(&self, ctx: &RunContext) -> ingot_sdk::Result<KeyPair> {
+        let pair = match &self.login.key {
+            Some(file) => {
+                ctx.ui.say("Using existing SSH private key");
+                let key = file.read().map_err(Error::from)?;
+                KeyPair { private: key.text, public: key.public }
+            }
+            None => {
+                let kind = self.temporary_key_pair_type;
+                ctx.ui.say(format!("Creating temporary {} SSH key for instance...", kind.name()));
+                KeyPair::generate(kind, &self.temporary_key_pair_name).await?
+            }
+        };
+        pair.mask(&ctx.ui);
+        Ok(pair)
+    }
 }
 
 /// A text that was given and is not empty; an empty one is the same as none, as in Packer.

@@ -11,17 +11,15 @@ use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::walk::{Entry, What, tree};
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::communicator::SshCommunicator;
+use crate::copy::{COPY_BUFFER, copy_exactly};
 use crate::link::{Process, socket_pair};
+use crate::machine::Machine;
 use crate::path::split;
 use crate::scp::Scp;
 use crate::settings::Transfer;
 use crate::{sftp, tar};
-
-/// How much is copied at once.
-pub(crate) const COPY_BUFFER: usize = 256 * 1024;
 
 /// How much is kept of what a command says is wrong, in bytes.
 const MOST_SAID: u64 = 64 * 1024;
@@ -31,67 +29,21 @@ const ENDING: Duration = Duration::from_secs(30);
 /// How commands end on a machine that goes down: by SIGHUP, SIGKILL and SIGTERM.
 const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
 
-/// Why copying stopped.
-pub enum Stopped {
-    /// The source is at fault.
-    Source(Error),
-    /// The other side takes no more.
-    Destination(std::io::Error),
-}
-
-impl From<Stopped> for Error {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Source(error) => error,
-            Stopped::Destination(error) => error.into(),
-        }
-    }
-}
-
-/// Copies `size` bytes; `name` is the source's.
-///
-/// # Errors
-/// The source has fewer or more, or one side broke.
-pub(crate) async fn copy_exactly(
-    source: &mut (dyn AsyncRead + Send + Unpin),
-    destination: &mut (dyn AsyncWrite + Send + Unpin),
-    size: u64,
-    name: &str,
-) -> Result<(), Stopped> {
-    let reading = |error: std::io::Error| Stopped::Source(error.into());
-    let mut source = BufReader::with_capacity(COPY_BUFFER, source);
-    let mut left = size;
-    loop {
-        let bytes = source.fill_buf().await.map_err(reading)?;
-        let count = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if bytes.is_empty() != (left == 0) {
-            return Err(Stopped::Source(Error::new(format!(
-                "{name} changed while it was being read: it is not {size} bytes long"
-            ))));
-        }
-        if count == 0 {
-            return Ok(());
-        }
-        destination.write_all(&bytes[..count]).await.map_err(Stopped::Destination)?;
-        source.consume(count);
-        left -= count as u64;
-    }
-}
-
-fn by_sftp(link: &SshCommunicator) -> bool {
-    link.connector().settings().transfer == Transfer::Sftp
+fn by_sftp(machine: &Machine) -> bool {
+    machine.connector().settings().transfer == Transfer::Sftp
 }
 
 /// Uploads one file.
 pub(crate) async fn upload(
-    link: &SshCommunicator,
+    machine: &Machine,
     destination: &str,
     source: &mut (dyn AsyncRead + Send + Unpin),
     meta: FileMeta,
 ) -> Result<()> {
-    let mut source = Shown::new(source, link.ui(), script::file_name(destination), Some(meta.size));
-    if by_sftp(link) {
-        let connection = link.link().await?;
+    let mut source =
+        Shown::new(source, machine.ui(), script::file_name(destination), Some(meta.size));
+    if by_sftp(machine) {
+        let connection = machine.link().await?;
         let (mut near, far) = socket_pair()?;
         let send = async {
             let copied = copy_exactly(&mut source, &mut near, meta.size, "the file").await;
@@ -105,7 +57,7 @@ pub(crate) async fn upload(
     let (directory, name) = split(destination)
         .ok_or_else(|| Error::new(format!("{destination:?} does not name a file")))?;
     // With -d the directory has to be one; without it, a missing one would become the file.
-    let mut process = link.start(&format!("scp -d -t {}", quote_path(directory)), false).await?;
+    let mut process = machine.start(&format!("scp -d -t {}", quote_path(directory)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -116,12 +68,13 @@ pub(crate) async fn upload(
 }
 
 /// Whether there is a directory at `path`, as far as the machine tells.
-pub(crate) async fn is_directory(link: &SshCommunicator, path: &str) -> bool {
-    if by_sftp(link) {
-        let Ok(connection) = link.link().await else { return false };
+pub(crate) async fn is_directory(machine: &Machine, path: &str) -> bool {
+    if by_sftp(machine) {
+        let Ok(connection) = machine.link().await else { return false };
         return matches!(sftp::is_directory(&connection, path).await, Ok(Some(true)));
     }
-    let Ok(mut process) = link.start(&format!("test -d {}", quote_path(path)), false).await else {
+    let Ok(mut process) = machine.start(&format!("test -d {}", quote_path(path)), false).await
+    else {
         return false;
     };
     process.status().await.success()
@@ -148,13 +101,13 @@ impl There<'_> {
 
 /// Downloads one file.
 pub(crate) async fn download(
-    link: &SshCommunicator,
+    machine: &Machine,
     There { path: source, word }: &There<'_>,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
 ) -> Result<()> {
-    let mut destination = Shown::new(destination, link.ui(), script::file_name(source), None);
-    if by_sftp(link) {
-        let connection = link.link().await?;
+    let mut destination = Shown::new(destination, machine.ui(), script::file_name(source), None);
+    if by_sftp(machine) {
+        let connection = machine.link().await?;
         let (near, far) = socket_pair()?;
         let receive = async {
             let mut near = BufReader::with_capacity(COPY_BUFFER, near);
@@ -164,14 +117,14 @@ pub(crate) async fn download(
             tokio::join!(sftp::read_file(&connection, source, far, None), receive);
         return read.and(received);
     }
-    let mut process = link.start(&format!("scp -f {word}"), false).await?;
+    let mut process = machine.start(&format!("scp -f {word}"), false).await?;
     let received = Scp::new(&mut process.data).receive_file(&mut destination).await;
     finish(process, received, "scp").await
 }
 
 /// Uploads a directory.
 pub(crate) async fn upload_directory(
-    link: &SshCommunicator,
+    machine: &Machine,
     source: &Path,
     destination: &str,
     contents_only: bool,
@@ -182,19 +135,20 @@ pub(crate) async fn upload_directory(
     let contents_only = name.is_none();
     // What only gives its contents still has a name in the progress that is shown.
     let name = name.unwrap_or_else(|| source.display().to_string());
-    if by_sftp(link) {
-        return upload_by_sftp(link, &real, &name, destination, contents_only).await;
+    if by_sftp(machine) {
+        return upload_by_sftp(machine, &real, &name, destination, contents_only).await;
     }
     let command = tar::unpack_command(destination, &name, contents_only);
-    if let Some(process) = link.start_tar(&command).await? {
-        let shown = DirectoryProgress::new(link.ui(), &name);
+    if let Some(process) = machine.start_tar(&command).await? {
+        let shown = DirectoryProgress::new(machine.ui(), &name);
         return stream(process, None, move |socket| {
             tar::pack(&real, contents_only, socket, &|bytes| shown.add(bytes))
         })
         .await;
     }
     let entries = tree(&real)?;
-    let mut process = link.start(&format!("scp -r -t {}", quote_path(destination)), false).await?;
+    let mut process =
+        machine.start(&format!("scp -r -t {}", quote_path(destination)), false).await?;
     let sent = async {
         let mut scp = Scp::new(&mut process.data);
         scp.ready().await?;
@@ -211,13 +165,13 @@ pub(crate) async fn upload_directory(
 }
 
 async fn upload_by_sftp(
-    link: &SshCommunicator,
+    machine: &Machine,
     source: &Path,
     name: &str,
     destination: &str,
     contents_only: bool,
 ) -> Result<()> {
-    let connection = link.link().await?;
+    let connection = machine.link().await?;
     let bare = destination.trim_end_matches('/');
     let bare = if bare.is_empty() { "/" } else { bare };
     let there = sftp::is_directory(&connection, bare).await?;
@@ -229,7 +183,7 @@ async fn upload_by_sftp(
         let mode = Entry::at(source)?.map_or(0o755, |entry| entry.mode);
         sftp::make_directory(&connection, &root, mode | 0o700).await?;
     }
-    let shown = DirectoryProgress::new(link.ui(), name);
+    let shown = DirectoryProgress::new(machine.ui(), name);
     for entry in tree(source)? {
         let inside = entry.path.strip_prefix(source).unwrap_or(&entry.path);
         let path = format!("{}/{}", root.trim_end_matches('/'), inside.display());
@@ -249,7 +203,7 @@ async fn upload_by_sftp(
 
 /// Downloads a directory into the local directory `destination`, under its own name.
 pub(crate) async fn download_directory(
-    link: &SshCommunicator,
+    machine: &Machine,
     There { path: source, word }: &There<'_>,
     destination: &Path,
 ) -> Result<()> {
@@ -258,25 +212,25 @@ pub(crate) async fn download_directory(
         "" | "." | ".." => destination.to_owned(),
         name => destination.join(name),
     };
-    if by_sftp(link) {
-        return download_by_sftp(link, source, &target).await;
+    if by_sftp(machine) {
+        return download_by_sftp(machine, source, &target).await;
     }
-    if let Some(process) = link.start_tar(&tar::pack_command(word)).await? {
-        let shown = DirectoryProgress::new(link.ui(), name);
-        return stream(process, Some(link.ui()), move |socket| {
+    if let Some(process) = machine.start_tar(&tar::pack_command(word)).await? {
+        let shown = DirectoryProgress::new(machine.ui(), name);
+        return stream(process, Some(machine.ui()), move |socket| {
             tar::unpack(socket, &target, &|bytes| shown.add(bytes))
         })
         .await;
     }
-    let mut process = link.start(&format!("scp -r -f {word}"), false).await?;
+    let mut process = machine.start(&format!("scp -r -f {word}"), false).await?;
     let received = Scp::new(&mut process.data).receive_tree(&target).await;
     finish(process, received, "scp").await
 }
 
-async fn download_by_sftp(link: &SshCommunicator, source: &str, target: &Path) -> Result<()> {
+async fn download_by_sftp(machine: &Machine, source: &str, target: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let connection = link.link().await?;
-    let shown = DirectoryProgress::new(link.ui(), source);
+    let connection = machine.link().await?;
+    let shown = DirectoryProgress::new(machine.ui(), source);
     let source = if source.len() > 1 { source.trim_end_matches('/') } else { source };
     let mut directories = vec![(source.to_owned(), target.to_owned(), None)];
     let mut modes = Vec::new();

@@ -18,7 +18,7 @@ use ssh2::{BlockDirections, Channel, Listener, Session, Sftp};
 
 use crate::channel_pump::{ChannelPump, Progress, again, would_block};
 use crate::commands::{Opening, Purpose, SftpWork, WorkerCommand, WorkerCommands};
-use crate::sftp::Copy;
+use crate::sftp_copy::Copy;
 use crate::tunnel::Tunnel;
 
 /// How long a short request may take before the session counts as lost.

@@ -1,66 +1,22 @@
 //! The [`Communicator`] over WinRM.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use ingot_sdk::{
-    Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, Ui, async_trait,
+    Communicator, Error, ExitStatus, FileMeta, OutputSink, RemoteCommand, Result, async_trait,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::failure::Failure;
-use crate::service::Service;
-use crate::shell::Shell;
+use crate::machine::Machine;
 use crate::transfer;
 
-/// Runs commands on, and copies files to and from, one machine. Every command has a connection
-/// and a shell of its own, so that a reboot in between does no harm.
-pub(crate) struct WinrmCommunicator {
-    service: Arc<Service>,
-    ui: Ui,
-}
-
-impl WinrmCommunicator {
-    /// A communicator with the machine of `service`.
-    pub(crate) fn new(service: Arc<Service>, ui: Ui) -> Self {
-        WinrmCommunicator { service, ui }
-    }
-
-    /// Where progress is shown.
-    pub(crate) fn ui(&self) -> &Ui {
-        &self.ui
-    }
-
-    /// A shell for several commands.
-    pub(crate) async fn shell(&self) -> Result<Shell> {
-        Shell::open(&self.service).await.map_err(|failure| self.error(&failure))
-    }
-
-    /// `failure` for the user.
-    pub(crate) fn error(&self, failure: &Failure) -> Error {
-        failure.at(self.service.endpoint())
-    }
-}
-
-/// Runs one command in a shell of its own.
-pub(crate) async fn run(
-    service: &Arc<Service>,
-    command: &RemoteCommand,
-    output: &dyn OutputSink,
-) -> Result<ExitStatus, Failure> {
-    let shell = Shell::open(service).await?;
-    let status = shell.run(command, output).await;
-    match status {
-        Ok(ExitStatus::Disconnected) => shell.abandon(),
-        _ => shell.close().await,
-    }
-    status
-}
+/// Runs commands on, and copies files to and from, one machine.
+pub(crate) struct WinrmCommunicator(pub Machine);
 
 #[async_trait]
 impl Communicator for WinrmCommunicator {
     async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
-        run(&self.service, command, output).await.map_err(|failure| self.error(&failure))
+        self.0.run(command, output).await
     }
 
     async fn upload(
@@ -69,7 +25,7 @@ impl Communicator for WinrmCommunicator {
         source: &mut (dyn AsyncRead + Send + Unpin),
         meta: FileMeta,
     ) -> Result<()> {
-        let uploaded = transfer::upload(self, destination, source, meta.size).await;
+        let uploaded = transfer::upload(&self.0, destination, source, meta.size).await;
         uploaded.map_err(|error| error.context(format_args!("uploading to {destination}")))
     }
 
@@ -79,7 +35,8 @@ impl Communicator for WinrmCommunicator {
         destination: &str,
         contents_only: bool,
     ) -> Result<()> {
-        let uploaded = transfer::upload_directory(self, source, destination, contents_only).await;
+        let uploaded =
+            transfer::upload_directory(&self.0, source, destination, contents_only).await;
         let doing = format_args!("uploading {} to {destination}", source.display());
         uploaded.map_err(|error| error.context(doing))
     }
@@ -89,7 +46,7 @@ impl Communicator for WinrmCommunicator {
         source: &str,
         destination: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<()> {
-        let downloaded = transfer::download(self, source, destination).await;
+        let downloaded = transfer::download(&self.0, source, destination).await;
         downloaded.map_err(|error| error.context(format_args!("downloading {source}")))
     }
 

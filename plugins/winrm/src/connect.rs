@@ -8,10 +8,12 @@ use ingot_sdk::retry::Retry;
 use ingot_sdk::{Communicator, GoDuration, RemoteCommand, Result, RunContext, powershell};
 use parking_lot::Mutex;
 
-use crate::communicator::{self, WinrmCommunicator};
+use crate::communicator::WinrmCommunicator;
 use crate::config::WinrmSettings;
 use crate::failure::{Endpoint, Failure};
+use crate::machine::Machine;
 use crate::service::Service;
+use crate::shell;
 
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -54,7 +56,7 @@ impl WinrmSettings {
         let service = Service::new(endpoint, password, self.access)?;
         let service = Arc::new(service);
         self.wait(ctx, &service).await?;
-        Ok(Arc::new(WinrmCommunicator::new(service, ctx.ui.clone())))
+        Ok(Arc::new(WinrmCommunicator(Machine::new(service, ctx.ui.clone()))))
     }
 
     async fn wait(&self, ctx: &RunContext, service: &Arc<Service>) -> Result<()> {
@@ -118,7 +120,7 @@ async fn greet(service: &Arc<Service>) -> Result<(), Failure> {
     let script = format!("Write-Output {}", powershell::quote(GREETING));
     let command = RemoteCommand::new(powershell::command("powershell", &script));
     let output = CapturedOutput::default();
-    let status = communicator::run(service, &command, &output).await?;
+    let status = shell::run(service, &command, &output).await?;
     if output.stdout_text().contains(GREETING) {
         return Ok(());
     }

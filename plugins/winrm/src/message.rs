@@ -7,6 +7,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// The type of messages.
+pub(crate) const CONTENT: &str = "application/soap+xml;charset=UTF-8";
+
 /// SOAP's namespace.
 pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 /// WS-Addressing's namespace.

@@ -19,8 +19,9 @@ use tower_layer::Layer;
 use tower_service::Service as TowerService;
 
 use crate::failure::Failure;
+use crate::message::CONTENT;
 use crate::ntlm::{self, Account, Challenge, Sealing};
-use crate::service::{CONTENT, Reply, body, network};
+use crate::reply::{Reply, body, network};
 
 /// How long a request waits for its connection to come back from the one before it. What has not
 /// come back then is closed.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ingot_sdk::error::{IntoError, causes};
-use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::{Result, http};
 use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
@@ -11,20 +9,16 @@ use reqwest::{ClientBuilder, StatusCode};
 
 use crate::answer;
 use crate::failure::{Endpoint, Failure};
-use crate::message::Request;
+use crate::message::{CONTENT, Request};
 use crate::ntlm::Account;
 use crate::ntlm_session::{Lost, NtlmLogin, NtlmSession, offers};
+use crate::reply::{Reply, body, network};
 
 /// How long the service may think about a request, and how long it keeps the question for more
 /// output open. Windows allows a minute by default.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the network may add to that.
 const NETWORK_GRACE: Duration = Duration::from_secs(30);
-
-/// The largest answer that is read, in bytes. A service is asked for far smaller ones.
-const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
-/// The type of messages.
-pub(crate) const CONTENT: &str = "application/soap+xml;charset=UTF-8";
 
 /// How to get to a service and log in there.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,14 +55,6 @@ enum Login {
     /// Each in one of the sessions that nobody uses just now. There are as many as there are
     /// requests at once: asking for a command's output takes as long as the command is silent.
     Ntlm { login: NtlmLogin, idle: Mutex<Vec<NtlmSession>> },
-}
-
-/// What comes back for a message.
-pub(crate) struct Reply {
-    /// HTTP's status.
-    pub(crate) status: StatusCode,
-    /// The answer.
-    pub(crate) text: String,
 }
 
 impl Service {
@@ -166,35 +152,5 @@ impl Service {
                 Err(Lost::Session(_)) => {}
             }
         }
-    }
-}
-
-/// All of a response's body.
-///
-/// # Errors
-/// The connection broke, or the body is larger than any answer.
-pub(crate) async fn body(response: reqwest::Response) -> Result<Vec<u8>, Failure> {
-    let body = http::bounded(response, LARGEST_ANSWER).await.map_err(network)?;
-    body.ok_or_else(|| {
-        let text = format!("the response is larger than {} MiB", LARGEST_ANSWER >> 20);
-        Failure::Unreadable(text)
-    })
-}
-
-/// What a failure to get an answer is.
-pub(crate) fn network(error: reqwest::Error) -> Failure {
-    if error.is_timeout() && !error.is_connect() {
-        return Failure::Silence;
-    }
-    if error.is_builder() {
-        let text = error.into_error().context("making a request").to_string();
-        return Failure::Request(text);
-    }
-    // The outermost message only says that a request failed; the innermost says why.
-    let why = causes(&error).skip(1).last().map(ToString::to_string);
-    match why {
-        Some(why) if is_bad_certificate(&error) => Failure::Certificate(why),
-        Some(why) => Failure::Network(why),
-        None => Failure::Network(error.into_error().context("HTTP").to_string()),
     }
 }

@@ -20,6 +20,24 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const MISSES: u32 = 3;
 const MISS_PAUSE: Duration = Duration::from_secs(2);
 
+/// Runs one command in a shell of its own.
+///
+/// # Errors
+/// There is no shell, or as for [`Shell::run`].
+pub(crate) async fn run(
+    service: &Arc<Service>,
+    command: &RemoteCommand,
+    output: &dyn OutputSink,
+) -> Result<ExitStatus, Failure> {
+    let shell = Shell::open(service).await?;
+    let status = shell.run(command, output).await;
+    match status {
+        Ok(ExitStatus::Disconnected) => shell.abandon(),
+        _ => shell.close().await,
+    }
+    status
+}
+
 /// A shell on the machine. It is deleted there when this is dropped, with what runs in it.
 pub(crate) struct Shell {
     service: Arc<Service>,

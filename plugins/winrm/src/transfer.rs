@@ -9,7 +9,7 @@ use ingot_sdk::communicator::{CapturedOutput, unsigned_exit_code, uploaded_name}
 use ingot_sdk::{Context, Error, ExitStatus, RemoteCommand, Result, powershell, walk};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::communicator::WinrmCommunicator;
+use crate::machine::Machine;
 use crate::shell::Shell;
 
 /// How many bytes one command carries. Windows allows 8191 characters in a command line; 5,970
@@ -20,7 +20,7 @@ const COMMANDS_PER_SHELL: usize = 15;
 
 /// Writes `source`, of `size` bytes as far as is known, to the file `destination`.
 pub(crate) async fn upload(
-    machine: &WinrmCommunicator,
+    machine: &Machine,
     destination: &str,
     source: &mut (dyn AsyncRead + Send + Unpin),
     size: u64,
@@ -36,7 +36,7 @@ pub(crate) async fn upload(
 }
 
 async fn send(
-    machine: &WinrmCommunicator,
+    machine: &Machine,
     temporary: &str,
     source: &mut (dyn AsyncRead + Send + Unpin),
     label: &str,
@@ -87,7 +87,7 @@ fn append(temporary: &str, piece: &[u8]) -> String {
 
 /// Copies the directory `source`, file by file.
 pub(crate) async fn upload_directory(
-    machine: &WinrmCommunicator,
+    machine: &Machine,
     source: &Path,
     destination: &str,
     contents_only: bool,
@@ -128,14 +128,14 @@ pub(crate) async fn upload_directory(
     Ok(())
 }
 
-async fn make_directory(machine: &WinrmCommunicator, path: &str) -> Result<()> {
+async fn make_directory(machine: &Machine, path: &str) -> Result<()> {
     let script = format!("{}\n[void][IO.Directory]::CreateDirectory($path)", resolve(path));
     run_script(machine, &guarded(&script)).await.map(drop)
 }
 
 /// Reads the file `source` into `destination`.
 pub(crate) async fn download(
-    machine: &WinrmCommunicator,
+    machine: &Machine,
     source: &str,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
 ) -> Result<()> {
@@ -223,7 +223,7 @@ fn encoder(source: &str) -> String {
 }
 
 /// Runs one of these scripts and returns what it printed.
-async fn run_script(machine: &WinrmCommunicator, script: &str) -> Result<Vec<u8>> {
+async fn run_script(machine: &Machine, script: &str) -> Result<Vec<u8>> {
     let shell = machine.shell().await?;
     let output = CapturedOutput::default();
     let command = RemoteCommand::new(powershell::command("powershell", script));

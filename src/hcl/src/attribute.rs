@@ -1,7 +1,9 @@
 //! Attributes whose values the engine itself reads.
 
+use super::constant::{self, Purpose};
 use super::convert::convert;
 use super::eval::eval;
+use super::functions::FunctionContext;
 use super::scope::Scope;
 use super::types::Type;
 use super::unknowns::Unknowns;
@@ -24,6 +26,20 @@ pub fn value(
         return None;
     }
     diagnostics.keep(fitting(&value, name, ty, expr))
+}
+
+/// The value of an attribute that is a constant of type `ty`, if it is there and in order.
+pub fn constant(
+    body: &Body,
+    name: &str,
+    ty: &Type,
+    functions: &FunctionContext,
+    diagnostics: &mut Diagnostics,
+) -> Option<Value> {
+    let expr = &body.attribute(name)?.expr;
+    let value = constant::constant(expr, Purpose::Other(&format!("`{name}`")), functions)
+        .and_then(|value| fitting(&value, name, ty, expr));
+    diagnostics.keep(value)
 }
 
 /// The text of an attribute.

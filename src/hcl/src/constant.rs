@@ -1,17 +1,12 @@
 //! Values that must not depend on anything else: defaults and values of variables, and what is
 //! needed before anything can be evaluated.
 
-use super::attribute::fitting;
 use super::eval::eval;
 use super::functions::FunctionContext;
-use super::scope::Scope;
-use super::types::Type;
+use super::scope::{ROOTS, Scope};
 use super::value::Value;
-use crate::ast::{Body, Expr, ExprKind};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-
-/// What templates can refer to elsewhere.
-pub(super) const ROOTS: &[&str] = &["var", "local", "data", "path", "packer", "source", "build"];
+use crate::ast::{Expr, ExprKind};
+use crate::diagnostic::Diagnostic;
 
 /// What a constant is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,18 +67,4 @@ fn advice(purpose: Purpose<'_>) -> &'static str {
         }
         Purpose::Other(_) => "write the value out",
     }
-}
-
-/// The value of an attribute that is a constant of type `ty`, if it is there and in order.
-pub fn attribute(
-    body: &Body,
-    name: &str,
-    ty: &Type,
-    functions: &FunctionContext,
-    diagnostics: &mut Diagnostics,
-) -> Option<Value> {
-    let expr = &body.attribute(name)?.expr;
-    let value = constant(expr, Purpose::Other(&format!("`{name}`")), functions)
-        .and_then(|value| fitting(&value, name, ty, expr));
-    diagnostics.keep(value)
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::functions::FunctionContext;
 use super::value::Value;
 
+/// The outermost names of templates, of which each place knows some.
+pub(crate) const ROOTS: &[&str] = &["var", "local", "data", "path", "packer", "source", "build"];
+
 /// Names and what they stand for. Inner scopes (for expressions) look outwards.
 pub struct Scope<'a> {
     parent: Option<&'a Scope<'a>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::number::{Decimal, Number};
-use super::print;
+use super::quote::quote;
 use super::types::{AttributeType, Type};
 
 /// A value, and whether it is a secret.
@@ -343,7 +343,7 @@ impl Value {
             Kind::Null(_) => text.push('~'),
             Kind::Bool(truth) => text.push(if *truth { 'T' } else { 'F' }),
             Kind::Number(number) => text.push_str(&Decimal::exact(number).general(Some(10))),
-            Kind::String(inner) => text.push_str(&print::quote(inner)),
+            Kind::String(inner) => text.push_str(&quote(inner)),
             Kind::List(_, items) | Kind::Set(_, items) => {
                 write_sort_keys(items.iter(), ['[', ']'], text);
             }
@@ -352,7 +352,7 @@ impl Value {
             Kind::Map(_, entries) => {
                 text.push('{');
                 for (name, value) in entries.iter() {
-                    text.push_str(&print::quote(name));
+                    text.push_str(&quote(name));
                     text.push(':');
                     value.write_sort_key(text);
                     text.push(';');

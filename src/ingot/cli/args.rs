@@ -50,22 +50,22 @@ pub(super) struct BuildArgs {
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
     /// Print without colours
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     pub color: bool,
     /// Pause after every step
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub debug: bool,
     /// Replace artifacts that exist
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub force: bool,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
     /// Put the time before every line
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub timestamp_ui: bool,
     /// Warn of values for variables that are not declared
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub warn_on_undeclared_var: bool,
     /// What to show while builds run: each build's step in place (live), or lines only (plain)
     #[arg(long, value_enum, default_value = "auto", value_name = "VIEW")]
@@ -77,7 +77,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_enum, value_name = "ACTION")]
     pub on_error: Option<OnErrorFlag>,
     /// Continue builds that failed and were kept, from where they failed
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub resume: bool,
     /// With -resume: continue at this provisioner, by its name or type
     #[arg(long, value_name = "NAME")]
@@ -86,25 +86,25 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "NAME")]
     pub stop_before: Option<String>,
     /// Run only the post-processors, on the artifact of a build that was kept
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub only_post_processors: bool,
     /// How many builds to run at once; 0 for all
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub parallel_builds: i64,
     /// Do not run the tests of the companion file
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub skip_tests: bool,
     /// Build without the provisioners that the registry enforces in the bucket
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub skip_enforcement: bool,
     /// Build only if something changed since the last version that was published
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub changed_only: bool,
     /// Build the templates of a family that are out of date, parents before children
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub stale: bool,
     /// With -stale: show what would be built, in which order and why
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
     pub step_cache: StepCacheArgs,
@@ -117,16 +117,16 @@ pub(super) struct BuildArgs {
 #[derive(Debug, Args)]
 pub(super) struct StepCacheArgs {
     /// Keep the state of the machine after each step, and skip steps that are unchanged
-    #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub cache: Option<bool>,
     /// Run every step, and keep no states; overrides -cache, INGOT_CACHE and the companion file
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub no_cache: bool,
     /// Share the cache with other machines through this directory, such as one on NFS
     #[arg(long, value_name = "DIRECTORY")]
     pub cache_dir: Option<PathBuf>,
     /// Show for every step whether it is run or taken from the cache, and why
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub explain: bool,
 }
 
@@ -149,13 +149,13 @@ pub(super) struct TestArgs {
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
     /// Print without colours
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     pub color: bool,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
     /// Put the time before every line
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub timestamp_ui: bool,
     /// Write a report to this file: .html, .json, .xml for JUnit, or FORMAT:FILE. May be repeated
     #[arg(long, value_name = "FILE")]
@@ -175,16 +175,16 @@ pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
     /// Only check the syntax
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub syntax_only: bool,
     /// Fetch data sources too
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub evaluate_datasources: bool,
     /// Do not warn of values for variables that are not declared
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub no_warn_undeclared_var: bool,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
 }
 
@@ -205,7 +205,7 @@ pub(super) struct PlanArgs {
     #[arg(value_name = "TEMPLATE")]
     pub more: Vec<PathBuf>,
     /// Show how the templates of a family build on each other, and which are out of date
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub family: bool,
     #[command(flatten)]
     pub variables: Variables,
@@ -219,19 +219,19 @@ pub(super) struct PlanArgs {
     #[arg(long, value_enum, default_value = "tree", value_name = "FORMAT")]
     pub format: PlanFormat,
     /// Do not contact a registry: compare with no published version
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub offline: bool,
     /// Fetch all data sources, not only those that read the registry
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub evaluate_datasources: bool,
     /// Look for states of the step cache in this directory, which machines share
     #[arg(long, value_name = "DIRECTORY")]
     pub cache_dir: Option<PathBuf>,
     /// Plan without the provisioners that the registry enforces in the bucket
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub skip_enforcement: bool,
     /// Print without colours
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     pub color: bool,
 }
 
@@ -251,19 +251,19 @@ pub(super) struct InitArgs {
     #[arg(long, hide = true, value_enum)]
     config_type: Option<ConfigType>,
     /// Install newer versions of what is installed too
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub upgrade: bool,
     /// Install again what is installed already
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub force: bool,
     /// Install only what the lock file names, and do not change the file
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub locked: bool,
     /// Install plugins from this URL or directory only
     #[arg(long, value_name = "URL|DIRECTORY")]
     pub plugin_mirror: Option<String>,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
 }
 
@@ -282,7 +282,7 @@ pub(super) struct InspectArgs {
     #[arg(long, hide = true, value_name = "PATTERNS")]
     except: Vec<String>,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
 }
 
@@ -304,16 +304,16 @@ pub(super) struct FmtArgs {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// Only check: exit with 3 if something is not formatted
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub check: bool,
     /// Show what changes
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub diff: bool,
     /// Do not change the files; implied by -check
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     pub write: bool,
     /// Format subdirectories too
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub recursive: bool,
     #[command(flatten)]
     unused: Unused,
@@ -326,7 +326,7 @@ pub(super) struct FixArgs {
     /// The JSON template, or - for standard input
     pub template: PathBuf,
     /// Only print what is fixed, whether or not it is a valid template
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     pub validate: bool,
     #[command(flatten)]
     unused: Unused,
@@ -342,7 +342,7 @@ pub(super) struct UpgradeArgs {
     #[arg(long, value_name = "PATH")]
     pub output_file: Option<PathBuf>,
     /// Explain the blocks in comments
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub with_annotations: bool,
     #[command(flatten)]
     unused: Unused,
@@ -356,6 +356,6 @@ pub(super) struct VersionArgs {
     #[arg(hide = true)]
     ignored: Vec<String>,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
 }

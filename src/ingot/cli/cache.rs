@@ -12,7 +12,7 @@ use ingot_sdk::{Error, Result, StateKey, byte_size};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
-use super::args::{duration, go_bool};
+use super::args::duration;
 use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
 use crate::engine::step_cache::{CacheDirectory, CachedState, StateStore, shared_directory};
@@ -37,7 +37,7 @@ enum CacheCommand {
     /// List the states that the step cache keeps
     List {
         /// Print one JSON document
-        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        #[arg(long)]
         json: bool,
     },
     /// Show the details of a state
@@ -45,7 +45,7 @@ enum CacheCommand {
         /// Its key, or the beginning of it
         key: String,
         /// Print one JSON document
-        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        #[arg(long)]
         json: bool,
     },
     /// Remove states, those that were not used for the longest time first
@@ -61,13 +61,13 @@ struct PruneArgs {
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     keep_bytes: Option<u64>,
     /// Remove all
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     all: bool,
     /// Only list what would be removed
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     dry_run: bool,
     /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     json: bool,
 }
 

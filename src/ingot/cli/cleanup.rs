@@ -9,7 +9,7 @@ use ingot_sdk::{DiscoveryScope, Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
-use super::args::{duration, go_bool};
+use super::args::duration;
 use super::asynchronous::{Threads, to_end};
 use crate::builtin::plugins;
 use crate::engine::orphaned_runs::{
@@ -22,16 +22,16 @@ use crate::ui::{Renderer, UiOptions};
 #[derive(Debug, Args)]
 pub(super) struct CleanupArgs {
     /// Only list what is left
-    #[arg(long, alias = "list", default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, alias = "list")]
     pub dry_run: bool,
     /// Also remove what is kept for `ingot build -resume`
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub kept: bool,
     /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub json: bool,
     /// Print machine-readable output
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub machine_readable: bool,
     /// Only resources of this run
     #[arg(long, value_name = "ID")]

@@ -4,9 +4,10 @@
 use std::any::TypeId;
 use std::sync::LazyLock;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use regex::Regex;
 
+use super::args::go_bool;
 use super::examples;
 use super::subcommands::Cli;
 
@@ -39,7 +40,8 @@ fn adapt(command: Command, path: &str) -> Command {
     })
 }
 
-/// Whether an argument is a flag that is on or off.
+/// Whether an argument is a flag that is on or off: its field is a `bool`, or an `Option<bool>` where it
+/// matters whether the flag was given.
 pub(super) fn is_switch(arg: &Arg) -> bool {
     arg.get_long().is_some() && arg.get_value_parser().type_id() == TypeId::of::<bool>()
 }
@@ -50,8 +52,16 @@ const VALUE: &str = "B";
 const OFF: &str = "OFF";
 
 fn switch(arg: Arg) -> Arg {
+    // clap takes a `bool` for a flag without a value, off unless it has another default.
+    let is_bool = matches!(arg.get_action(), ArgAction::SetTrue);
+    let arg = match is_bool && arg.get_default_values().is_empty() {
+        true => arg.default_value("false"),
+        false => arg,
+    };
     let on = arg.get_default_values().iter().any(|value| value == "true");
-    arg.num_args(0..=1)
+    arg.action(ArgAction::Set)
+        .value_parser(go_bool)
+        .num_args(0..=1)
         .require_equals(true)
         .default_missing_value("true")
         .hide_default_value(true)
@@ -82,4 +92,29 @@ pub(super) fn with_one_dash(text: &str) -> String {
 /// The text with `-force` and `-color=false` for clap's `-force[=<B>]` and `-color[=<OFF>]`.
 fn without_values(text: &str) -> String {
     text.replace(&format!("[=<{VALUE}>]"), "").replace(&format!("[=<{OFF}>]"), "=false")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+
+    use super::command;
+    use crate::cli::args::FmtArgs;
+
+    fn fmt(flags: &[&str]) -> Option<FmtArgs> {
+        let line = ["ingot", "fmt", "."].iter().chain(flags);
+        let matches = command().try_get_matches_from(line).ok()?;
+        FmtArgs::from_arg_matches(matches.subcommand()?.1).ok()
+    }
+
+    #[test]
+    fn a_switch_has_a_default_and_takes_a_value_after_an_equals_sign() {
+        let args = fmt(&[]).unwrap();
+        assert!(args.write && !args.check && !args.diff);
+        let args = fmt(&["--check", "--diff=T", "--write=0"]).unwrap();
+        assert!(!args.write && args.check && args.diff);
+        let args = fmt(&["--check", "--check=false"]).unwrap();
+        assert!(!args.check, "the last one counts");
+        assert!(fmt(&["--check=perhaps"]).is_none());
+    }
 }

@@ -8,7 +8,6 @@ use ingot_compare::{Difference, Part, compare, text};
 use ingot_registry::http::Mask;
 use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
-use super::args::go_bool;
 use super::asynchronous::{Threads, to_end};
 use crate::engine::signals::or_cancelled;
 use crate::engine::{FileJournal, RunInfo};
@@ -25,7 +24,7 @@ pub(super) struct DiffArgs {
     #[arg(long, value_name = "PARTS")]
     pub parts: Vec<String>,
     /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub json: bool,
 }
 

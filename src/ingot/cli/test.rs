@@ -78,7 +78,7 @@ fn template_of(image: &str, goss: &Path) -> Result<tempfile::TempDir, Diagnostic
         ));
     }
     let goss: PathBuf = std::path::absolute(goss).unwrap_or_else(|_| goss.to_owned());
-    let quoted = |text: &str| ingot_hcl::print::quote(text);
+    let quoted = |text: &str| ingot_hcl::quote(text);
     let template = "source \"docker\" \"image\" {\n  image  = \"image\"\n  commit = true\n}\n\
                     build {\n  sources = [\"source.docker.image\"]\n}\n";
     let name = goss.file_name().unwrap_or_default().to_string_lossy();

@@ -7,7 +7,7 @@ use clap::Args;
 use ingot_provenance::keyless::KeylessPolicy;
 use ingot_provenance::verify::{Policy, verify};
 
-use super::args::{Unused, go_bool};
+use super::args::Unused;
 use super::asynchronous::{Threads, to_end};
 use crate::builtin::key_service;
 use crate::ui::Redactor;
@@ -52,10 +52,10 @@ pub(super) struct VerifyAttestationArgs {
     #[arg(long, value_name = "PATH")]
     pub bundle: Option<String>,
     /// For keyless attestations: whether Rekor must have the signature
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub require_rekor: bool,
     /// For keyless attestations: whether Rekor or a timestamp must show when it was signed
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub require_timestamp: bool,
     #[command(flatten)]
     pub unused: Unused,

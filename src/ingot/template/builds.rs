@@ -7,7 +7,6 @@ use super::registry_block::{self, RegistryBlock};
 use super::steps::{Reader, Step};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind, Syntax};
 use ingot_hcl::attribute;
-use ingot_hcl::constant;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
@@ -410,7 +409,7 @@ impl Walk<'_> {
         let mut body = block.body.clone();
         let local_name = match names.is_empty() {
             // Before anything else is known of a build, its sources have names.
-            true => constant::attribute(
+            true => attribute::constant(
                 &body,
                 "name",
                 &Type::String,

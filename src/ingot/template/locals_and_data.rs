@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::blocks::{Local, Template};
 use ingot_hcl::ast::{Block, Body, Expr};
-use ingot_hcl::constant;
+use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::eval::eval;
 use ingot_hcl::scope::Scope;
@@ -263,7 +263,7 @@ fn evaluate_local(local: &Local, scope: &Scope, diagnostics: &mut Diagnostics) -
     let sensitive = local.block.as_ref().is_some_and(|block| {
         let functions = scope.functions();
         let flag =
-            constant::attribute(&block.body, "sensitive", &Type::Bool, functions, diagnostics);
+            attribute::constant(&block.body, "sensitive", &Type::Bool, functions, diagnostics);
         // Better hidden without need than shown by mistake.
         flag.map_or(block.body.attribute("sensitive").is_some(), |flag| {
             flag.as_bool().unwrap_or(true)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::block_form::only;
 use ingot_hcl::ast::{Block, Expr};
-use ingot_hcl::constant;
+use ingot_hcl::attribute;
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::eval::eval;
@@ -56,7 +56,7 @@ fn rule<'a>(
         }
     }
     let text =
-        constant::attribute(&block.body, "error_message", &Type::String, functions, diagnostics);
+        attribute::constant(&block.body, "error_message", &Type::String, functions, diagnostics);
     let message = text.as_ref().and_then(Value::as_str).map(str::to_owned);
     if let (Some(message), Some(attribute)) = (&message, block.body.attribute("error_message"))
         && !is_sentence(message)

@@ -8,7 +8,8 @@ use super::blocks::Template;
 use super::load::read_variables;
 use super::validation::{self, Rule};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
-use ingot_hcl::constant::{self, Purpose, constant};
+use ingot_hcl::attribute;
+use ingot_hcl::constant::{Purpose, constant};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::functions::FunctionContext;
@@ -149,10 +150,10 @@ fn declare<'a>(
     {
         variable.ty = ty;
     }
-    constant::attribute(&block.body, "description", &Type::String, functions, &mut found);
+    attribute::constant(&block.body, "description", &Type::String, functions, &mut found);
     variable.sensitive = block.body.attribute("sensitive").is_some_and(|_| {
         let flag =
-            constant::attribute(&block.body, "sensitive", &Type::Bool, functions, &mut found);
+            attribute::constant(&block.body, "sensitive", &Type::Bool, functions, &mut found);
         // Better hidden without need than shown by mistake.
         flag.and_then(|flag| flag.as_bool()).unwrap_or(true)
     });

@@ -19,6 +19,7 @@ mod hosts;
 mod limits;
 mod metrics;
 mod openapi;
+mod operations;
 mod options;
 mod outgoing;
 mod proxy;

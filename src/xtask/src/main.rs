@@ -49,10 +49,7 @@ const DOC: Step = Step::Command {
     // With what is private, as the readers are those who work on it.
     argv: &["cargo", "doc", "--workspace", "--no-deps", "--document-private-items"],
     // Links to what is private are right there; URLs in help are for people to copy.
-    env: &[(
-        "RUSTDOCFLAGS",
-        "-D warnings -A rustdoc::private-intra-doc-links -A rustdoc::bare-urls",
-    )],
+    env: &[("RUSTDOCFLAGS", include_str!("../../../.ci/rustdoc-flags"))],
 };
 const DENY: Step = step(&["cargo", "deny", "check", "bans", "licenses", "sources"]);
 const SHEAR: Step = step(&["cargo", "shear"]);

@@ -7,9 +7,10 @@ use bollard::models::{
     HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, HostConfigLogConfig, NetworkingConfig,
 };
 
+use super::devices::{self, Device};
 use super::given::Flags;
-use super::values;
-use super::values::{Device, Security};
+use super::values::{self, Security};
+use super::{mounts, networks};
 
 /// What is not about the host.
 pub(super) fn body(
@@ -40,11 +41,11 @@ pub(super) fn body(
     }
     host.binds = (!binds.is_empty()).then_some(binds);
     let ports = "a port such as 80, 53/udp or 8000-8010";
-    let exposed = flags.read("expose", ports, values::exposed)?.unwrap_or_default();
+    let exposed = flags.read("expose", ports, networks::exposed)?.unwrap_or_default();
     let mut exposed: Vec<String> = exposed.into_iter().flatten().collect();
     let ports = "a port such as 8080:80 or 127.0.0.1:8000-8010:80-90/udp";
     for (port, binding) in
-        flags.read("publish", ports, values::published)?.unwrap_or_default().into_iter().flatten()
+        flags.read("publish", ports, networks::published)?.unwrap_or_default().into_iter().flatten()
     {
         exposed.push(port.clone());
         let bindings = host.port_bindings.get_or_insert_default();
@@ -92,11 +93,11 @@ pub(super) fn healthcheck(flags: &Flags<'_>) -> Option<HealthConfig> {
 /// What the host gives to the container, and its networks.
 pub(super) fn host(flags: &Flags<'_>) -> Result<(HostConfig, Option<NetworkingConfig>), String> {
     let mut requests: Vec<DeviceRequest> =
-        flags.texts("gpus").iter().map(|value| values::gpus(value)).collect::<Result<_, _>>()?;
+        flags.texts("gpus").iter().map(|value| devices::gpus(value)).collect::<Result<_, _>>()?;
     let mut devices = Vec::new();
     let mut by_cdi = Vec::new();
     for device in flags.texts("device") {
-        match values::device(&device) {
+        match devices::device(&device) {
             Device::Host(device) => devices.push(device),
             Device::Cdi(name) => by_cdi.push(name),
         }
@@ -116,9 +117,9 @@ pub(super) fn host(flags: &Flags<'_>) -> Result<(HostConfig, Option<NetworkingCo
             Security::AllSystemPaths => (masked, read_only) = (Some(vec![]), Some(vec![])),
         }
     }
-    let networks = flags.texts("network").into_iter().map(|value| values::network(&value));
+    let networks = flags.texts("network").into_iter().map(|value| networks::network(&value));
     let (mode, endpoints) =
-        values::endpoints(networks.collect::<Result<_, String>>()?, endpoint(flags));
+        networks::endpoints(networks.collect::<Result<_, String>>()?, endpoint(flags));
     let driver = flags.text("log-driver");
     let log_options = flags.pairs("log-opt");
     let tmpfs = flags.texts("tmpfs").into_iter().map(|value| {
@@ -126,7 +127,7 @@ pub(super) fn host(flags: &Flags<'_>) -> Result<(HostConfig, Option<NetworkingCo
         (path.to_owned(), options.to_owned())
     });
     let tmpfs: HashMap<String, String> = tmpfs.collect();
-    let mounts = flags.texts("mount").into_iter().map(|value| values::mount(&value));
+    let mounts = flags.texts("mount").into_iter().map(|value| mounts::mount(&value));
     let mounts = mounts.collect::<Result<Vec<_>, String>>()?;
     let policy = "no, always, unless-stopped or on-failure[:TIMES]";
     let restart = flags.text("restart").filter(|value| !value.is_empty());
@@ -134,13 +135,13 @@ pub(super) fn host(flags: &Flags<'_>) -> Result<(HostConfig, Option<NetworkingCo
         values::restart(&value).ok_or_else(|| format!("--restart: {value:?} is not {policy}"))
     });
     let rate = "a device and a rate in bytes such as /dev/sda:1mb";
-    let by_bytes = |name| flags.read(name, rate, |value| values::throttle(value, true));
+    let by_bytes = |name| flags.read(name, rate, |value| devices::throttle(value, true));
     let rate = "a device and a rate such as /dev/sda:1000";
-    let by_number = |name| flags.read(name, rate, |value| values::throttle(value, false));
+    let by_number = |name| flags.read(name, rate, |value| devices::throttle(value, false));
     let weight = "a device and a weight from 10 to 1000 such as /dev/sda:200";
     let host = HostConfig {
         blkio_weight: flags.number("blkio-weight").map(weight_of).transpose()?,
-        blkio_weight_device: flags.read("blkio-weight-device", weight, values::weighted)?,
+        blkio_weight_device: flags.read("blkio-weight-device", weight, devices::weighted)?,
         blkio_device_read_bps: by_bytes("device-read-bps")?,
         blkio_device_write_bps: by_bytes("device-write-bps")?,
         blkio_device_read_iops: by_number("device-read-iops")?,
@@ -220,7 +221,7 @@ fn endpoint(flags: &Flags<'_>) -> EndpointSettings {
     };
     let (v4, v6, local) = (flags.text("ip"), flags.text("ip6"), flags.list("link-local-ip"));
     if v4.is_some() || v6.is_some() || local.is_some() {
-        let config = values::addresses(&mut settings);
+        let config = networks::addresses(&mut settings);
         (config.ipv4_address, config.ipv6_address, config.link_local_ips) = (v4, v6, local);
     }
     settings

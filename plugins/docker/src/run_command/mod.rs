@@ -3,8 +3,11 @@
 
 mod body;
 mod command;
+mod devices;
 mod flags;
 mod given;
+mod mounts;
+mod networks;
 mod values;
 
 pub(crate) use command::{DEFAULT_COMMAND, Pull, RunCommand};

@@ -60,7 +60,11 @@ impl Provision for Powershell {
         let run = Run::new(&self.options, ctx, &*communicator, data)?;
         if !self.options.script.inline.is_empty() {
             ctx.ui.say("Provisioning with powershell script: inline");
-            let text = scripts::inline(&self.options, &run.assignments);
+            let text = scripts::inline(
+                &self.options.script.inline,
+                self.options.debug_mode,
+                &run.assignments,
+            );
             run.script("inline.ps1", &powershell::file(&text)).await?;
         }
         for path in self.options.script.files() {

@@ -2,15 +2,14 @@
 
 use ingot_sdk::powershell::quote;
 
-use super::options::Options;
-
 /// Progress bars would come out as noise on standard error.
 const NO_PROGRESS: &str = "Set-Variable ProgressPreference SilentlyContinue -Scope Global";
 
-/// The script file of an inline script. Its exit code is that of the last program that failed, or
-/// 1 after an error that nothing caught.
-pub(super) fn inline(options: &Options, assignments: &str) -> String {
-    let trace = match options.debug_mode {
+/// The script file of an inline script, which `assignments` set the variables of. `trace` is the level
+/// of `Set-PSDebug`. Its exit code is that of the last program that failed, or 1 after an error that
+/// nothing caught.
+pub(super) fn inline(lines: &[String], trace: i32, assignments: &str) -> String {
+    let trace = match trace {
         0 => String::new(),
         level => format!("Set-PSDebug -Trace {level}\n"),
     };
@@ -31,7 +30,7 @@ if ((Test-Path variable:global:LASTEXITCODE) -and $global:LASTEXITCODE) {{
 }}
 exit $ingotCode
 ",
-        lines = options.script.inline.join("\n"),
+        lines = lines.join("\n"),
     )
 }
 
@@ -78,11 +77,8 @@ mod tests {
 
     #[test]
     fn inline_lines_are_kept_and_variables_come_first() {
-        let options: Options = serde_json::from_value(serde_json::json!({
-            "inline": ["$text = @\"", "here", "\"@", "exit 3"], "debug_mode": 1,
-        }))
-        .unwrap();
-        let script = inline(&options, "$env:A=\"b\"; ");
+        let lines = ["$text = @\"", "here", "\"@", "exit 3"].map(str::to_owned);
+        let script = inline(&lines, 1, "$env:A=\"b\"; ");
         assert!(script.contains("\n$text = @\"\nhere\n\"@\nexit 3\n"), "{script}");
         let order = ["Set-PSDebug -Trace 1", "try {", "$env:A=\"b\"; ", "$text", "} catch {"];
         let places: Vec<_> = order.iter().map(|part| script.find(part).unwrap()).collect();

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::base::Sources;
 use super::find::FoundState;
-use super::snapshot;
 use super::tags::tag;
+use super::{shared, snapshot};
 
 /// What is known of the states of one build's machine.
 #[derive(Debug, Default)]
@@ -52,6 +52,13 @@ impl States {
         let saved = self.saved.lock();
         let keys = self.base.iter().chain(&self.keys);
         keys.filter(|key| saved.contains(key)).cloned().collect()
+    }
+
+    /// Those of them that are not in the directory that machines share, if there is one.
+    pub(crate) fn missing(&self, ctx: &RunContext) -> Vec<StateKey> {
+        let Some(directory) = ctx.hook.shared_states() else { return Vec::new() };
+        let shared = shared::states(&directory);
+        self.on_the_way().into_iter().filter(|key| !shared.has(key)).collect()
     }
 
     /// What keeps the states of the machine that QEMU at `socket` runs from `disks`.

@@ -26,7 +26,7 @@ pub(crate) use build::{MachineStates, States};
 pub use cached::{cached_states, remove_cached_state, unfreed_bytes};
 pub(crate) use find::{FoundState, find};
 pub(crate) use set::{Fault, Set};
-pub(crate) use shared::{export, missing};
+pub(crate) use shared::export;
 pub(crate) use snapshot::MEMORY_TIMEOUT;
 pub(crate) use store::store;
 pub(crate) use tags::{remove_others, tag};

@@ -13,7 +13,6 @@ use ingot_shared_states::spool::Cancellable;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{Base, Description, KnownBlocks, Reader, Writer};
-use super::build::States;
 use super::set::{Fault, Set};
 use super::sizes::virtual_sizes;
 use super::tags::{remove_others, tag};
@@ -196,14 +195,6 @@ async fn open_base(
         qemu_img::convert(ctx, "Reading the disk image", medium, arguments).await?;
     }
     File::open(&path).with_context(|| format!("opening {}", path.display())).map(Some)
-}
-
-/// The states of a build that are in its disks, and not in the directory that machines share, if there is
-/// one.
-pub(crate) fn missing(ctx: &RunContext, states_of_build: &States) -> Vec<StateKey> {
-    let Some(directory) = ctx.hook.shared_states() else { return Vec::new() };
-    let shared = states(&directory);
-    states_of_build.on_the_way().into_iter().filter(|key| !shared.has(key)).collect()
 }
 
 /// Writes the states of `keys` to the directory that machines share. `set` is what they are in, `machine`

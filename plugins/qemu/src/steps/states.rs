@@ -13,7 +13,7 @@ use super::State;
 use super::key::make_key;
 use crate::qemu_img;
 use crate::states::{
-    Fault, FoundState, Set, base_key, cannot_be_held, export, find, missing, remove_others, store,
+    Fault, FoundState, Set, base_key, cannot_be_held, export, find, remove_others, store,
 };
 
 /// How long setting the machine's clock may take.
@@ -217,7 +217,7 @@ impl Step<State> for StoreStatesOfFailure {
 async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
     let is_new = std::mem::take(&mut *state.states.new.lock());
     let states = state.states.saved.lock().clone();
-    let missing = missing(ctx, &state.states);
+    let missing = state.states.missing(ctx);
     if states.is_empty() || (!is_new && missing.is_empty()) {
         return Ok(());
     }

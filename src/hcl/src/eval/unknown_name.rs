@@ -1,9 +1,8 @@
 //! Names that expressions use and that do not exist.
 
 use crate::ast::{Expr, ExprKind};
-use crate::constant;
 use crate::diagnostic::Diagnostic;
-use crate::scope::Scope;
+use crate::scope::{ROOTS, Scope};
 use crate::value::Value;
 
 /// The name that an expression starts with, and what is taken of it, if anything.
@@ -41,7 +40,7 @@ pub(super) fn unknown_name(root: Root, used: Use, scope: &Scope) -> Diagnostic {
         entries.is_some_and(|entries| entries.contains_key(name))
     };
     let meant = ["var", "local"].into_iter().find(|root| has(root));
-    let own = scope.names().into_iter().find(|name| !constant::ROOTS.contains(name));
+    let own = scope.names().into_iter().find(|name| !ROOTS.contains(name));
     match (meant, own) {
         (Some(root), _) => return error.help(format!("did you mean `{root}.{name}`?")),
         // Terraform's name for it.

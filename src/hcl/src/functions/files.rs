@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::paths::clean;
 use super::{
     Accepts, Failure, Function, FunctionContext, Outcome, Param, Returns, function, glob, param,
     text,
@@ -94,25 +95,6 @@ fn join(directory: &Path, path: &str) -> String {
     match path.starts_with('/') {
         true => path.to_owned(),
         false => format!("{}/{path}", directory.to_string_lossy()),
-    }
-}
-
-/// A path in its shortest form, by its text alone: without `.`, `name/..` and double slashes.
-pub(super) fn clean(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match (part, parts.last()) {
-            ("" | ".", _) => {}
-            ("..", None) if absolute => {}
-            ("..", Some(&last)) if last != ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    match (absolute, parts.is_empty()) {
-        (true, _) => format!("/{}", parts.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => parts.join("/"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 
-use super::files::clean;
+use super::paths::clean;
 
 /// The regular files whose paths match `pattern` below `directory`, as paths from there.
 ///

@@ -19,6 +19,7 @@ mod list;
 mod map;
 mod network;
 mod numeric;
+mod paths;
 mod regex;
 mod secrets;
 mod set;

@@ -70,7 +70,7 @@ pub(in crate::cli) struct Unused {
     #[command(flatten)]
     selection: UnusedSelection,
     /// Only `build` and the like print events
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, hide = true)]
     machine_readable: bool,
 }
 
@@ -90,7 +90,7 @@ pub(in crate::cli) struct UnusedSelection {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Indifferent {
     /// Locals and data sources are always evaluated in the order they need
-    #[arg(long, hide = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, hide = true)]
     use_sequential_evaluation: bool,
     /// Templates are HCL2, and so are expressions without one
     #[arg(long, hide = true, value_enum)]
@@ -101,7 +101,7 @@ pub(in crate::cli) struct Indifferent {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InstalledPluginsArgs {
     /// Ignore pre-releases of plugins, such as 1.2.0-dev
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub ignore_prerelease_plugins: bool,
 }
 

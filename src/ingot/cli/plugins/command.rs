@@ -20,7 +20,7 @@ pub(crate) struct PluginsArgs {
     #[command(subcommand)]
     command: PluginsCommand,
     /// Print machine-readable output
-    #[arg(long, global = true, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    #[arg(long, global = true)]
     machine_readable: bool,
 }
 

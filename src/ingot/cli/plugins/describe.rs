@@ -7,14 +7,13 @@ use serde_json::json;
 
 use super::installed::{directory, usable};
 use crate::cli::answer;
-use crate::cli::args::go_bool;
 
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
     /// The plugin, by its source or its name; all unless it is given
     plugin: Option<String>,
     /// Print one JSON document
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     json: bool,
 }
 

@@ -8,7 +8,6 @@ use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
 use super::installed::{constraints, core, directory, programs};
-use crate::cli::args::go_bool;
 use crate::cli::asynchronous::{Threads, to_end};
 
 #[derive(Debug, Args)]
@@ -21,7 +20,7 @@ pub(super) struct InstallArgs {
     #[arg(long, value_name = "PROGRAM")]
     path: Option<PathBuf>,
     /// Install it even if it is installed already
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     force: bool,
     /// Install plugins from this URL or directory only
     #[arg(long, value_name = "URL|DIRECTORY")]

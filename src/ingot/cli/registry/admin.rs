@@ -115,7 +115,7 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
     /// Print each line as a JSON object, to export the log
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     database: DatabaseArgs,

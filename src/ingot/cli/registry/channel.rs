@@ -6,7 +6,6 @@ use ingot_sdk::{Error, Result};
 use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
 use super::session::Session;
-use crate::cli::args::go_bool;
 use ingot_registry::all_pages;
 use ingot_registry::api::{
     Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
@@ -41,7 +40,7 @@ pub(super) enum ChannelCommand {
         #[arg(long, value_name = "VERSION")]
         assign: Option<String>,
         /// Show it only to contributors and admins
-        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+        #[arg(long)]
         restricted: bool,
     },
     /// Change who sees a channel
@@ -51,7 +50,7 @@ pub(super) enum ChannelCommand {
         /// The channel
         channel: String,
         /// Show it only to contributors and admins, or with -restricted=false to all
-        #[arg(long, action = clap::ArgAction::Set, value_parser = go_bool)]
+        #[arg(long)]
         restricted: Option<bool>,
     },
     /// Remove a channel

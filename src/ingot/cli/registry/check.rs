@@ -44,10 +44,10 @@ pub(super) struct CheckArgs {
     #[arg(long, value_parser = behaviour(), default_value = "warn", value_name = "WHAT")]
     existing: Behaviour,
     /// Print JSON
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    #[arg(long)]
     json: bool,
     /// Print SARIF 2.1.0
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    #[arg(long)]
     sarif: bool,
 }
 

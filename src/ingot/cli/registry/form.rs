@@ -2,12 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::args::go_bool;
-
 /// How to answer.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Form {
     /// Print JSON
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     pub(super) json: bool,
 }

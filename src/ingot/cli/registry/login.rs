@@ -6,12 +6,11 @@ use ingot_registry::login::{LOGIN_TIMEOUT, LogIn, before_login, for_login, kept_
 use ingot_sdk::Result;
 
 use super::output::line;
-use crate::cli::args::go_bool;
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
     /// Only print the URL of the login page, for a browser that you open yourself
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     no_browser: bool,
 }
 

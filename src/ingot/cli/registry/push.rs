@@ -8,14 +8,13 @@ use serde_json::json;
 
 use super::form::Form;
 use super::output::{self, line, moment, table};
-use crate::cli::args::go_bool;
 use crate::publish::queue::{self, Pushed, Queued, Waiting};
 use ingot_registry::Connected;
 
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
     /// Only list what is to be published
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long)]
     list: bool,
     /// Do not publish this build: its id in the list, or the beginning of it; can be given again
     #[arg(long, value_name = "ID", conflicts_with = "list")]

@@ -7,7 +7,6 @@ use time::format_description::well_known::Rfc3339;
 
 use super::output::{line, moment, plain, shown_version};
 use super::session::Session;
-use crate::cli::args::go_bool;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::{MovedChannel, RevocationImpact, revocation_delay};
 
@@ -27,10 +26,10 @@ pub(super) struct RevokeArgs {
     #[arg(long, default_value = "", value_name = "TEXT")]
     reason: String,
     /// Assign to its channels the last valid version before it; false leaves them
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     rollback: bool,
     /// Also revoke what was built from it; false leaves that
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     descendants: bool,
 }
 

@@ -71,7 +71,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     tls_name: Vec<String>,
     /// Serve without TLS, for example behind a proxy that has it
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool, conflicts_with_all = ["tls_cert", "tls_name"])]
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_name"])]
     plain_http: bool,
     /// How many requests a second a principal may make; 0 for any number
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
@@ -85,7 +85,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "HOST")]
     run_task_host: Vec<String>,
     /// Let the run task fetch plans and send results without TLS, too
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+    #[arg(long)]
     run_task_http: bool,
     /// A host of the server's own network that administrators may add webhooks for on the pages,
     /// HOST, HOST:PORT or *.DOMAIN; can be given again

@@ -48,7 +48,7 @@ pub(super) enum VersionCommand {
         /// The version: its name, fingerprint or id
         version: String,
         /// Mark it as complete: it has all the builds that it will have
-        #[arg(long, default_value_t = false, action = clap::ArgAction::Set, value_parser = crate::cli::args::go_bool)]
+        #[arg(long)]
         complete: bool,
     },
     /// Remove a version that no channel points at

@@ -12,9 +12,10 @@ mod names;
 mod plugins;
 #[cfg(test)]
 mod tests;
+mod upgraded;
 mod values;
 mod variables;
 mod writer;
 
 pub use components::{Form, Kind, Plugins};
-pub use writer::{Upgraded, upgrade};
+pub use upgraded::{Upgraded, upgrade};

@@ -1,5 +1,5 @@
 //! The registry's web pages: made on the server, and of use without JavaScript, of which they have
-//! none. A page is a file here; what they show and do goes through the same
+//! none. A page is a file or a directory here; what they show and do goes through the same
 //! [`Session`](ingot_registry::service::Session) as the API, so roles and the audit log are the
 //! API's.
 //!
@@ -19,7 +19,6 @@ mod compress;
 mod enforced_blocks;
 mod error_page;
 mod graph;
-mod members;
 mod notice;
 mod page;
 mod parts;
@@ -36,7 +35,6 @@ mod usage;
 mod version;
 mod versions;
 mod web_session;
-mod webhooks;
 mod when;
 
 pub use sign_in::new_link;

@@ -9,7 +9,7 @@ use ingot_registry::api::Error;
 
 use super::{
     ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, error_page,
-    members, projects, removal, restore, revoke, settings, sign_in, version, versions, webhooks,
+    projects, removal, restore, revoke, settings, sign_in, version, versions,
 };
 use crate::Shared;
 
@@ -45,10 +45,10 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
         .route("/projects/{project}/settings", get(settings::show))
         .route("/projects/{project}/settings/run-task", post(settings::configure))
         .route("/projects/{project}/settings/run-task-key", post(settings::replace_key))
-        .route("/projects/{project}/settings/members", post(members::add))
-        .route("/projects/{project}/settings/members/remove", post(members::remove))
-        .route("/projects/{project}/settings/webhooks", post(webhooks::add))
-        .route("/projects/{project}/settings/webhooks/remove", post(webhooks::remove))
+        .route("/projects/{project}/settings/members", post(settings::add_member))
+        .route("/projects/{project}/settings/members/remove", post(settings::remove_member))
+        .route("/projects/{project}/settings/webhooks", post(settings::add_webhook))
+        .route("/projects/{project}/settings/webhooks/remove", post(settings::remove_webhook))
         .route(&of_bucket(""), get(bucket::show))
         .route(&of_bucket("/delete"), get(removal::ask_bucket).post(removal::bucket))
         .route(&of_bucket("/versions"), get(versions::show))

@@ -1,17 +1,12 @@
-//! Webhooks: where events of a project are posted to, on its settings page.
+//! Webhooks: where events of a project are posted to.
 
-use axum::extract::State;
-use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::parts::{cell, head_cell, table, token_field};
-use super::problem::{Problem, sentence};
-use super::settings::{Entered, Shown, back, path, refused, show_with};
-use super::web_session::{Change, PageContext};
-use super::when::moment;
-use crate::{Shared, hosts};
+use super::form::{Entered, path};
+use crate::web::parts::{cell, head_cell, table, token_field};
+use crate::web::web_session::PageContext;
+use crate::web::when::moment;
 use ingot_base::http::shown;
-use ingot_registry::api::Code;
 use ingot_registry::service::EVENTS;
 use ingot_registry::store::Webhook;
 
@@ -89,47 +84,11 @@ fn add_form(context: &PageContext, entered: &Entered) -> Markup {
     }
 }
 
-/// Adds a webhook.
-pub(super) async fn add(
-    State(app): State<Shared>,
-    Change { context, fields }: Change,
-) -> Result<Response, Problem> {
-    let url = fields.text("url").trim().to_owned();
-    let refuse = |fields, why: String| Shown {
-        webhook: Entered::refused(fields, "url", why),
-        ..Shown::default()
-    };
-    // Before the host is looked up: not for somebody who may not add any.
-    context.session.webhooks().await?;
-    if let Err(why) = hosts::check_webhook(&app.webhook_hosts, &url).await {
-        return refused(&app, &context, refuse(fields, why)).await;
+/// What the deliveries of a new webhook are signed with.
+pub(super) fn created(url: &str, secret: &str) -> Markup {
+    html! {
+        p { "The webhook to " code { (shown(url)) } " was added. "
+            "Keep its secret now: it is not shown again." }
+        dl.facts { div.wide { dt { "Secret" } dd { code.id #secret { (secret) } } } }
     }
-    let events: Vec<String> =
-        EVENTS.iter().filter(|event| fields.ticked(event)).map(|it| (*it).to_owned()).collect();
-    match context.session.create_webhook(&url, &events).await {
-        Ok(created) => {
-            let created = html! {
-                p { "The webhook to " code { (shown(&url)) } " was added. "
-                    "Keep its secret now: it is not shown again." }
-                dl.facts { div.wide { dt { "Secret" } dd { code.id #secret { (created.secret) } } } }
-            };
-            let shown = Shown { created: Some(created), ..Shown::default() };
-            Ok(show_with(&app, &context, shown).await?.into_response())
-        }
-        Err(error)
-            if matches!(
-                error.code,
-                Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition
-            ) =>
-        {
-            refused(&app, &context, refuse(fields, sentence(&error.message))).await
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Removes a webhook.
-pub(super) async fn remove(Change { context, fields }: Change) -> Result<Redirect, Problem> {
-    context.session.delete_webhook(fields.text("id")).await?;
-    Ok(back(&context, "#webhooks"))
 }

@@ -1,20 +1,16 @@
-//! Members: the service principals that may use a project, on its settings page.
+//! Members: the service principals that may use a project.
 
-use axum::extract::State;
-use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::parts::{cell, head_cell, table, token_field};
-use super::problem::{Problem, sentence};
-use super::settings::{Entered, Shown, back, path, refused, show_with};
-use super::web_session::{Change, PageContext};
-use super::when::moment;
-use crate::Shared;
-use ingot_registry::api::Code;
+use super::form::{Entered, path};
+use crate::web::parts::{cell, head_cell, table, token_field};
+use crate::web::web_session::PageContext;
+use crate::web::when::moment;
 use ingot_registry::service::Credentials;
 use ingot_registry::store::{Principal, Role};
 
-const ROLES: [(Role, &str); 3] = [
+/// The roles that a member may have, and what each may do.
+pub(super) const ROLES: [(Role, &str); 3] = [
     (Role::Viewer, "viewer: reads all but restricted channels"),
     (Role::Contributor, "contributor: publishes, promotes, revokes"),
     (Role::Admin, "admin: also deletes buckets and changes settings"),
@@ -107,7 +103,7 @@ fn add_form(context: &PageContext, entered: &Entered, everywhere: bool) -> Marku
 }
 
 /// What a new member signs in with.
-fn created(credentials: &Credentials) -> Markup {
+pub(super) fn created(credentials: &Credentials) -> Markup {
     html! {
         p { "The member " strong { bdi { (credentials.principal.name) } } " was added. "
             "Keep its secret now: it is not shown again." }
@@ -116,36 +112,4 @@ fn created(credentials: &Credentials) -> Markup {
             div.wide { dt { "HCP_CLIENT_SECRET" } dd { code.id #secret { (credentials.secret) } } }
         }
     }
-}
-
-/// Adds a member.
-pub(super) async fn add(
-    State(app): State<Shared>,
-    Change { context, fields }: Change,
-) -> Result<Response, Problem> {
-    let name = fields.text("name").trim().to_owned();
-    let role = ROLES.iter().find(|(role, _)| role.as_str() == fields.text("role"));
-    let refuse = |fields, why: String| Shown {
-        member: Entered::refused(fields, "name", why),
-        ..Shown::default()
-    };
-    let Some((role, _)) = role else {
-        return refused(&app, &context, refuse(fields, "Choose one of the roles.".into())).await;
-    };
-    match context.session.create_member(&name, *role, fields.ticked("all")).await {
-        Ok(credentials) => {
-            let shown = Shown { created: Some(created(&credentials)), ..Shown::default() };
-            Ok(show_with(&app, &context, shown).await?.into_response())
-        }
-        Err(error) if matches!(error.code, Code::InvalidArgument | Code::AlreadyExists) => {
-            refused(&app, &context, refuse(fields, sentence(&error.message))).await
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Removes a member.
-pub(super) async fn remove(Change { context, fields }: Change) -> Result<Redirect, Problem> {
-    context.session.delete_member(fields.text("id")).await?;
-    Ok(back(&context, "#members"))
 }

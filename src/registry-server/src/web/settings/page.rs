@@ -1,59 +1,30 @@
-//! The settings of a project: Terraform's run task, members, webhooks, the audit log.
+//! The page.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
-use super::page::Page;
-use super::parts::{cell, head_cell, table, token_field};
-use super::problem::Problem;
-use super::web_session::{Change, Fields, PageContext, segment};
-use super::when::moment;
-use super::{enforced_blocks, members, webhooks};
+use super::form::{Shown, path};
+use super::{members, webhooks};
+use crate::web::enforced_blocks;
+use crate::web::page::Page;
+use crate::web::parts::{cell, head_cell, table, token_field};
+use crate::web::problem::Problem;
+use crate::web::web_session::PageContext;
+use crate::web::when::moment;
 use crate::{Shared, run_task};
-use ingot_registry::api::{
-    Code, Error, Result, RunTaskApi, RunTaskBehaviour, RunTaskConfig, UpdateRunTaskConfigBody,
-};
+use ingot_registry::api::{Code, Error, Result, RunTaskApi, RunTaskBehaviour, RunTaskConfig};
 use ingot_registry::store::{AuditRow, Role};
 
 /// How many lines of the audit log are shown.
 const LINES: u32 = 100;
 
-pub(super) fn path(context: &PageContext, rest: &str) -> String {
-    format!("/projects/{}/settings{rest}", segment(&context.project.name))
-}
-
-/// What of a form was filled in, and what is invalid in it.
-#[derive(Debug, Default)]
-pub(super) struct Entered {
-    pub fields: Fields,
-    /// The field's name and why it is refused.
-    pub invalid: Option<(&'static str, String)>,
-}
-
-impl Entered {
-    /// A form of which one field is refused.
-    pub(super) fn refused(fields: Fields, name: &'static str, why: String) -> Self {
-        Entered { fields, invalid: Some((name, why)) }
-    }
-
-    /// Why a field is refused, if it is.
-    pub(super) fn why(&self, name: &str) -> Option<&str> {
-        self.invalid.as_ref().filter(|(field, _)| *field == name).map(|(_, why)| why.as_str())
-    }
-}
-
-/// What the page shows besides what is set: a form that was refused, or what was created.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    pub member: Entered,
-    pub webhook: Entered,
-    /// What was created, with its secret.
-    pub created: Option<Markup>,
-}
-
-pub(super) async fn show(State(app): State<Shared>, context: PageContext) -> Result<Page, Problem> {
+/// The page.
+pub(in crate::web) async fn show(
+    State(app): State<Shared>,
+    context: PageContext,
+) -> Result<Page, Problem> {
     show_with(&app, &context, Shown::default()).await
 }
 
@@ -174,29 +145,4 @@ fn audit(lines: &[AuditRow]) -> Markup {
             p.hint { "All of it is listed by " code { "ingot registry audit" } " on the server." }
         }
     }
-}
-
-pub(super) fn back(context: &PageContext, part: &str) -> Redirect {
-    Redirect::to(&path(context, part))
-}
-
-/// Gives the run task another key.
-pub(super) async fn replace_key(Change { context, .. }: Change) -> Result<Redirect, Problem> {
-    context.session.rotate_run_task().await?;
-    Ok(back(&context, "#terraform"))
-}
-
-/// Changes what the run task does.
-pub(super) async fn configure(Change { context, fields }: Change) -> Result<Redirect, Problem> {
-    let read = |name: &str| match fields.text(name) {
-        "FAIL" => Ok(RunTaskBehaviour::Fail),
-        "WARN" => Ok(RunTaskBehaviour::Warn),
-        _ => Err(Error::invalid("a run task passes with a warning or fails")),
-    };
-    let change = UpdateRunTaskConfigBody {
-        on_untracked_image: read("untracked")?,
-        on_outdated_image: read("outdated")?,
-    };
-    context.session.configure_run_task(&change).await?;
-    Ok(back(&context, "#terraform"))
 }

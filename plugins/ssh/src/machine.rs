@@ -1,0 +1,131 @@
+//! A machine over a connection that is made again when it is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ingot_sdk::{Error, ExitStatus, Result, Ui};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::connector::Connector;
+use crate::ending::Ending;
+use crate::link::{Link, Process};
+
+/// A machine that was reached. Connects again by itself when the connection was lost, as by a reboot.
+pub(crate) struct Machine {
+    connector: Connector,
+    link: Mutex<Arc<Link>>,
+    ui: Ui,
+    no_tar: AtomicBool,
+    away: AtomicBool,
+    ending: Ending,
+}
+
+/// How long to wait for a machine whose connection was lost where `ssh_timeout` says nothing, as with
+/// `ssh_handshake_attempts` alone: a machine that is gone for good refuses no login.
+const RECONNECTING: Duration = Duration::from_secs(5 * 60);
+
+/// Tells that the machine is away until this is dropped, as with the future that waits for it.
+struct Away<'a>(&'a AtomicBool);
+
+impl<'a> Away<'a> {
+    fn new(away: &'a AtomicBool) -> Self {
+        away.store(true, Ordering::Relaxed);
+        Away(away)
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Machine {
+    /// A machine that `connector` has reached over `link`.
+    pub(crate) fn new(connector: Connector, link: Arc<Link>, ui: Ui) -> Self {
+        Machine {
+            connector,
+            link: Mutex::new(link),
+            ui,
+            no_tar: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            ending: Ending::new(),
+        }
+    }
+
+    /// A connection that is up, as far as is known.
+    pub(crate) async fn link(&self) -> Result<Arc<Link>> {
+        self.ending.over().await;
+        let mut link = self.link.lock().await;
+        if link.is_lost() {
+            tracing::info!(machine = %self.connector.endpoint(), reason = %link.lost(), "reconnecting");
+            link.close_tunnels().await;
+            // Not the build's token: cleaning up after a cancelled build needs the machine too,
+            // and whoever gives up waiting drops this future.
+            let never = CancellationToken::new();
+            let refused = |error: &Error| tracing::info!(%error, "not reconnected yet");
+            let _away = Away::new(&self.away);
+            let limit = self.connector.settings().timeout.unwrap_or(RECONNECTING);
+            let connected = self.connector.wait(&never, Some(limit), &refused).await;
+            *link =
+                connected.map_err(|error| error.context("the connection was lost").transient())?;
+        }
+        Ok(Arc::clone(&link))
+    }
+
+    /// Starts a command, connecting again should the connection prove to be lost.
+    pub(crate) async fn start(&self, line: &str, pty: bool) -> Result<Process> {
+        self.start_over(line, pty).await.map(|(process, _)| process)
+    }
+
+    /// Starts a command, and says over which connection.
+    pub(crate) async fn start_over(&self, line: &str, pty: bool) -> Result<(Process, Arc<Link>)> {
+        let mut link = self.link().await?;
+        let mut started = link.run(line, pty).await;
+        if started.is_err() && link.is_lost() {
+            link = self.link().await?;
+            started = link.run(line, pty).await;
+        }
+        Ok((started?, link))
+    }
+
+    /// The options the connection was made with.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Whether it is away, and waited for.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// The commands on it that nobody waits for any more.
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    /// Where progress is shown.
+    pub(crate) fn ui(&self) -> &Ui {
+        &self.ui
+    }
+
+    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar.
+    /// The command itself says so: asking first would start the user's shell once more, which
+    /// takes longer than many a copy where start-up files do much.
+    pub(crate) async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
+        if self.no_tar.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut process = self.start(line, false).await?;
+        if crate::tar::is_there(&mut process.data).await? {
+            return Ok(Some(process));
+        }
+        if process.status().await == ExitStatus::Disconnected {
+            return Err(Error::new("the connection was lost").transient());
+        }
+        self.no_tar.store(true, Ordering::Relaxed);
+        Ok(None)
+    }
+}
