@@ -8,7 +8,6 @@ use ingot_sdk::{Error, Result};
 
 use super::output::{line, sentence_list};
 use super::session::Session;
-use crate::cli::args::go_bool;
 use crate::cli::whole_file;
 
 #[derive(Debug, Args)]
@@ -19,7 +18,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "BUCKET")]
     bucket: Vec<String>,
     /// Include the SBOMs of builds, which may be large
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_parser = go_bool)]
+    #[arg(long, default_value_t = true)]
     sboms: bool,
 }
 
