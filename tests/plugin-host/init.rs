@@ -229,19 +229,22 @@ fn a_killed_installation_is_taken_up_by_the_next() {
     let place = machine.plugins().join(ACME);
     let part = place.join(format!(".ingot-{}.part", github_zip("1.0.0")));
     let deadline = Instant::now() + Duration::from_secs(60);
-    while std::fs::metadata(&part).map_or(0, |found| found.len()) < 6_000_000 {
+    let length = || std::fs::metadata(&part).map_or(0, |found| found.len());
+    // The last of it may be in memory still.
+    while length() < 5_000_000 {
         assert!(Instant::now() < deadline, "the download did not begin");
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let have = length();
     assert_eq!(machine.programs(), Vec::<String>::new());
     machine.server.asked();
     machine.init(&[]);
     assert_whole(&machine.installed(ACME, "1.0.0"), "1.0.0");
     let heads = machine.server.heads();
     let (_, head) = heads.iter().find(|(path, _)| *path == machine.zip("1.0.0")).unwrap();
-    assert!(head.contains("range: bytes=6000000-"), "{head}");
+    assert!(head.contains(&format!("range: bytes={have}-")), "{head}");
 }
 
 #[test]

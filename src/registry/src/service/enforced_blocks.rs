@@ -409,7 +409,14 @@ impl EnforcedBlocks for Session {
                 created_at: link.created_at,
             }
         };
-        Ok(LinkedBucketsResponse { linked_buckets: links.into_iter().map(see).collect() })
+        let mut linked_buckets: Vec<_> = links.into_iter().map(see).collect();
+        // By name: links that one import made have no order of their own.
+        linked_buckets.sort_by(|one, other| {
+            let name =
+                |link: &EnforcedBlockLinkedBucket| link.bucket.as_ref().map(|it| it.name.clone());
+            name(one).cmp(&name(other))
+        });
+        Ok(LinkedBucketsResponse { linked_buckets })
     }
 
     async fn link_buckets(
