@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body as RawBody, BodyDataStream, HttpBody as _};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -55,14 +56,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    Error::new(Code::ResourceExhausted, "the request is too large")
-                }
-                _ => Error::invalid("the request cannot be read"),
-            }
-        })?;
+        let bytes = axum::body::Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| body_error(&rejection))?;
         if bytes.is_empty() {
             return Ok(Body(T::default()));
         }
@@ -73,6 +68,16 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
             Error::invalid(format!("the request is not the JSON that it should be: {error}"))
         };
         Ok(Body(serde_json::from_slice(&bytes).map_err(wrong)?))
+    }
+}
+
+/// Why a body could not be read.
+pub(super) fn body_error(rejection: &BytesRejection) -> Error {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Code::ResourceExhausted, "the request is too large")
+        }
+        _ => Error::invalid("the request cannot be read"),
     }
 }
 

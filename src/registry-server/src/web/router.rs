@@ -1,17 +1,21 @@
 //! The routes of the pages.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use ingot_registry::api::Error;
 
 use super::{
     ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, error_page,
     projects, removal, restore, revoke, settings, sign_in, version, versions,
 };
-use crate::Shared;
+use crate::{Shared, unauthenticated};
+
+/// How large a form may be, in bytes.
+const FORM: usize = 64 << 10;
 
 /// Where the pages of a bucket begin.
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
@@ -31,12 +35,15 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
     let of_bucket = |path: &str| format!("{BUCKET}{path}");
     let of_version = |path: &str| format!("{BUCKET}/versions/{{version}}{path}");
     let of_channel = |path: &str| format!("{BUCKET}/channels/{{channel}}{path}");
+    let small = |route: MethodRouter<Shared>| -> MethodRouter<Shared> {
+        route.layer(DefaultBodyLimit::max(unauthenticated::BODY))
+    };
     Router::new()
         .route("/", get(projects::home))
         .route("/assets/{file}", get(assets::show))
         .route("/favicon.ico", get(assets::icon))
-        .route("/sign-in", get(sign_in::show).post(sign_in::with_secret))
-        .route("/sign-in/{token}", get(sign_in::show_link).post(sign_in::with_link))
+        .route("/sign-in", small(get(sign_in::show).post(sign_in::with_secret)))
+        .route("/sign-in/{token}", small(get(sign_in::show_link).post(sign_in::with_link)))
         .route("/sign-out", post(sign_in::out))
         .route("/projects", get(projects::show))
         .route("/projects/{project}/buckets", get(buckets::show))
@@ -65,4 +72,5 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
         .layer(from_fn_with_state(app.clone(), error_page::frame))
+        .layer(DefaultBodyLimit::max(FORM))
 }

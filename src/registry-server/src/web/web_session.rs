@@ -23,6 +23,9 @@ use ingot_registry::store::{Principal, Project, Role};
 /// How long somebody stays signed in, in seconds.
 pub(super) const SESSION_LIFE: i64 = 12 * 3600;
 
+/// How many fields of a form are read; no form has as many.
+const FIELDS: usize = 100;
+
 /// The field of a form that holds its token.
 pub(super) const FORM_TOKEN: &str = "form_token";
 
@@ -97,7 +100,7 @@ pub(crate) fn is_secure(app: &Shared, headers: &HeaderMap) -> bool {
 }
 
 /// The address of who asks.
-pub(super) fn address_of(parts: &Parts) -> String {
+fn address_of(parts: &Parts) -> String {
     let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     address.map(|info| info.0.ip().to_string()).unwrap_or_default()
 }
@@ -299,13 +302,26 @@ impl Fields {
     }
 
     /// The form of a request, if its token is the one of this cookie.
-    pub(super) async fn read(request: Request, cookie: &str) -> Result<Self> {
+    async fn read(request: Request, cookie: &str) -> Result<Self> {
         let bytes = Bytes::from_request(request, &()).await;
         let bytes = bytes.map_err(|_| Error::invalid("the form cannot be read"))?;
-        let fields = Fields(form_urlencoded::parse(&bytes).into_owned().collect());
+        Fields::of_form(&bytes, cookie)
+    }
+
+    /// The fields in the body of a form, whoever sent it.
+    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        // Of many short ones each would take far more memory than in the body.
+        let fields = form_urlencoded::parse(body).into_owned().take(FIELDS);
+        let fields = Fields(fields.collect());
         if fields.0.iter().any(|(_, text)| text.contains('\0')) {
             return Err(Error::invalid("a form must not hold zero characters"));
         }
+        Ok(fields)
+    }
+
+    /// As [`Fields::parse`], if the form's token is the one of this cookie.
+    pub(super) fn of_form(body: &[u8], cookie: &str) -> Result<Self> {
+        let fields = Fields::parse(body)?;
         match is_form_token(cookie, fields.text(FORM_TOKEN)) {
             true => Ok(fields),
             false => Err(Error::new(
