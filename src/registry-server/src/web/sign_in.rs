@@ -42,7 +42,8 @@ fn with_cookie(app: &Shared, headers: &HeaderMap, page: impl FnOnce(&str) -> Pag
     let secure = is_secure(app, headers);
     let given = Cookie::Visitor.of(headers, secure);
     let cookie = given.unwrap_or_else(secret::random_hex);
-    let set = Cookie::Visitor.set(&cookie, LINK_LIFE, secure);
+    // As long as a session: the page may stay open for hours before it is filled in.
+    let set = Cookie::Visitor.set(&cookie, SESSION_LIFE, secure);
     ([(header::SET_COOKIE, set)], page(&form_token(&cookie))).into_response()
 }
 
@@ -110,13 +111,6 @@ fn secret_form_again(app: &Shared, headers: &HeaderMap, fields: &Fields, wrong: 
     response
 }
 
-fn no_cookie() -> Error {
-    Error::new(
-        Code::PermissionDenied,
-        "your browser sent no cookie; allow cookies, load the page again and send it once more",
-    )
-}
-
 pub(super) async fn with_secret(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
@@ -127,7 +121,12 @@ pub(super) async fn with_secret(
     // It counts until the end: it takes memory while the database is waited for.
     let body = app.unauthenticated.read(request, address.ip()).await?;
     let address = address.ip().to_string();
-    let cookie = Cookie::Visitor.of(&headers, secure).ok_or_else(no_cookie)?;
+    let Some(cookie) = Cookie::Visitor.of(&headers, secure) else {
+        // This sets one, so that the form can be sent from here.
+        let wrong = "Nothing was done, as the page was too old or your browser sent no cookie. \
+                     Enter the secret and send it once more; if this is shown again, allow cookies.";
+        return Ok(secret_form_again(&app, &headers, &Fields::parse(&body.bytes)?, wrong));
+    };
     let fields = Fields::of_form(&body.bytes, &cookie)?;
     let (id, given) = (fields.text("client_id").trim(), fields.text("client_secret").trim());
     let next = own_path(fields.text("next")).unwrap_or("/");
@@ -230,7 +229,12 @@ pub(super) async fn with_link(
     request: Request,
 ) -> Result<Response, Problem> {
     let secure = is_secure(&app, request.headers());
-    let cookie = Cookie::Visitor.of(request.headers(), secure).ok_or_else(no_cookie)?;
+    let cookie = Cookie::Visitor.of(request.headers(), secure).ok_or_else(|| {
+        Error::new(
+            Code::PermissionDenied,
+            "your browser sent no cookie; allow cookies, load the page again and send it once more",
+        )
+    })?;
     let body = app.unauthenticated.read(request, address.ip()).await?;
     Fields::of_form(&body.bytes, &cookie)?;
     let address = address.ip().to_string();
