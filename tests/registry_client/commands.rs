@@ -170,6 +170,9 @@ fn artifacts_of_others_are_recorded() {
         let artifacts = world.json(&["artifacts", "list", "bought"]);
         assert_eq!(artifacts[0]["external_identifier"], "ami-1");
         assert_eq!(artifacts[0]["region"], "eu-central-1");
+        // A version that was never completed is not the newest.
+        world.ok(&["registry", "versions", "create", "bought", "begun"]);
+        assert_eq!(world.json(&["artifacts", "list", "bought"]), artifacts);
         let list = world.ok(&["registry", "artifacts", "list", "bought", "by-hand"]);
         assert!(list.contains("amazon-ebs.x  aws       eu-central-1  ami-1"), "{list}");
         let update = ["registry", "artifacts", "update", "bought", "v1", "amazon-ebs.x"];

@@ -36,6 +36,7 @@ async fn all(flags: &[&str]) {
     a_revocation_keeps_its_choices(&server, &admin).await;
     channels_say_where_they_go_back_to(&server, &admin).await;
     who_reads_the_managed_channel_is_set(&server, &admin).await;
+    unfinished_versions_hide_no_others(&server, &admin).await;
     sboms_that_are_too_much_are_not_compared(&server, &admin).await;
 }
 
@@ -161,6 +162,48 @@ async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {
     let latest = admin.get("/buckets/base/channels/latest").await["channel"].clone();
     assert_eq!((&latest["managed"], &latest["restricted"]), (&json!(true), &json!(true)));
     assert_eq!(latest["version"]["fingerprint"], "three");
+}
+
+/// Versions that were never completed, as those of failed runs.
+async fn unfinished_versions_hide_no_others(server: &Server, admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "nightly" })).await;
+    for print in ["done-1", "done-2"] {
+        admin.publish("nightly", print, None).await;
+    }
+    admin.post("/buckets/nightly/channels", json!({ "name": "production" })).await;
+    for number in 0..101 {
+        let body = json!({ "fingerprint": format!("begun-{number}") });
+        admin.post("/buckets/nightly/versions", body).await;
+    }
+    admin.publish("nightly", "done-3", None).await;
+    admin.patch("/buckets/nightly/versions/done-2", json!({ "revoke_in": "0s" })).await;
+    let mut visitor = Visitor::admin(server).await;
+    let options = |page: &str, list: &str| -> Vec<String> {
+        let (_, rest) = page.split_once(&format!("<select id=\"{list}\"")).expect("a list");
+        let (list, _) = rest.split_once("</select>").expect("its end");
+        let options = list.split("<option value=\"").skip(1);
+        options.map(|it| it.split_once('"').expect("a value").0.to_owned()).collect()
+    };
+    let page = visitor.get(&format!("{ROOT}/nightly/channels/production")).await;
+    assert_eq!(options(&page.text, "version"), ["done-3", "done-1"]);
+    let page = visitor.get(&format!("{ROOT}/nightly/versions/done-3/compare")).await;
+    assert_eq!(options(&page.text, "with"), ["done-2", "done-1"]);
+    // Another one than those that can be chosen is among them once it is.
+    let path = format!("{ROOT}/nightly/versions/done-3/compare?with=begun-7");
+    let page = visitor.get(&path).await;
+    assert_eq!(options(&page.text, "with"), ["done-2", "done-1", "begun-7"]);
+    assert!(page.text.contains("value=\"begun-7\" selected"), "{}", page.text);
+    // The list is by when they were created.
+    for (query, print, there) in [
+        ("", "done-3", true),
+        ("", "done-1", false),
+        ("?sort=oldest", "done-1", true),
+        ("?sort=oldest", "done-3", false),
+    ] {
+        let page = visitor.get(&format!("{ROOT}/nightly/versions{query}")).await;
+        let listed = page.text.contains(&format!("/versions/{print}\""));
+        assert_eq!(listed, there, "{query} {print}: {}", page.text);
+    }
 }
 
 /// SBOMs of one package, of more than are compared, and of entries of which nothing is kept, however many

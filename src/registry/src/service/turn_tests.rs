@@ -45,6 +45,7 @@ async fn searches_and_lists_each_wait_for_their_turn() {
             session.get_version("b", "f"),
             session.get_version_by_id("b", &id),
             session.version_list("b", &versions, VersionOrder::Newest, &page),
+            session.version_choices("b", &versions, 10),
             session.list_buckets(&page),
         ]
     };
