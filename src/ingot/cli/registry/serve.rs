@@ -17,6 +17,9 @@ use ingot_registry_server::{
     Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
 
+/// How many connections a command opens to the database.
+const CONNECTIONS: u32 = 4;
+
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DatabaseArgs {
@@ -34,19 +37,21 @@ impl DatabaseArgs {
         }
     }
 
-    pub(super) async fn open(&self) -> Result<Store> {
-        Store::open(&self.location()?, 4).await
+    /// Opens one to restore a backup into.
+    pub(super) async fn open_to_restore(&self) -> Result<Store> {
+        Store::open_to_restore(&self.location()?, CONNECTIONS).await
     }
 
-    /// Opens one that must be there already.
+    /// Opens one that must be there already. It is not migrated.
     pub(super) async fn open_existing(&self) -> Result<Store> {
-        if let Location::Sqlite(path) = self.location()?
+        let location = self.location()?;
+        if let Location::Sqlite(path) = &location
             && !path.exists()
         {
             return Err(Error::not_found(format!("there is no registry at {}", path.display()))
                 .advise(Some("`ingot registry serve` creates one; -database-url names another")));
         }
-        self.open().await
+        Store::open_existing(&location, CONNECTIONS).await
     }
 
     pub(super) async fn administration(&self) -> Result<Administration> {

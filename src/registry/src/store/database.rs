@@ -50,6 +50,34 @@ impl Store {
     /// # Errors
     /// It cannot be opened or reached, or is of a newer Ingot.
     pub async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    /// Opens a database that a server has brought up to date, and leaves its tables as they are: the
+    /// server that uses it now may be of an older Ingot.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached, has no registry, or is of another Ingot.
+    pub async fn open_existing(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        migrate::check_existing(&mut store.read().await?).await?;
+        Ok(store)
+    }
+
+    /// Opens a database to restore a backup into, and creates its tables if it has none.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached, or is of another Ingot.
+    pub async fn open_to_restore(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        migrate::check_restorable(&mut store.read().await?).await?;
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    async fn connect(location: &Location, connections: u32) -> Result<Self> {
         let postgres = matches!(location, Location::Postgres(_));
         let opened = match location {
             Location::Postgres(url) => Pool::connect_postgres(url, connections).await,
@@ -85,9 +113,7 @@ impl Store {
             Location::Sqlite(path) => Some(path.as_path()),
             Location::Postgres(_) => None,
         };
-        let store = Store::of(pool, postgres, file, keeper, connections);
-        transaction!(store, |tx| migrate::migrate(tx))?;
-        Ok(store)
+        Ok(Store::of(pool, postgres, file, keeper, connections))
     }
 
     /// Opens a SQLite file to read. Nothing of it is changed.
