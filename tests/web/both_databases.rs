@@ -126,9 +126,12 @@ async fn a_revocation_keeps_its_choices(server: &Server, admin: &Caller) {
 async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
     admin.publish("base", "two", None).await;
     admin.publish("base", "three", None).await;
-    for (channel, prints) in
-        [("back", &["one", "two"][..]), ("far", &["two", "one", "three"]), ("new", &["one"])]
-    {
+    for (channel, prints) in [
+        ("back", &["one", "two"][..]),
+        ("far", &["two", "one", "three"]),
+        ("new", &["one"]),
+        ("again", &["two", "one", "two"]),
+    ] {
         admin.post("/buckets/base/channels", json!({ "name": channel })).await;
         for print in prints {
             let path = format!("/buckets/base/channels/{channel}");
@@ -150,6 +153,13 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
     // As the page of each says.
     let page = visitor.get(&format!("{ROOT}/base/channels/far")).await;
     assert!(page.text.contains("Roll far back to v1"), "{}", page.text);
+    // As revoking does.
+    let page = visitor.get(&format!("{ROOT}/base/versions/two/revoke")).await;
+    for channel in ["back", "again"] {
+        let path = format!("{ROOT}/base/versions/one");
+        let goes = format!("<strong>{channel}</strong> goes to <a href=\"{path}\">v1</a>");
+        assert!(page.text.contains(&goes), "{channel}: {}", page.text);
+    }
 }
 
 async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {
