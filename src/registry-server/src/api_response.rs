@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::{Body as RawBody, BodyDataStream, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -94,9 +94,14 @@ pub(super) fn holds_zero(json: &[u8]) -> bool {
     false
 }
 
+/// Whether who asks reads pages, as a browser does.
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
 pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) -> Response {
-    let accepted = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+    if reads_pages(request.headers()) {
         return super::web::nothing_here(&app, &request.into_parts().0).await;
     }
     let refusal = ApiError(Error::new(
@@ -110,15 +115,18 @@ pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) ->
 async fn zero_character(app: &Shared, request: Request) -> Response {
     let wrong = Error::invalid("a path and a query must not hold zero characters");
     let asked = request.into_parts().0;
-    let accepted = asked.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+    if reads_pages(&asked.headers) {
         return super::web::refused(app, &asked, &wrong).await;
     }
     ApiError(wrong).into_response()
 }
 
-pub(super) async fn wrong_method() -> ApiError {
-    ApiError(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
+pub(super) async fn wrong_method(State(app): State<Shared>, request: Request) -> Response {
+    let wrong = Error::new(Code::Unimplemented, "this registry has no such method at this path");
+    if reads_pages(request.headers()) {
+        return super::web::wrong_method(&app, &request.into_parts().0, &wrong).await;
+    }
+    ApiError(wrong).into_response()
 }
 
 /// A body that must have come by a deadline.

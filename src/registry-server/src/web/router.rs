@@ -2,12 +2,14 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use ingot_registry::api::Error;
 
+use super::web_session::page_of;
 use super::{
     ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, error_page,
     projects, removal, restore, revoke, settings, sign_in, version, versions,
@@ -28,6 +30,16 @@ pub(crate) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
 /// The page of a request that is refused before its path is looked at.
 pub(crate) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Response {
     error_page::framed(app, asked, error).await
+}
+
+/// What a browser is answered that asks for a path in a way that is not there. Who asks for what is
+/// only posted to, as by loading the answer to a form again, is led to the page that the form is on.
+pub(crate) async fn wrong_method(app: &Shared, asked: &Parts, error: &Error) -> Response {
+    let (path, page) = (asked.uri.path(), page_of(asked.uri.path()));
+    match asked.method == Method::GET && page != path {
+        true => Redirect::to(page).into_response(),
+        false => error_page::framed(app, asked, error).await,
+    }
 }
 
 /// All pages.
