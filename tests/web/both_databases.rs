@@ -37,6 +37,7 @@ async fn all(flags: &[&str]) {
     channels_say_where_they_go_back_to(&server, &admin).await;
     who_reads_the_managed_channel_is_set(&server, &admin).await;
     unfinished_versions_hide_no_others(&server, &admin).await;
+    all_that_was_built_from_a_version_is_shown(&server, &admin).await;
     sboms_that_are_too_much_are_not_compared(&server, &admin).await;
 }
 
@@ -213,6 +214,34 @@ async fn unfinished_versions_hide_no_others(server: &Server, admin: &Caller) {
         let page = visitor.get(&format!("{ROOT}/nightly/versions{query}")).await;
         let listed = page.text.contains(&format!("/versions/{print}\""));
         assert_eq!(listed, there, "{query} {print}: {}", page.text);
+    }
+}
+
+/// More than a page has: the newest, and a way to the rest.
+async fn all_that_was_built_from_a_version_is_shown(server: &Server, admin: &Caller) {
+    for name in ["gold", "copies"] {
+        admin.put("/buckets", json!({ "name": name })).await;
+    }
+    let parent = admin.publish("gold", "g1", None).await["id"].clone();
+    for number in 0..102 {
+        let path = "/buckets/copies/versions";
+        admin.post(path, json!({ "fingerprint": format!("copy-{number}") })).await;
+        let body = json!({ "component_type": "a", "parent_version_id": parent });
+        admin.post(&format!("{path}/copy-{number}/builds"), body).await;
+    }
+    let mut visitor = Visitor::admin(server).await;
+    let path = format!("{ROOT}/gold/versions/g1");
+    let newest = visitor.get(&path).await.text;
+    let said = "102 versions were built from it; these are the newest.";
+    assert!(newest.contains(said), "{newest}");
+    let lists = |page: &str, number: u32| page.contains(&format!("/versions/copy-{number}\""));
+    assert!(lists(&newest, 101) && !lists(&newest, 0), "{newest}");
+    let (_, rest) = newest.split_once("?children=").expect("a way on");
+    let (key, _) = rest.split_once('#').expect("its end");
+    let older = visitor.get(&format!("{path}?children={key}")).await.text;
+    assert!(older.contains("Show the newest") && !older.contains("Show older ones"), "{older}");
+    for number in 0..102 {
+        assert!(lists(&newest, number) != lists(&older, number), "{number}");
     }
 }
 

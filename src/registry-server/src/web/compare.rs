@@ -44,7 +44,7 @@ pub(super) async fn show(
     let wanted = Fields::new(query).text("with").trim().to_owned();
     let with = match wanted.is_empty() {
         false => Some(wanted),
-        true => context.session.relations_of(&bucket, &print).await?.previous,
+        true => context.session.relations_of(&bucket, &print, None).await?.previous,
     };
     let before = match &with {
         None => None,

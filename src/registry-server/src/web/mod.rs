@@ -24,6 +24,7 @@ mod page;
 mod parts;
 mod problem;
 mod projects;
+mod relations;
 mod removal;
 mod restore;
 mod revoke;

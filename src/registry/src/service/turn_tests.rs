@@ -57,7 +57,7 @@ async fn searches_and_lists_each_wait_for_their_turn() {
             session.rollbacks_of("b", "f", 10),
             session.previous_of_all("b"),
             session.lineage("b", family),
-            session.relations_of("b", "f"),
+            session.relations_of("b", "f", None),
         ]
     };
     let mut turns = Vec::new();
