@@ -115,9 +115,8 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs) -> Result<()> {
-    // From here on it ends nothing: the server reads its certificate again when it gets it.
     #[cfg(unix)]
-    let _hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+    reopen_log_on_hangup();
     // All that may go wrong first: the secret of the first run is shown just once.
     let run_task = run_task(args)?;
     let tls = tls(args).await?;
@@ -150,6 +149,23 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         trusted_proxies: TrustedProxies(args.trusted_proxy.clone()),
     };
     ingot_registry_server::serve(store, listener, options, stop).await
+}
+
+/// Opens the log's file again whenever the process gets the signal SIGHUP. From here on the signal ends
+/// nothing; the server reads its certificate again.
+#[cfg(unix)]
+fn reopen_log_on_hangup() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    crate::cli::logging::reopen();
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP cannot be listened for"),
+    }
 }
 
 fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {
