@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Semaphore};
@@ -31,6 +32,8 @@ pub struct Store {
     /// Writers of this process take turns, as SQLite has one writer at a time and those that wait
     /// in it do so by trying again and again.
     pub(super) turn: Option<Arc<Mutex<()>>>,
+    /// Since when [`Store::check`] has found others writing each time.
+    pub(super) written_since: Arc<parking_lot::Mutex<Option<Instant>>>,
     /// How many may write at once: fewer than there are connections, so that others can read.
     pub(super) writers: Arc<Semaphore>,
     /// How many may read or write at once: one connection is kept back for [`Store::check`].
@@ -147,6 +150,7 @@ impl Store {
             postgres,
             file: file.map(Into::into),
             turn: (!postgres).then(Arc::default),
+            written_since: Arc::default(),
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             lists: Arc::new(Semaphore::new(LISTS)),
