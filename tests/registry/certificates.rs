@@ -1,4 +1,5 @@
-//! Certificates: made by many servers at once, replaced while one runs.
+//! What SIGHUP is for. Certificates: made by many servers at once, replaced while one runs. The log:
+//! renamed while one runs.
 
 use std::sync::Arc;
 
@@ -69,4 +70,29 @@ async fn a_certificate_is_read_again_at_sighup() {
     signal("HUP", plain.pid());
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert!(!plain.has_ended());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_logs_file_is_opened_again_at_sighup() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (log, renamed) = (dir.path().join("server.log"), dir.path().join("server.log.1"));
+    let env = [("PACKER_LOG_PATH", log.to_str().expect("a plain name"))];
+    let server = Server::start_with(&dir.path().join("data"), &["-plain-http"], &env);
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let failed = "somebody failed to sign in";
+    assert_eq!(server.token("first", "wrong").await.0, 401);
+    assert!(read(&log).contains(failed), "{}", read(&log));
+    std::fs::rename(&log, &renamed).expect("it is renamed");
+    signal("HUP", server.pid());
+    let mut tries = 0;
+    while !read(&log).contains(failed) {
+        tries += 1;
+        assert!(tries < 50, "the log goes on in {}", read(&renamed));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert_eq!(server.token(&format!("later{tries}"), "wrong").await.0, 401);
+    }
+    // All of it is in the new one from then on.
+    let old = read(&renamed);
+    assert_eq!(server.token("last", "wrong").await.0, 401);
+    assert_eq!(read(&renamed), old);
 }

@@ -123,6 +123,9 @@ async fn a_database_that_restarts_or_hangs() {
     let (status, took, retry) = look(&server, "/readyz").await;
     assert!(status == 503 && took < Duration::from_secs(2), "{status} {took:?}");
     assert!(retry.is_some());
+    // What alerts are made of is there when they are needed.
+    let (status, took, _) = look(&server, "/metrics").await;
+    assert!(status == 200 && took < Duration::from_secs(2), "{status} {took:?}");
     let (status, answer) = admin.call(Method::GET, "/buckets/b", Value::Null).await;
     assert_eq!((status, &answer["code"]), (503, &json!(14)), "{answer}");
     tokio::task::block_in_place(|| postgres.start_again());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::large::peak_memory;
 use crate::soak;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
@@ -163,4 +164,47 @@ fn not_http(server: &Server) -> usize {
         );
     }
     lines.len()
+}
+
+/// What is sent before anybody knows who sends it takes little memory, however many do.
+#[test]
+fn bodies_of_strangers_take_little() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-plain-http"]);
+    // Each lacks its last byte, and holds as many fields as there can be.
+    let body = "a&".repeat(1 << 20);
+    let body = &body.as_bytes()[1..];
+    let mut streams = Vec::new();
+    for number in 0..200 {
+        let path = ["/oauth2/token", "/sign-in", "/sign-in/x"][number % 3];
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nCookie: ingot-visitor=x\r\nContent-Length: {}\r\n\r\n",
+            2 << 20
+        );
+        let mut stream =
+            TcpStream::connect(format!("127.0.0.1:{}", server.port())).expect("a port");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        // It may be hung up on before all of it is sent.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        streams.push((path, stream));
+    }
+    for (path, stream) in &mut streams {
+        let (start, mut answer) = (Instant::now(), Vec::new());
+        let _ = stream.read_to_end(&mut answer);
+        assert!(start.elapsed() < PATIENCE, "{path} is not answered");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 429"), "{path}: {answer}");
+    }
+    let peak = peak_memory(server.pid());
+    assert!(peak < 200 << 20, "the server took {} MiB", peak >> 20);
+    // One that is as it should be is answered.
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{}", server.port())).expect("a port");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 29\r\n\r\n\
+                   grant_type=client_credentials";
+    stream.write_all(request.as_bytes()).expect("it can be sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }

@@ -137,9 +137,14 @@ async fn many_values_take_little(server: &Server, admin: &Caller) {
         // Some may be refused, as there are too many.
         assert!(status == 503 || status == 200 && size > 6 << 20, "{status} {size}");
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
-    let status = status.expect("a process");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
-    let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
-    assert!(kib < 700 << 10, "the server took {} MiB", kib >> 10);
+    let peak = peak_memory(server.pid());
+    assert!(peak < 700 << 20, "the server took {} MiB", peak >> 20);
+}
+
+/// The most memory that a process had, in bytes.
+pub(crate) fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    kib << 10
 }

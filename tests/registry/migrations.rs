@@ -98,16 +98,57 @@ async fn a_database_of_sqlite() {
     is_brought_up_to_date(start(), start).await;
 }
 
-/// Before any newer server has had it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_a_command_opens_first() {
+/// Commands leave a database as it is that an older server uses, and say what to do. So the backup
+/// before an upgrade is made with the Ingot that can use it.
+async fn only_a_server_migrates(url: &str) {
     let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("registry-server.db");
-    fill(&format!("sqlite://{}?mode=rwc", file.display())).await;
-    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
-    let run = ingot_with(dir.path(), &["registry", "project", "list"], &env);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
-    assert!(run.stdout.contains("default"), "{}", run.stdout);
+    let backup = dir.path().join("backup.db");
+    let backup = backup.to_str().expect("a plain name");
+    fill(&match url.starts_with("postgres") {
+        true => url.to_owned(),
+        false => format!("sqlite://{url}?mode=rwc"),
+    })
+    .await;
+    let database = ["-database-url", url];
+    for (args, why) in [
+        (&["backup", backup][..], "is of an older Ingot"),
+        (&["project", "list"], "is of an older Ingot"),
+        (&["principal", "create", "ci"], "is of an older Ingot"),
+        (&["audit"], "is of an older Ingot"),
+        (&["sign-in-link"], "is of an older Ingot"),
+        (&["restore-backup", backup], "is not empty"),
+    ] {
+        let args = [&["registry"], args, &database].concat();
+        let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &[]));
+        assert_eq!(run.code, Some(1), "{args:?}: {}", run.stdout);
+        assert!(run.stderr.contains(why), "{args:?}: {}", run.stderr);
+    }
+    assert!(!std::path::Path::new(backup).exists());
+    let url = if url.starts_with("postgres") { url.to_owned() } else { format!("sqlite://{url}") };
+    let mut database = AnyConnection::connect(&url).await.expect("the database");
+    let count = sqlx::query_scalar("SELECT count(*) FROM migrations");
+    let count: i64 = count.fetch_one(&mut database).await.expect("the steps");
+    assert_eq!(count, 3, "it was migrated");
+    database.close().await.expect("it closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_server_migrates_a_database_of_sqlite() {
+    let dir = tempfile::tempdir().expect("a directory");
+    only_a_server_migrates(dir.path().join("old.db").to_str().expect("a plain name")).await;
+    // A database without a registry gets none by commands either.
+    let empty = dir.path().join("empty.db");
+    std::fs::write(&empty, "").expect("it is written");
+    let args = ["registry", "project", "list", "-database-url", empty.to_str().expect("a name")];
+    let run = ingot_with(dir.path(), &args, &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("there is no registry in this database"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_server_migrates_a_database_of_postgresql() {
+    let postgres = require!(Postgres::start());
+    only_a_server_migrates(&postgres.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ async fn all(server: &Server, database: &[&str]) {
     restricted_channels_are_not_reported(server, database, &admin).await;
     ids_of_azure_are_the_same_in_any_case(&admin).await;
     channels_do_not_go_forward(&admin).await;
+    channels_go_to_what_was_tried_in_between(&admin).await;
     many_children_at_once(&admin).await;
 }
 
@@ -189,6 +190,31 @@ async fn channels_do_not_go_forward(admin: &Caller) {
     }
     revoke(admin, "back", "r2").await;
     assert_eq!(admin.get(prod).await["channel"]["version"]["fingerprint"], "r1");
+}
+
+/// A channel that went back to an older version and was then assigned the newer one again.
+async fn channels_go_to_what_was_tried_in_between(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "between" })).await;
+    for print in ["t1", "t2", "t3"] {
+        admin.publish("between", print, None).await;
+    }
+    for (channel, prints, left) in [
+        ("down", &["t2", "t1", "t2"][..], Some("t1")),
+        ("up", &["t2", "t3", "t2"], None),
+        ("both", &["t2", "t1", "t3", "t2"], Some("t1")),
+    ] {
+        let path = format!("/buckets/between/channels/{channel}");
+        admin.post("/buckets/between/channels", json!({ "name": channel })).await;
+        for print in prints {
+            let assign =
+                json!({ "version_fingerprint": print, "update_mask": "versionFingerprint" });
+            admin.patch(&path, assign).await;
+        }
+        revoke(admin, "between", "t2").await;
+        let now = admin.get(&path).await["channel"]["version"]["fingerprint"].clone();
+        assert_eq!(now.as_str(), left, "{channel}");
+        restore(admin, "between", "t2").await;
+    }
 }
 
 async fn ids_of_azure_are_the_same_in_any_case(admin: &Caller) {

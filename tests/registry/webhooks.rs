@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::Server;
@@ -107,6 +108,43 @@ async fn what_happens_is_reported_even_if_the_server_is_killed() {
 
     let run = ingot_with(dir.path(), &["registry", "webhook", "delete", &id], &env);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+/// Who looks at the webhooks sees that one fails and why; what is given up is in the audit log.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_is_reported() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    let ear = Ear::default();
+    ear.lock().expect("it").deaf = true;
+    let url = listen(Arc::clone(&ear)).await;
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let registry = |args: &[&str]| {
+        let args = [&["registry"], args].concat();
+        let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &env));
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+        run.stdout
+    };
+    registry(&["webhook", "create", &url, "-events=version.completed"]);
+    let list = || registry(&["webhook", "list"]);
+    assert!(list().contains("none waiting"), "{}", list());
+    admin.put("/buckets", json!({ "name": "web" })).await;
+    admin.publish("web", "w1", None).await;
+    let failed = "1 waiting; the last attempt failed: it returned 503 Service Unavailable";
+    until("the failure is listed", 10, || list().contains(failed)).await;
+    // A day later.
+    sqlx::any::install_default_drivers();
+    let database = format!("sqlite:{}", dir.path().join("registry-server.db").display());
+    let mut database = sqlx::AnyConnection::connect(&database).await.expect("the database");
+    let sql = "UPDATE outbox SET attempts = 40, next_at = 0";
+    sqlx::query(sql).execute(&mut database).await.expect("it is changed");
+    database.close().await.expect("it closes");
+    let given_up = "failed  give up webhook delivery";
+    until("it is given up", 10, || registry(&["audit"]).contains(given_up)).await;
+    let audit = registry(&["audit"]);
+    assert!(audit.contains("version.completed: it returned 503"), "{audit}");
+    assert!(list().contains("none waiting"), "{}", list());
 }
 
 /// One that does not answer holds only its own deliveries up.

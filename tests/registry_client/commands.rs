@@ -148,6 +148,31 @@ fn a_version_of_others_has_the_builds_that_it_is_to_have() {
     });
 }
 
+/// All versions that are not complete have one name.
+#[test]
+fn a_version_that_is_not_complete_is_named_by_its_fingerprint() {
+    with_both(|world| {
+        world.ok(&["registry", "buckets", "create", "b"]);
+        let count = || world.json(&["versions", "list", "b"]).as_array().map(Vec::len);
+        world.ok(&["registry", "versions", "create", "b", "first"]);
+        world.ok(&["registry", "versions", "create", "b", "second"]);
+        for command in ["delete", "show"] {
+            let said = world.fails(&["registry", "versions", command, "b", "v0"]);
+            assert!(said.contains("several versions of the bucket b are called v0"), "{said}");
+            assert!(said.contains("second, first"), "{said}");
+        }
+        assert_eq!(count(), Some(2));
+        let said = world.fails(&["registry", "versions", "show", "b", "v1"]);
+        assert!(said.contains("there are second, first"), "{said}");
+        world.ok(&["registry", "versions", "delete", "b", "first"]);
+        // One alone is meant by it.
+        let version = world.json(&["versions", "show", "b", "v0"]);
+        assert_eq!(version["fingerprint"], "second");
+        world.ok(&["registry", "versions", "delete", "b", "v0"]);
+        assert_eq!(count(), Some(0));
+    });
+}
+
 #[test]
 fn artifacts_of_others_are_recorded() {
     with_both(|world| {
@@ -170,6 +195,9 @@ fn artifacts_of_others_are_recorded() {
         let artifacts = world.json(&["artifacts", "list", "bought"]);
         assert_eq!(artifacts[0]["external_identifier"], "ami-1");
         assert_eq!(artifacts[0]["region"], "eu-central-1");
+        // A version that was never completed is not the newest.
+        world.ok(&["registry", "versions", "create", "bought", "begun"]);
+        assert_eq!(world.json(&["artifacts", "list", "bought"]), artifacts);
         let list = world.ok(&["registry", "artifacts", "list", "bought", "by-hand"]);
         assert!(list.contains("amazon-ebs.x  aws       eu-central-1  ami-1"), "{list}");
         let update = ["registry", "artifacts", "update", "bought", "v1", "amazon-ebs.x"];

@@ -36,6 +36,8 @@ async fn all(flags: &[&str]) {
     a_revocation_keeps_its_choices(&server, &admin).await;
     channels_say_where_they_go_back_to(&server, &admin).await;
     who_reads_the_managed_channel_is_set(&server, &admin).await;
+    unfinished_versions_hide_no_others(&server, &admin).await;
+    all_that_was_built_from_a_version_is_shown(&server, &admin).await;
     sboms_that_are_too_much_are_not_compared(&server, &admin).await;
 }
 
@@ -125,9 +127,12 @@ async fn a_revocation_keeps_its_choices(server: &Server, admin: &Caller) {
 async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
     admin.publish("base", "two", None).await;
     admin.publish("base", "three", None).await;
-    for (channel, prints) in
-        [("back", &["one", "two"][..]), ("far", &["two", "one", "three"]), ("new", &["one"])]
-    {
+    for (channel, prints) in [
+        ("back", &["one", "two"][..]),
+        ("far", &["two", "one", "three"]),
+        ("new", &["one"]),
+        ("again", &["two", "one", "two"]),
+    ] {
         admin.post("/buckets/base/channels", json!({ "name": channel })).await;
         for print in prints {
             let path = format!("/buckets/base/channels/{channel}");
@@ -149,6 +154,13 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
     // As the page of each says.
     let page = visitor.get(&format!("{ROOT}/base/channels/far")).await;
     assert!(page.text.contains("Roll far back to v1"), "{}", page.text);
+    // As revoking does.
+    let page = visitor.get(&format!("{ROOT}/base/versions/two/revoke")).await;
+    for channel in ["back", "again"] {
+        let path = format!("{ROOT}/base/versions/one");
+        let goes = format!("<strong>{channel}</strong> goes to <a href=\"{path}\">v1</a>");
+        assert!(page.text.contains(&goes), "{channel}: {}", page.text);
+    }
 }
 
 async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {
@@ -161,6 +173,76 @@ async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {
     let latest = admin.get("/buckets/base/channels/latest").await["channel"].clone();
     assert_eq!((&latest["managed"], &latest["restricted"]), (&json!(true), &json!(true)));
     assert_eq!(latest["version"]["fingerprint"], "three");
+}
+
+/// Versions that were never completed, as those of failed runs.
+async fn unfinished_versions_hide_no_others(server: &Server, admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "nightly" })).await;
+    for print in ["done-1", "done-2"] {
+        admin.publish("nightly", print, None).await;
+    }
+    admin.post("/buckets/nightly/channels", json!({ "name": "production" })).await;
+    for number in 0..101 {
+        let body = json!({ "fingerprint": format!("begun-{number}") });
+        admin.post("/buckets/nightly/versions", body).await;
+    }
+    admin.publish("nightly", "done-3", None).await;
+    admin.patch("/buckets/nightly/versions/done-2", json!({ "revoke_in": "0s" })).await;
+    let mut visitor = Visitor::admin(server).await;
+    let options = |page: &str, list: &str| -> Vec<String> {
+        let (_, rest) = page.split_once(&format!("<select id=\"{list}\"")).expect("a list");
+        let (list, _) = rest.split_once("</select>").expect("its end");
+        let options = list.split("<option value=\"").skip(1);
+        options.map(|it| it.split_once('"').expect("a value").0.to_owned()).collect()
+    };
+    let page = visitor.get(&format!("{ROOT}/nightly/channels/production")).await;
+    assert_eq!(options(&page.text, "version"), ["done-3", "done-1"]);
+    let page = visitor.get(&format!("{ROOT}/nightly/versions/done-3/compare")).await;
+    assert_eq!(options(&page.text, "with"), ["done-2", "done-1"]);
+    // Another one than those that can be chosen is among them once it is.
+    let path = format!("{ROOT}/nightly/versions/done-3/compare?with=begun-7");
+    let page = visitor.get(&path).await;
+    assert_eq!(options(&page.text, "with"), ["done-2", "done-1", "begun-7"]);
+    assert!(page.text.contains("value=\"begun-7\" selected"), "{}", page.text);
+    // The list is by when they were created.
+    for (query, print, there) in [
+        ("", "done-3", true),
+        ("", "done-1", false),
+        ("?sort=oldest", "done-1", true),
+        ("?sort=oldest", "done-3", false),
+    ] {
+        let page = visitor.get(&format!("{ROOT}/nightly/versions{query}")).await;
+        let listed = page.text.contains(&format!("/versions/{print}\""));
+        assert_eq!(listed, there, "{query} {print}: {}", page.text);
+    }
+}
+
+/// More than a page has: the newest, and a way to the rest.
+async fn all_that_was_built_from_a_version_is_shown(server: &Server, admin: &Caller) {
+    for name in ["gold", "copies"] {
+        admin.put("/buckets", json!({ "name": name })).await;
+    }
+    let parent = admin.publish("gold", "g1", None).await["id"].clone();
+    for number in 0..102 {
+        let path = "/buckets/copies/versions";
+        admin.post(path, json!({ "fingerprint": format!("copy-{number}") })).await;
+        let body = json!({ "component_type": "a", "parent_version_id": parent });
+        admin.post(&format!("{path}/copy-{number}/builds"), body).await;
+    }
+    let mut visitor = Visitor::admin(server).await;
+    let path = format!("{ROOT}/gold/versions/g1");
+    let newest = visitor.get(&path).await.text;
+    let said = "102 versions were built from it; these are the newest.";
+    assert!(newest.contains(said), "{newest}");
+    let lists = |page: &str, number: u32| page.contains(&format!("/versions/copy-{number}\""));
+    assert!(lists(&newest, 101) && !lists(&newest, 0), "{newest}");
+    let (_, rest) = newest.split_once("?children=").expect("a way on");
+    let (key, _) = rest.split_once('#').expect("its end");
+    let older = visitor.get(&format!("{path}?children={key}")).await.text;
+    assert!(older.contains("Show the newest") && !older.contains("Show older ones"), "{older}");
+    for number in 0..102 {
+        assert!(lists(&newest, number) != lists(&older, number), "{number}");
+    }
 }
 
 /// SBOMs of one package, of more than are compared, and of entries of which nothing is kept, however many

@@ -8,6 +8,7 @@ use thirtyfour::prelude::*;
 
 use crate::browser::{Browser, there_is_a_browser};
 use crate::shelf::{assign, bucket, first_link};
+use crate::visitor::Visitor;
 use ingot_test_support::registry_server::{Caller, Server};
 
 const ROOT: &str = "/projects/default/buckets";
@@ -94,4 +95,34 @@ async fn revoking_does_not_surprise() {
     browser.wait_for("[role=status]", "v1 is revoked.").await;
     assert_eq!(status(&admin, "one").await, "VERSION_REVOKED");
     browser.end().await;
+}
+
+/// What it was built from is to be revoked, and it with that: a later time would change nothing.
+#[tokio::test]
+async fn a_revocation_that_is_inherited_is_not_put_off() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "", json!({})).await;
+    bucket(&admin, "app", "", json!({})).await;
+    let base = admin.publish("base", "b1", None).await;
+    admin.publish("app", "a1", Some((base["id"].as_str().expect("an id"), ""))).await;
+    let body = json!({ "revoke_at": "2099-12-01T00:00:30Z" });
+    admin.patch("/buckets/base/versions/b1", body).await;
+    let mut visitor = Visitor::admin(&server).await;
+    let path = format!("{ROOT}/app/versions/a1/revoke");
+    let page = visitor.get(&path).await;
+    // Later, and the time that the field has from the start.
+    for at in ["2099-12-10T00:00", "2099-12-01T00:00"] {
+        let refused = visitor.submit(&page, &path, &[("when", "at"), ("at", at)]).await;
+        assert_eq!(refused.status, 422, "{at}: {}", refused.text);
+        let why = "It is revoked with base v1 at 2099-12-01 00:00 UTC already.";
+        assert!(refused.text.contains(why), "{at}: {}", refused.text);
+    }
+    let fields = [("when", "at"), ("at", "2099-11-10T00:00"), ("descendants", "yes")];
+    let done = visitor.submit(&page, &path, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let version = admin.get("/buckets/app/versions/a1").await["version"].clone();
+    assert_eq!(version["revocation_type"], "MANUAL", "{version}");
+    assert!(version["revoke_at"].as_str().is_some_and(|at| at.starts_with("2099-11-10")));
 }

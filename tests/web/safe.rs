@@ -129,6 +129,26 @@ async fn sessions_end() {
     assert_eq!(stranger.get(ROOT).await.status, 303);
 }
 
+/// The cookie of a page that is open for long is gone when the form is sent.
+#[tokio::test]
+async fn a_page_to_sign_in_that_is_too_old_is_shown_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let (id, secret) = (&server.env["HCP_CLIENT_ID"], &server.env["HCP_CLIENT_SECRET"]);
+    let mut visitor = Visitor::new(&server);
+    let page = visitor.get("/sign-in").await;
+    let cookie = page.headers["set-cookie"].to_str().expect("text");
+    assert!(cookie.contains("Max-Age=43200"), "it is kept as long as a session: {cookie}");
+    visitor.cookies.clear();
+    let fields = [("client_id", id.as_str()), ("client_secret", secret), ("next", ROOT)];
+    let again = visitor.submit(&page, "/sign-in", &fields).await;
+    assert_eq!(again.status, 401, "{}", again.text);
+    assert!(again.text.contains("the page was too old"), "{}", again.text);
+    assert!(again.text.contains(&format!("value=\"{id}\"")) && !again.text.contains(secret));
+    let answer = visitor.submit(&again, "/sign-in", &fields).await;
+    assert_eq!((answer.status, answer.location()), (303, ROOT), "{}", answer.text);
+}
+
 #[tokio::test]
 async fn servers_share_sessions() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -114,6 +114,33 @@ async fn administrators_look_after_a_project() {
     browser.end().await;
 }
 
+#[tokio::test]
+async fn deliveries_that_fail_are_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    // Nobody listens there.
+    let args = ["registry", "webhook", "create", "http://127.0.0.1:9/hook?token=abc"];
+    let data = server.data.to_str().expect("a plain name");
+    let run = ingot_with(dir.path(), &args, &[("INGOT_DATA_DIR", data)]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut visitor = Visitor::admin(&server).await;
+    let page = visitor.get(SETTINGS).await;
+    assert!(page.text.contains("none waiting"), "{}", page.text);
+    bucket(&admin, "base", "", json!({})).await;
+    admin.publish("base", "one", None).await;
+    let mut page = visitor.get(SETTINGS).await;
+    for _ in 0..100 {
+        if page.text.contains("waiting; the last attempt failed: ") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        page = visitor.get(SETTINGS).await;
+    }
+    assert!(page.text.contains("2 waiting; the last attempt failed: "), "{}", page.text);
+    assert!(!page.text.contains("token=abc"), "{}", page.text);
+}
+
 /// Fills a field in the place of what is in it.
 async fn fill_in(browser: &Browser, css: &str, text: &str) {
     let field = browser.find(css).await;

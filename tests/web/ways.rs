@@ -93,6 +93,70 @@ async fn there_is_a_way_back_from_everywhere() {
     browser.end().await;
 }
 
+/// The answer to a form is at the path that the form is sent to, where there is no page to load again
+/// or to come back to.
+#[tokio::test]
+async fn answers_to_forms_lead_back_to_pages() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &[]);
+    let admin = server.admin().await;
+    bucket(&admin, "base", "", json!({})).await;
+    for print in ["one", "two", "three"] {
+        admin.publish("base", print, None).await;
+    }
+    let mut visitor = Visitor::admin(&server).await;
+    let (version, channel) =
+        (format!("{ROOT}/base/versions/two"), format!("{ROOT}/base/channels/production"));
+    for (page, path, fields) in [
+        (&version, format!("{version}/promote"), &[("channel", "production=one")][..]),
+        (&channel, format!("{channel}/assign"), &[("from", "one"), ("version", "two")]),
+    ] {
+        assign(&admin, "base", "production", "one").await;
+        let form = visitor.get(page).await;
+        // Somebody else is faster.
+        assign(&admin, "base", "production", "two").await;
+        let late = visitor.submit(&form, &path, fields).await;
+        assert_eq!(late.status, 409, "{}", late.text);
+        assert!(late.text.contains("Promote v3 to production"), "{}", late.text);
+        let backs: Vec<&str> = late
+            .text
+            .split("name=\"back\" value=\"")
+            .skip(1)
+            .map(|rest| rest.split_once('"').expect("a value").0)
+            .collect();
+        assert!(backs.len() >= 2 && backs.iter().all(|back| *back == page), "{backs:?}");
+        let fields = [("from", "two"), ("version", "three"), ("back", backs[0])];
+        let done = visitor.submit(&late, &format!("{channel}/assign"), &fields).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+        let page = visitor.get(done.location()).await;
+        assert_eq!(page.status, 200, "{}: {}", done.location(), page.text);
+        assert!(page.text.contains("</strong> now points at <strong>v3"), "{}", page.text);
+    }
+    // Loaded again, as by Enter in the address bar.
+    let settings = "/projects/default/settings";
+    for (path, page) in [
+        (format!("{settings}/members"), settings),
+        (format!("{settings}/webhooks/remove"), settings),
+        (format!("{settings}/run-task"), settings),
+        (format!("{version}/promote"), &version),
+        (format!("{channel}/access"), &channel),
+        ("/sign-out".to_owned(), "/"),
+    ] {
+        let answer = visitor.get(&path).await;
+        assert_eq!((answer.status, answer.location()), (303, page), "{path}: {}", answer.text);
+    }
+    let answer = visitor.post("/projects", &[]).await;
+    assert_eq!(answer.status, 501, "{}", answer.text);
+    assert!(answer.text.contains("<h1>That cannot be done</h1>"), "{}", answer.text);
+    // Who has to sign in again comes back to the page.
+    let form = visitor.get(settings).await;
+    visitor.cookies.remove("__Host-ingot-session");
+    let lost = visitor.submit(&form, &format!("{settings}/members"), &[("name", "ci")]).await;
+    assert_eq!(lost.status, 401, "{}", lost.text);
+    let next = format!("name=\"next\" value=\"{settings}\"");
+    assert!(lost.text.contains(&next), "{}", lost.text);
+}
+
 /// Anybody can write a link. A notice is shown only where it is true.
 #[tokio::test]
 async fn notices_are_shown_only_where_they_are_true() {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ingot_sdk::{Error, Result, environment};
@@ -18,7 +19,34 @@ use crate::ui::{LogWriter, Redactor};
 const PATH: &str = "PACKER_LOG_PATH";
 
 /// The file, from [`open()`] until a log goes there.
-static FILE: parking_lot::Mutex<Option<File>> = parking_lot::Mutex::new(None);
+static FILE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
+
+/// The file, from when a log goes there.
+static IN_USE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
+
+/// The file that the log goes to.
+struct LogFile {
+    path: PathBuf,
+    file: parking_lot::Mutex<File>,
+}
+
+/// Writes to the file as it is open now.
+struct ToFile(Arc<LogFile>);
+
+impl Write for ToFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.file.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.file.lock().flush()
+    }
+}
+
+/// Opens a file to add to it.
+fn append_to(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
 
 /// Opens the file that the log goes to, if there is one.
 ///
@@ -26,14 +54,30 @@ static FILE: parking_lot::Mutex<Option<File>> = parking_lot::Mutex::new(None);
 /// It cannot be written; Packer does not run then either.
 pub(super) fn open() -> Result<()> {
     let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
-    let Some(path) = path else { return Ok(()) };
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|error| {
+    let Some(path) = path.map(PathBuf::from) else { return Ok(()) };
+    let file = append_to(&path).map_err(|error| {
         Error::from(error)
             .context(format_args!("the log cannot be written to {}", path.display()))
             .hint(format!("{PATH} names that file"))
     })?;
-    *FILE.lock() = Some(file);
+    *FILE.lock() = Some(Arc::new(LogFile { path, file: parking_lot::Mutex::new(file) }));
     Ok(())
+}
+
+/// Opens the file of the log again: whoever rotates logs has renamed the one in use.
+#[cfg_attr(not(all(unix, feature = "registry-server")), allow(dead_code))]
+pub(super) fn reopen() {
+    let Some(log) = IN_USE.lock().clone() else { return };
+    // Opening a pipe waits for its reader.
+    if !log.file.lock().metadata().is_ok_and(|about| about.is_file()) {
+        return;
+    }
+    match append_to(&log.path) {
+        Ok(file) => *log.file.lock() = file,
+        Err(error) => {
+            tracing::error!(%error, "the log's file cannot be opened again; the open one is kept");
+        }
+    }
 }
 
 /// What `PACKER_LOG` says; none if that is nothing.
@@ -97,9 +141,10 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
             // As Packer's, it has one run. The log of a server has all, and the members of a family
             // share one.
             if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
-                empty(&file);
+                empty(&file.file.lock());
             }
-            Box::new(file)
+            *IN_USE.lock() = Some(Arc::clone(&file));
+            Box::new(ToFile(file))
         }
     };
     let writer = Mutex::new(Redacted { target, redactor });

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body as RawBody, BodyDataStream, HttpBody as _};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -55,14 +56,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    Error::new(Code::ResourceExhausted, "the request is too large")
-                }
-                _ => Error::invalid("the request cannot be read"),
-            }
-        })?;
+        let bytes = axum::body::Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| body_error(&rejection))?;
         if bytes.is_empty() {
             return Ok(Body(T::default()));
         }
@@ -73,6 +68,16 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
             Error::invalid(format!("the request is not the JSON that it should be: {error}"))
         };
         Ok(Body(serde_json::from_slice(&bytes).map_err(wrong)?))
+    }
+}
+
+/// Why a body could not be read.
+pub(super) fn body_error(rejection: &BytesRejection) -> Error {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Code::ResourceExhausted, "the request is too large")
+        }
+        _ => Error::invalid("the request cannot be read"),
     }
 }
 
@@ -89,9 +94,14 @@ pub(super) fn holds_zero(json: &[u8]) -> bool {
     false
 }
 
+/// Whether who asks reads pages, as a browser does.
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
 pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) -> Response {
-    let accepted = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+    if reads_pages(request.headers()) {
         return super::web::nothing_here(&app, &request.into_parts().0).await;
     }
     let refusal = ApiError(Error::new(
@@ -105,15 +115,18 @@ pub(super) async fn nothing_here(State(app): State<Shared>, request: Request) ->
 async fn zero_character(app: &Shared, request: Request) -> Response {
     let wrong = Error::invalid("a path and a query must not hold zero characters");
     let asked = request.into_parts().0;
-    let accepted = asked.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+    if reads_pages(&asked.headers) {
         return super::web::refused(app, &asked, &wrong).await;
     }
     ApiError(wrong).into_response()
 }
 
-pub(super) async fn wrong_method() -> ApiError {
-    ApiError(Error::new(Code::Unimplemented, "this registry has no such method at this path"))
+pub(super) async fn wrong_method(State(app): State<Shared>, request: Request) -> Response {
+    let wrong = Error::new(Code::Unimplemented, "this registry has no such method at this path");
+    if reads_pages(request.headers()) {
+        return super::web::wrong_method(&app, &request.into_parts().0, &wrong).await;
+    }
+    ApiError(wrong).into_response()
 }
 
 /// A body that must have come by a deadline.

@@ -8,6 +8,7 @@ use ingot_registry::store::Store;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::proxy::TrustedProxies;
+use crate::unauthenticated::UnauthenticatedBodies;
 use crate::{connections, health, outgoing, refused_requests, run_task, secret};
 
 /// What all requests share. What is in it is not needed to be right, only to be quick.
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) readiness: health::Readiness,
     pub(crate) refused_requests: refused_requests::RefusedRequests,
     pub(crate) outgoing: outgoing::Outgoing,
+    pub(crate) unauthenticated: UnauthenticatedBodies,
     /// Who may upload an SBOM now.
     pub(crate) uploads: Arc<tokio::sync::Semaphore>,
     /// How long lines of the audit log are kept; none: for ever.

@@ -1,10 +1,8 @@
 //! Who asks: the token endpoint, and the principal and project of a request.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,43 +23,44 @@ use ingot_registry::store::{AuditRow, Principal, transaction};
 pub(super) async fn token(
     State(app): State<Shared>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+    request: Request,
+) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
+    // It counts until the end: it takes memory while the database is waited for.
+    let body = app.unauthenticated.read(request, address.ip()).await?;
     let address = address.ip().to_string();
-    let form: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
     let refuse = |status: StatusCode, error: &str, why: &str| {
         let body = json!({ "error": error, "error_description": why });
         (status, axum::Json(body)).into_response()
     };
-    let field = |name: &str| form.get(name).cloned().unwrap_or_default();
+    let field = |name: &str| {
+        let mut pairs = form_urlencoded::parse(&body.bytes);
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
     if field("grant_type") != "client_credentials" {
         let why = "grant_type must be client_credentials";
-        return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", why);
+        return Ok(refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", why));
     }
     let (id, given) =
         basic(&headers).unwrap_or_else(|| (field("client_id"), field("client_secret")));
-    match app.store.principal(&id).await {
-        Ok(Some(principal)) if secret::is_secret_of(&principal, &given) => {
+    match app.store.principal(&id).await? {
+        Some(principal) if secret::is_secret_of(&principal, &given) => {
             let body = json!({
                 "access_token": app.tokens.token(&principal.id),
                 "token_type": "Bearer",
                 "expires_in": secret::TOKEN_LIFE,
             });
-            axum::Json(body).into_response()
+            Ok(axum::Json(body).into_response())
         }
         // Only who is wrong is slowed down: nobody guesses 256 random bits, and others must not be
         // able to lock somebody out by being wrong in their name.
-        Ok(_) => {
-            if let Err(error) = app.limits.sign_in(&address, &id) {
-                return ApiError(error).into_response();
-            }
+        _ => {
+            app.limits.sign_in(&address, &id)?;
             app.limits.failed(&address, &id);
             tracing::warn!(address, "somebody failed to sign in");
             let why = "the client id or the client secret is invalid";
-            refuse(StatusCode::UNAUTHORIZED, "invalid_client", why)
+            Ok(refuse(StatusCode::UNAUTHORIZED, "invalid_client", why))
         }
-        Err(error) => ApiError(error).into_response(),
     }
 }
 

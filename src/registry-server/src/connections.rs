@@ -130,7 +130,7 @@ impl Connections {
 }
 
 /// What may have many addresses by itself: an IPv6 network of 64 bits is one customer's.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

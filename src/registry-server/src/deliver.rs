@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, Shared, hosts, secret};
 use ingot_base::error::IntoError as _;
 use ingot_registry::api::{Result, Timestamp};
-use ingot_registry::store::{Delivery, transaction};
+use ingot_registry::store::{AuditRow, Delivery, transaction};
 
 /// How often to look.
 const POLL: Duration = Duration::from_millis(500);
@@ -97,7 +97,19 @@ async fn end(app: &App, delivery: &Delivery, result: Result<(), String>) -> Resu
         }
         Err(why) if delivery.attempts >= ATTEMPTS => {
             tracing::error!(id = delivery.id, url, why, "gave a webhook delivery up");
-            transaction!(app.store, |tx| tx.delivered(&delivery.id))
+            let (webhook, event) = (&delivery.webhook_id, &delivery.event);
+            let line = AuditRow {
+                principal: "registry server".into(),
+                project_id: delivery.project_id.clone(),
+                action: "give up webhook delivery".into(),
+                target: format!("{url} ({webhook}), {event}: {why}"),
+                outcome: "failed".into(),
+                ..AuditRow::default()
+            };
+            transaction!(app.store, |tx| async {
+                tx.delivered(&delivery.id).await?;
+                tx.audit(&line).await
+            })
         }
         Err(why) => {
             app.metrics.failed_deliveries.inc();

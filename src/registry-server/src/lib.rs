@@ -31,6 +31,7 @@ mod sboms;
 pub mod secret;
 mod serve;
 mod tls;
+mod unauthenticated;
 mod v2021;
 pub mod web;
 mod workers;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum_server::tls_rustls::RustlsAcceptor;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::store::{Store, transaction};
@@ -19,7 +19,7 @@ use crate::metrics::{self, Metrics};
 use crate::options::Options;
 use crate::{
     api_response, auth, connections, health, openapi, outgoing, refused_requests, resources,
-    routes, run_task, sboms, secret, tls, web, workers,
+    routes, run_task, sboms, secret, tls, unauthenticated, web, workers,
 };
 
 /// How large a request may be, in bytes.
@@ -36,6 +36,8 @@ const PING: Duration = Duration::from_secs(20);
 const STREAMS: u32 = 100;
 /// How large the headers of a request may be, in bytes.
 const HEADERS: usize = 64 << 10;
+/// How many bytes of bodies that are not read yet an HTTP/2 client may send on one connection.
+const WINDOW: u32 = 256 << 10;
 
 /// Serves until the token is cancelled.
 ///
@@ -69,6 +71,7 @@ pub async fn serve(
         readiness: health::Readiness::default(),
         refused_requests: refused_requests::RefusedRequests::default(),
         outgoing: outgoing::Outgoing::default(),
+        unauthenticated: unauthenticated::UnauthenticatedBodies::default(),
         uploads: Arc::new(tokio::sync::Semaphore::new(sboms::UPLOADS)),
         audit_retention: options.audit_retention,
         address,
@@ -108,6 +111,8 @@ pub async fn serve(
     http.http2()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS as u32)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     let config = match &options.tls {
@@ -148,7 +153,10 @@ fn router(api: Router<Shared>, app: Shared) -> Router {
     api.merge(resources::router())
         .merge(web::router(&app))
         .merge(run_task::router())
-        .route("/oauth2/token", axum::routing::post(auth::token))
+        .route(
+            "/oauth2/token",
+            post(auth::token).layer(DefaultBodyLimit::max(unauthenticated::BODY)),
+        )
         .route("/sboms/{token}", get(sboms::download))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -8,7 +8,7 @@ use super::output;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::service::EVENTS;
-use ingot_registry::store::Role;
+use ingot_registry::store::{Role, WaitingDeliveries};
 use serde_json::json;
 
 /// Reads a principal's role.
@@ -186,13 +186,15 @@ pub(super) async fn webhook(command: &WebhookCommand) -> Result<()> {
         WebhookCommand::List { database } => {
             let administration = database.administration().await?;
             let projects = administration.projects().await?;
+            let waiting = administration.waiting_deliveries().await?;
             let rows = administration.webhooks().await?.into_iter().map(|hook| {
+                let waiting = WaitingDeliveries::in_words(&waiting, &hook.id);
                 let events = if hook.events.is_empty() { "all".into() } else { hook.events };
                 let project = projects.iter().find(|it| it.location.project_id == hook.project_id);
                 let project = project.map_or(hook.project_id, |it| it.name.clone());
-                [hook.id, project, ingot_sdk::http::shown(&hook.url), events]
+                [hook.id, project, ingot_sdk::http::shown(&hook.url), events, waiting]
             });
-            output::table(["ID", "PROJECT", "URL", "EVENTS"], rows.collect());
+            output::table(["ID", "PROJECT", "URL", "EVENTS", "DELIVERIES"], rows.collect());
         }
         WebhookCommand::Delete { id, database } => {
             database.administration().await?.delete_webhook(id).await?;

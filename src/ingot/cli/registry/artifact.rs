@@ -240,7 +240,9 @@ async fn list(session: &Session, bucket: &str, version: Option<&str>, form: Form
     let version = match version {
         Some(version) => session.version(bucket, version).await?,
         None => {
-            let newest = session.versions(bucket).await?.into_iter().next();
+            let versions = session.versions(bucket).await?;
+            // Those that are not complete are before all others, however old they are.
+            let newest = versions.iter().find(|it| it.is_complete()).or(versions.first());
             let none = || Error::new(format!("the bucket {bucket} has no versions"));
             session.version(bucket, &newest.ok_or_else(none)?.fingerprint).await?
         }

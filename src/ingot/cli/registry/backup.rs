@@ -27,7 +27,7 @@ pub(super) async fn back_up(args: &BackupArgs) -> Result<()> {
 }
 
 pub(super) async fn restore(args: &BackupArgs) -> Result<()> {
-    let store = args.database.open().await?;
+    let store = args.database.open_to_restore().await?;
     let rows = store.restore(&args.file).await;
     store.close().await;
     output::line(format!("Restored {} rows from {}", rows?, args.file.display()));

@@ -17,6 +17,9 @@ use ingot_registry_server::{
     Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
 
+/// How many connections a command opens to the database.
+const CONNECTIONS: u32 = 4;
+
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DatabaseArgs {
@@ -34,19 +37,21 @@ impl DatabaseArgs {
         }
     }
 
-    pub(super) async fn open(&self) -> Result<Store> {
-        Store::open(&self.location()?, 4).await
+    /// Opens one to restore a backup into.
+    pub(super) async fn open_to_restore(&self) -> Result<Store> {
+        Store::open_to_restore(&self.location()?, CONNECTIONS).await
     }
 
-    /// Opens one that must be there already.
+    /// Opens one that must be there already. It is not migrated.
     pub(super) async fn open_existing(&self) -> Result<Store> {
-        if let Location::Sqlite(path) = self.location()?
+        let location = self.location()?;
+        if let Location::Sqlite(path) = &location
             && !path.exists()
         {
             return Err(Error::not_found(format!("there is no registry at {}", path.display()))
                 .advise(Some("`ingot registry serve` creates one; -database-url names another")));
         }
-        self.open().await
+        Store::open_existing(&location, CONNECTIONS).await
     }
 
     pub(super) async fn administration(&self) -> Result<Administration> {
@@ -110,9 +115,8 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs) -> Result<()> {
-    // From here on it ends nothing: the server reads its certificate again when it gets it.
     #[cfg(unix)]
-    let _hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+    reopen_log_on_hangup();
     // All that may go wrong first: the secret of the first run is shown just once.
     let run_task = run_task(args)?;
     let tls = tls(args).await?;
@@ -145,6 +149,23 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         trusted_proxies: TrustedProxies(args.trusted_proxy.clone()),
     };
     ingot_registry_server::serve(store, listener, options, stop).await
+}
+
+/// Opens the log's file again whenever the process gets the signal SIGHUP. From here on the signal ends
+/// nothing; the server reads its certificate again.
+#[cfg(unix)]
+fn reopen_log_on_hangup() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    crate::cli::logging::reopen();
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP cannot be listened for"),
+    }
 }
 
 fn run_task(args: &ServeArgs) -> Result<RunTaskOptions> {

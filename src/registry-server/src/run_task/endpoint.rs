@@ -1,10 +1,11 @@
 //! The endpoint that Terraform calls.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
 use axum::routing::post;
 use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::store::{RunTaskCall, RunTaskKey, transaction};
@@ -53,27 +54,28 @@ pub(crate) fn router() -> Router<Shared> {
 async fn receive(
     State(app): State<Shared>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: std::result::Result<axum::body::Bytes, axum::extract::rejection::BytesRejection>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
 ) -> std::result::Result<StatusCode, ApiError> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Error::new(Code::ResourceExhausted, "the request is too large")
-        }
-        _ => Error::invalid("the request cannot be read"),
-    })?;
-    if id.contains('\0') || api_response::holds_zero(&body) {
-        return Err(ApiError(Error::invalid("the request must not contain NUL characters")));
+    let zero = || ApiError(Error::invalid("the request must not contain NUL characters"));
+    if id.contains('\0') {
+        return Err(zero());
     }
     let key = app.store.read().await?.run_task_of(&id).await?;
     let key = key.ok_or_else(|| Error::not_found("there is no such run task"))?;
+    let headers = request.headers().clone();
+    let read = app.unauthenticated.read(request, address.ip()).await?;
+    let body = &read.bytes;
+    if api_response::holds_zero(body) {
+        return Err(zero());
+    }
     let signature = headers.get("x-tfc-task-signature").and_then(|value| value.to_str().ok());
-    if !secret::is_signature_512(&key.hmac_key, &body, signature.unwrap_or_default()) {
+    if !secret::is_signature_512(&key.hmac_key, body, signature.unwrap_or_default()) {
         tracing::warn!(project = key.location.project_id, "refused a run task's forged call");
         let message = "x-tfc-task-signature is missing or is not this body's HMAC-SHA512";
         return Err(ApiError(Error::new(Code::Unauthenticated, message)));
     }
-    let call = Call::read(&body)?;
+    let call = Call::read(body)?;
     if call.is_test() {
         return Ok(StatusCode::OK);
     }

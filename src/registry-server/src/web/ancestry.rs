@@ -97,6 +97,7 @@ pub(super) async fn show(
                 @if asked.outdated || asked.direction != "both" {
                     h3 { "There are no such relations" }
                     p { a href=(path) { "Show all direct relatives" } }
+                    @if lineage.more { (not_all(&name)) }
                 } @else {
                     h3 { "No valid version has relations" }
                     p { "Relations are recorded when a template reads a version of one bucket, by the "
@@ -112,9 +113,7 @@ pub(super) async fn show(
             @if lineage.deeper {
                 p { "There are more generations. " a href=(asked.path(&path, "all", asked.unfolded)) { "Show all" } }
             }
-            @if lineage.more {
-                p.dimmed { "There are more relations than are shown here." }
-            }
+            @if lineage.more { (not_all(&name)) }
             (relations(&context, &lineage))
         }
     }))
@@ -201,6 +200,16 @@ fn member(context: &PageContext, member: &Member, lineage: &Lineage, number: usi
                 span { (version_link(context, version)) " " (status(version.status)) }
             }
             @if let Some(worst) = worst { span { (ancestry_status(worst)) } }
+        }
+    }
+}
+
+/// What a page has no room for.
+fn not_all(bucket: &str) -> Markup {
+    html! {
+        p.dimmed {
+            "There are more relations than are looked at here. All are listed by "
+            code { "ingot registry ancestry " (bucket) } "."
         }
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::parts::{shown_version, token_field};
-use super::web_session::PageContext;
+use super::web_session::{PageContext, page_of};
 use ingot_registry::api::Version;
 
 /// What a move of a channel is on a page: the fingerprints of what it points at there and of where
@@ -68,10 +68,11 @@ pub(super) fn form(
     }
 }
 
-/// The page that a form is on, to come back to.
+/// The page that a form is on, to come back to. It may be the answer to another form, at the path that
+/// this was sent to.
 fn back(context: &PageContext) -> String {
-    let path = &context.visit.path;
-    path.split_once('?').map_or(path.as_str(), |(path, _)| path).to_owned()
+    let path = context.visit.path.as_str();
+    page_of(path.split_once('?').map_or(path, |(path, _)| path)).to_owned()
 }
 
 /// The number of a complete version.

@@ -22,6 +22,7 @@ use super::when::{ago, moment};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::service::VersionName;
+use ingot_registry::store::VersionFilter;
 
 /// How many assignments a page has.
 const SIZE: u32 = 25;
@@ -209,7 +210,8 @@ pub(super) async fn show_with(
         true => {
             let latest = context.session.get_bucket(&bucket).await?.latest_version;
             let previous = context.session.previous_of(&bucket, name).await?;
-            let choices = context.session.assignable(&bucket, CHOICES).await?;
+            let filter = VersionFilter { assignable: true, ..VersionFilter::default() };
+            let choices = context.session.version_choices(&bucket, &filter, CHOICES).await?;
             html! {
                 section.actions aria-label="Actions" {
                     (moves(context, &channel, latest.as_ref(), previous.as_ref()))

@@ -13,12 +13,12 @@ use super::parts::{Tab, cell, head_cell, shown_version, table, tabs, version_lin
 use super::problem::Problem;
 use super::web_session::{Fields, PageContext};
 use crate::Shared;
-use ingot_registry::api::{self, Code, Error, Version};
+use ingot_registry::api::{Code, Error, Version};
 use ingot_registry::client::Registry as _;
 use ingot_registry::service::sbom_document_in_turn;
-use ingot_registry::store::{SbomRow, VersionFilter, VersionOrder};
+use ingot_registry::store::{SbomRow, VersionFilter};
 
-/// How many versions can be chosen from, the newest ones.
+/// How many versions can be chosen from, the newest complete ones.
 const CHOICES: u32 = 50;
 /// How many SBOMs of a version are read.
 const SBOMS: usize = 10;
@@ -44,7 +44,7 @@ pub(super) async fn show(
     let wanted = Fields::new(query).text("with").trim().to_owned();
     let with = match wanted.is_empty() {
         false => Some(wanted),
-        true => context.session.relations_of(&bucket, &print).await?.previous,
+        true => context.session.relations_of(&bucket, &print, None).await?.previous,
     };
     let before = match &with {
         None => None,
@@ -57,9 +57,8 @@ pub(super) async fn show(
             )?)
         }
     };
-    let (filter, order) = (VersionFilter::default(), VersionOrder::Newest);
-    let first = api::Page { size: CHOICES, ..api::Page::default() };
-    let list = context.session.version_list(&bucket, &filter, order, &first).await?.versions;
+    let filter = VersionFilter { complete: true, ..VersionFilter::default() };
+    let list = context.session.version_choices(&bucket, &filter, CHOICES).await?;
     let name = shown_version(&after.name, &after.fingerprint);
     let way = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
@@ -94,11 +93,14 @@ fn choose(
     list: &[Version],
 ) -> Markup {
     let path = context.version_path(&after.bucket_name, &after.fingerprint, "/compare");
-    let others: Vec<&Version> =
-        list.iter().filter(|one| one.fingerprint != after.fingerprint).collect();
+    let mut others: Vec<&Version> = list.iter().filter(|one| one.id != after.id).collect();
+    // The one it is compared with is among them, however old it is.
+    let missing = |it: &&Version| it.id != after.id && others.iter().all(|one| one.id != it.id);
+    let missing = before.filter(missing);
+    others.extend(missing);
     html! {
         @if others.is_empty() {
-            p.dimmed { "The bucket has no other version." }
+            p.dimmed { "The bucket has no other complete version." }
         } @else {
             form.search method="get" action=(path) {
                 div.line {

@@ -46,6 +46,7 @@ fn title(error: &Error) -> &'static str {
         Code::ResourceExhausted => "Too many requests",
         Code::Aborted | Code::FailedPrecondition | Code::AlreadyExists => "Not done",
         Code::InvalidArgument => "That cannot be read",
+        Code::Unimplemented => "That cannot be done",
         _ => "The registry failed",
     }
 }

@@ -24,6 +24,7 @@ mod page;
 mod parts;
 mod problem;
 mod projects;
+mod relations;
 mod removal;
 mod restore;
 mod revoke;
@@ -39,5 +40,5 @@ mod when;
 
 pub use sign_in::new_link;
 
-pub(super) use router::{nothing_here, refused, router};
+pub(super) use router::{nothing_here, refused, router, wrong_method};
 pub(super) use web_session::is_secure;

@@ -28,7 +28,7 @@ pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
         )
         .into());
     }
-    let around = context.session.relations_of(&bucket, &print).await?;
+    let around = context.session.relations_of(&bucket, &print, None).await?;
     let (descendants, _) = context.session.descendants(&bucket, &print, LISTED).await?;
     let name = shown_version(&version.name, &print);
     let revoked = version.status == VersionStatus::Revoked;

@@ -59,10 +59,11 @@ impl Draft {
         }
     }
 
-    /// The time it says; none if there is something wrong, which is written down. `kept` is the
-    /// time of the revocation there is, which the field had from the start.
-    fn check(&mut self, kept: Timestamp) -> Option<Timestamp> {
+    /// The time it says; none if there is something wrong, which is written down.
+    fn check(&mut self, version: &Version) -> Option<Timestamp> {
         let now = Timestamp::now();
+        // That of the revocation there is, which the field had from the start.
+        let kept = version.revoke_at;
         let dated = !self.at.is_empty() && self.at != field(kept);
         let at = match self.now {
             true if dated => {
@@ -84,6 +85,20 @@ impl Draft {
         };
         if at.is_some_and(|at| at < now) {
             self.wrong_time = Some("This time has passed. Choose a later one, or now.".into());
+        }
+        // The earliest revocation of a version holds.
+        let later = at.is_some_and(|at| at >= kept) || self.at == field(kept);
+        if let Some(ancestor) = &version.revocation_inherited_from
+            && !self.now
+            && later
+        {
+            self.wrong_time = Some(format!(
+                "It is revoked with {} {} at {} UTC already. Choose an earlier time, or change that \
+                 revocation.",
+                ancestor.bucket_name,
+                ancestor.version_name,
+                field(kept).replace('T', " ")
+            ));
         }
         at.filter(|_| self.wrong_time.is_none())
     }
@@ -144,7 +159,7 @@ pub(super) async fn revoke(Change { context, fields }: Change) -> Result<Respons
     let (bucket, print) = (context.names.bucket.clone(), context.names.version.clone());
     let version = context.session.get_version(&bucket, &print).await?;
     let mut draft = Draft::read(&fields);
-    let at = draft.check(version.revoke_at);
+    let at = draft.check(&version);
     let seen = fields.text("seen");
     if at.is_some()
         && context.visit.may_write()

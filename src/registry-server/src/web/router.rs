@@ -1,17 +1,23 @@
 //! The routes of the pages.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{MethodRouter, get, post};
 use ingot_registry::api::Error;
 
+use super::web_session::page_of;
 use super::{
     ancestry, assets, assign, bucket, buckets, channels, compare, enforced_blocks, error_page,
     projects, removal, restore, revoke, settings, sign_in, version, versions,
 };
-use crate::Shared;
+use crate::{Shared, unauthenticated};
+
+/// How large a form may be, in bytes.
+const FORM: usize = 64 << 10;
 
 /// Where the pages of a bucket begin.
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
@@ -26,17 +32,30 @@ pub(crate) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Respo
     error_page::framed(app, asked, error).await
 }
 
+/// What a browser is answered that asks for a path in a way that is not there. Who asks for what is
+/// only posted to, as by loading the answer to a form again, is led to the page that the form is on.
+pub(crate) async fn wrong_method(app: &Shared, asked: &Parts, error: &Error) -> Response {
+    let (path, page) = (asked.uri.path(), page_of(asked.uri.path()));
+    match asked.method == Method::GET && page != path {
+        true => Redirect::to(page).into_response(),
+        false => error_page::framed(app, asked, error).await,
+    }
+}
+
 /// All pages.
 pub(crate) fn router(app: &Shared) -> Router<Shared> {
     let of_bucket = |path: &str| format!("{BUCKET}{path}");
     let of_version = |path: &str| format!("{BUCKET}/versions/{{version}}{path}");
     let of_channel = |path: &str| format!("{BUCKET}/channels/{{channel}}{path}");
+    let small = |route: MethodRouter<Shared>| -> MethodRouter<Shared> {
+        route.layer(DefaultBodyLimit::max(unauthenticated::BODY))
+    };
     Router::new()
         .route("/", get(projects::home))
         .route("/assets/{file}", get(assets::show))
         .route("/favicon.ico", get(assets::icon))
-        .route("/sign-in", get(sign_in::show).post(sign_in::with_secret))
-        .route("/sign-in/{token}", get(sign_in::show_link).post(sign_in::with_link))
+        .route("/sign-in", small(get(sign_in::show).post(sign_in::with_secret)))
+        .route("/sign-in/{token}", small(get(sign_in::show_link).post(sign_in::with_link)))
         .route("/sign-out", post(sign_in::out))
         .route("/projects", get(projects::show))
         .route("/projects/{project}/buckets", get(buckets::show))
@@ -65,4 +84,5 @@ pub(crate) fn router(app: &Shared) -> Router<Shared> {
         .route(&of_version("/restore"), get(restore::show).post(restore::restore))
         .route(&of_version("/revoke"), get(revoke::show).post(revoke::revoke))
         .layer(from_fn_with_state(app.clone(), error_page::frame))
+        .layer(DefaultBodyLimit::max(FORM))
 }

@@ -1,6 +1,8 @@
 //! Signing in, by a link that works once or as a principal with its secret, and out.
 
-use axum::extract::{Path, Query, Request, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
@@ -8,7 +10,7 @@ use maud::html;
 use super::page::Page;
 use super::parts::{own_path, token_field};
 use super::problem::{Problem, sentence};
-use super::web_session::{Cookie, Fields, Form, SESSION_LIFE, address_of, form_token, is_secure};
+use super::web_session::{Cookie, Fields, Form, SESSION_LIFE, form_token, is_secure};
 use crate::{Shared, secret};
 use ingot_registry::api::{Code, Error, Result, Timestamp};
 use ingot_registry::store::{AuditRow, Principal, Store, transaction};
@@ -40,7 +42,8 @@ fn with_cookie(app: &Shared, headers: &HeaderMap, page: impl FnOnce(&str) -> Pag
     let secure = is_secure(app, headers);
     let given = Cookie::Visitor.of(headers, secure);
     let cookie = given.unwrap_or_else(secret::random_hex);
-    let set = Cookie::Visitor.set(&cookie, LINK_LIFE, secure);
+    // As long as a session: the page may stay open for hours before it is filled in.
+    let set = Cookie::Visitor.set(&cookie, SESSION_LIFE, secure);
     ([(header::SET_COOKIE, set)], page(&form_token(&cookie))).into_response()
 }
 
@@ -98,27 +101,33 @@ pub(super) async fn show(
     with_cookie(&app, &headers, |token| secret_form(token, next, "", None))
 }
 
-/// The form of a request of somebody who has not signed in yet, and where they ask from.
-async fn visitor_form(app: &Shared, request: Request) -> Result<(Fields, String, bool)> {
-    let (parts, body) = request.into_parts();
-    let secure = is_secure(app, &parts.headers);
-    let address = address_of(&parts);
-    let cookie = Cookie::Visitor.of(&parts.headers, secure).ok_or_else(|| {
-        Error::new(
-            Code::PermissionDenied,
-            "your browser sent no cookie; allow cookies, load the page again and send it once more",
-        )
-    })?;
-    let fields = Fields::read(Request::from_parts(parts, body), &cookie).await?;
-    Ok((fields, address, secure))
+/// The form again, with what was filled in but the secret, and why it is shown again.
+fn secret_form_again(app: &Shared, headers: &HeaderMap, fields: &Fields, wrong: &str) -> Response {
+    let next = own_path(fields.text("next")).unwrap_or("/");
+    let id = fields.text("client_id").trim();
+    let page = |token: &str| secret_form(token, next, id, Some(wrong));
+    let mut response = with_cookie(app, headers, page);
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
 }
 
 pub(super) async fn with_secret(
     State(app): State<Shared>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let (fields, address, secure) = visitor_form(&app, request).await?;
+    let secure = is_secure(&app, &headers);
+    // It counts until the end: it takes memory while the database is waited for.
+    let body = app.unauthenticated.read(request, address.ip()).await?;
+    let address = address.ip().to_string();
+    let Some(cookie) = Cookie::Visitor.of(&headers, secure) else {
+        // This sets one, so that the form can be sent from here.
+        let wrong = "Nothing was done, as the page was too old or your browser sent no cookie. \
+                     Enter the secret and send it once more; if this is shown again, allow cookies.";
+        return Ok(secret_form_again(&app, &headers, &Fields::parse(&body.bytes)?, wrong));
+    };
+    let fields = Fields::of_form(&body.bytes, &cookie)?;
     let (id, given) = (fields.text("client_id").trim(), fields.text("client_secret").trim());
     let next = own_path(fields.text("next")).unwrap_or("/");
     let principal = app.store.principal(id).await?;
@@ -129,10 +138,7 @@ pub(super) async fn with_secret(
         app.limits.failed(&address, id);
         tracing::warn!(address, "somebody failed to sign in");
         let wrong = "The client id or the client secret is invalid.";
-        let mut response =
-            with_cookie(&app, &headers, |token| secret_form(token, next, id, Some(wrong)));
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        return Ok(response);
+        return Ok(secret_form_again(&app, &headers, &fields, wrong));
     };
     let (hash, cookie) = new_session(secure);
     transaction!(app.store, |tx| async {
@@ -219,9 +225,19 @@ fn used_up() -> Response {
 pub(super) async fn with_link(
     State(app): State<Shared>,
     Path(token): Path<String>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (_, address, secure) = visitor_form(&app, request).await?;
+    let secure = is_secure(&app, request.headers());
+    let cookie = Cookie::Visitor.of(request.headers(), secure).ok_or_else(|| {
+        Error::new(
+            Code::PermissionDenied,
+            "your browser sent no cookie; allow cookies, load the page again and send it once more",
+        )
+    })?;
+    let body = app.unauthenticated.read(request, address.ip()).await?;
+    Fields::of_form(&body.bytes, &cookie)?;
+    let address = address.ip().to_string();
     let (hash, cookie) = new_session(secure);
     let link = secret::hash(&token);
     let taken = transaction!(app.store, |tx| async {

@@ -10,16 +10,17 @@ use super::build_origin::{BuildOrigin, laid_out};
 use super::notice;
 use super::page::Page;
 use super::parts::{
-    Tab, ancestry_status, build_status, cell, head_cell, labels, shown_version, status, table,
-    tabs, token_field, version_link_to,
+    Tab, build_status, cell, head_cell, labels, shown_version, status, table, tabs, token_field,
+    version_link_to,
 };
 use super::problem::Problem;
+use super::relations;
 use super::web_session::{PageContext, segment};
 use super::when::{duration, moment};
 use crate::{Shared, sboms};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
-use ingot_registry::service::{Relation, Relations, VersionName, sbom_document};
+use ingot_registry::service::{Relations, sbom_document};
 use ingot_registry::store::SbomRow;
 
 pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
@@ -37,7 +38,9 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         found => found?,
     };
     let channels = context.session.list_channels(&bucket).await?.channels;
-    let around = context.session.relations_of(&bucket, &print).await?;
+    let older_than = context.visit.asked("children");
+    let before = Some(older_than.as_str()).filter(|it| !it.is_empty());
+    let around = context.session.relations_of(&bucket, &print, before).await?;
     let sboms = context.session.sboms_of(&bucket, &print).await?;
     let name = shown_version(&version.name, &print);
     let path = [
@@ -58,7 +61,7 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         }
         (tabs(&context, &bucket, Some(Tab::Versions)))
         (revocation(&context, &version))
-        (revoked_parents(&context, &around))
+        (relations::revoked_parents(&context, &around))
         dl.facts {
             div.wide { dt { "Fingerprint" } dd { code.id { (version.fingerprint) } } }
             div { dt { "Channels" } dd { (pointing(&context, &version, &channels)) } }
@@ -68,8 +71,8 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         }
         @if context.visit.may_write() { (actions(&context, &version, &channels)) }
         (images(&version))
-        (parents(&context, &around))
-        (children(&context, &around))
+        (relations::parents(&context, &around))
+        (relations::children(&context, &around, before.is_some()))
         (builds(&context, &version, &sboms))
     });
     Ok(page.into_response())
@@ -92,29 +95,6 @@ fn neighbours(context: &PageContext, bucket: &str, around: &Relations) -> Markup
             }
         }
     }
-}
-
-/// A warning where what it was built from is revoked and it is not.
-fn revoked_parents(context: &PageContext, around: &Relations) -> Markup {
-    let revoked =
-        |status| matches!(status, VersionStatus::Revoked | VersionStatus::RevocationScheduled);
-    html! {
-        @for parent in around.parents.iter().filter(|it| revoked(it.version.status)) {
-            section.alert.warn aria-label="Parent" {
-                p {
-                    "It was built from " (named(context, &parent.version)) ", which is "
-                    @if parent.version.status == VersionStatus::Revoked { "revoked." }
-                    @else { "scheduled for revocation." }
-                }
-            }
-        }
-    }
-}
-
-/// A link to a version of any bucket.
-fn named(context: &PageContext, version: &VersionName) -> Markup {
-    let text = format!("{} {}", version.bucket, shown_version(&version.name, &version.fingerprint));
-    version_link_to(context, &version.bucket, &text, &version.fingerprint)
 }
 
 fn path_of(context: &PageContext) -> String {
@@ -229,68 +209,6 @@ fn actions(context: &PageContext, version: &Version, channels: &[Channel]) -> Ma
                         @if version.revoke_at.is_set() { "Change scheduled revocation…" }
                         @else { "Revoke…" }
                     }
-                }
-            }
-        }
-    }
-}
-
-fn channel_of(context: &PageContext, relation: &Relation, bucket: &str) -> Markup {
-    html! {
-        @match &relation.channel {
-            None => span.none { "–" },
-            Some(channel) => {
-                a href=(context.channel_path(bucket, channel, "")) { (channel) }
-                @if let Some(now) = &relation.channel_version {
-                    span.sub { "now at " (shown_version(&now.name, &now.fingerprint)) }
-                }
-            }
-        }
-    }
-}
-
-fn parents(context: &PageContext, around: &Relations) -> Markup {
-    let columns = ["Parent", "Parent’s status", "Channel", "Ancestry status"];
-    let rows = html! {
-        @for relation in &around.parents {
-            tr role="row" {
-                (head_cell(&named(context, &relation.version)))
-                (cell("Parent’s status", &status(relation.version.status)))
-                (cell("Channel", &channel_of(context, relation, &relation.version.bucket)))
-                (cell("Ancestry status", &ancestry_status(relation.status)))
-            }
-        }
-    };
-    html! {
-        @if !around.parents.is_empty() {
-            section aria-labelledby="parents" {
-                h2 #parents { "Built from" }
-                (table("What this version was built from", &columns, &rows))
-            }
-        }
-    }
-}
-
-fn children(context: &PageContext, around: &Relations) -> Markup {
-    let columns = ["Child", "Status", "Found by channel", "Ancestry status"];
-    let bucket = &context.names.bucket;
-    let rows = html! {
-        @for relation in &around.children {
-            tr role="row" {
-                (head_cell(&named(context, &relation.version)))
-                (cell("Status", &status(relation.version.status)))
-                (cell("Found by channel", &channel_of(context, relation, bucket)))
-                (cell("Ancestry status", &ancestry_status(relation.status)))
-            }
-        }
-    };
-    html! {
-        @if !around.children.is_empty() {
-            section aria-labelledby="children" {
-                h2 #children { "Built from this" }
-                (table("Versions that were built from this one", &columns, &rows))
-                @if around.more {
-                    p.dimmed { "There are more than are shown here." }
                 }
             }
         }

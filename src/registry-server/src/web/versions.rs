@@ -48,7 +48,11 @@ impl Asked {
     }
 
     fn filter(&self) -> VersionFilter {
-        VersionFilter { status: self.status(), platform: self.platform.clone() }
+        VersionFilter {
+            status: self.status(),
+            platform: self.platform.clone(),
+            ..VersionFilter::default()
+        }
     }
 
     fn status(&self) -> Option<VersionStatus> {
@@ -83,8 +87,8 @@ impl Asked {
         }
         match (total, self.order()) {
             (..=1, _) => {}
-            (_, VersionOrder::Newest) => message.push("newest first".into()),
             (_, VersionOrder::Oldest) => message.push("oldest first".into()),
+            _ => message.push("newest first".into()),
         }
         message.join(", ")
     }

@@ -23,6 +23,9 @@ use ingot_registry::store::{Principal, Project, Role};
 /// How long somebody stays signed in, in seconds.
 pub(super) const SESSION_LIFE: i64 = 12 * 3600;
 
+/// How many fields of a form are read; no form has as many.
+const FIELDS: usize = 100;
+
 /// The field of a form that holds its token.
 pub(super) const FORM_TOKEN: &str = "form_token";
 
@@ -97,7 +100,7 @@ pub(crate) fn is_secure(app: &Shared, headers: &HeaderMap) -> bool {
 }
 
 /// The address of who asks.
-pub(super) fn address_of(parts: &Parts) -> String {
+fn address_of(parts: &Parts) -> String {
     let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     address.map(|info| info.0.ip().to_string()).unwrap_or_default()
 }
@@ -154,6 +157,19 @@ pub(super) async fn visitor(parts: &Parts, app: &Shared) -> Result<(WebSession, 
     Ok((WebSession { principal, address, form_token, path, session_hash, since }, cookie))
 }
 
+/// The page that a path belongs to: itself, or where the form is that is sent there and nowhere else.
+pub(super) fn page_of(path: &str) -> &str {
+    let parts: Vec<&str> = path.split('/').collect();
+    let slashes = match parts.as_slice() {
+        ["", "sign-out"] => return "/",
+        ["", "projects", _, "settings", ..] => 3,
+        ["", "projects", _, "buckets", _, "channels", _, "assign" | "access"]
+        | ["", "projects", _, "buckets", _, "versions", _, "promote"] => 6,
+        _ => return path,
+    };
+    path.match_indices('/').nth(slashes).map_or(path, |(end, _)| &path[..end])
+}
+
 /// Where to come back to: the page that was asked for, or the page that the form is on.
 pub(super) fn wanted(parts: &Parts) -> String {
     let path = |uri: &Uri| uri.path_and_query().map(ToString::to_string).unwrap_or_default();
@@ -163,14 +179,18 @@ pub(super) fn wanted(parts: &Parts) -> String {
     if parts.uri.path() == "/sign-out" {
         return "/".into();
     }
+    // What somebody was asked is at the path of its form, with a query.
+    let page = |uri: &Uri| match uri.query() {
+        Some(_) => path(uri),
+        None => page_of(uri.path()).to_owned(),
+    };
     let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let host = parts.uri.authority().map(ToString::to_string);
     let host = host.or_else(|| text(header::HOST).map(str::to_owned));
     let from = text(header::REFERER).and_then(|referer| referer.parse::<Uri>().ok());
     match from.filter(|from| from.authority().map(ToString::to_string) == host) {
-        Some(from) => path(&from),
-        // All forms are on the page they are sent to, or on the one above.
-        None => parts.uri.path().trim_end_matches("/assign").to_owned(),
+        Some(from) => page(&from),
+        None => page(&parts.uri),
     }
 }
 
@@ -299,13 +319,26 @@ impl Fields {
     }
 
     /// The form of a request, if its token is the one of this cookie.
-    pub(super) async fn read(request: Request, cookie: &str) -> Result<Self> {
+    async fn read(request: Request, cookie: &str) -> Result<Self> {
         let bytes = Bytes::from_request(request, &()).await;
         let bytes = bytes.map_err(|_| Error::invalid("the form cannot be read"))?;
-        let fields = Fields(form_urlencoded::parse(&bytes).into_owned().collect());
+        Fields::of_form(&bytes, cookie)
+    }
+
+    /// The fields in the body of a form, whoever sent it.
+    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        // Of many short ones each would take far more memory than in the body.
+        let fields = form_urlencoded::parse(body).into_owned().take(FIELDS);
+        let fields = Fields(fields.collect());
         if fields.0.iter().any(|(_, text)| text.contains('\0')) {
             return Err(Error::invalid("a form must not hold zero characters"));
         }
+        Ok(fields)
+    }
+
+    /// As [`Fields::parse`], if the form's token is the one of this cookie.
+    pub(super) fn of_form(body: &[u8], cookie: &str) -> Result<Self> {
+        let fields = Fields::parse(body)?;
         match is_form_token(cookie, fields.text(FORM_TOKEN)) {
             true => Ok(fields),
             false => Err(Error::new(
@@ -362,6 +395,26 @@ mod tests {
         assert!(is_form_token("one", &token));
         for (cookie, token) in [("two", token.as_str()), ("one", ""), ("one", &token[1..])] {
             assert!(!is_form_token(cookie, token), "{cookie} {token}");
+        }
+    }
+
+    #[test]
+    fn paths_that_are_only_posted_to_have_a_page() {
+        let bucket = "/projects/a%2Fb/buckets/web";
+        for (path, page) in [
+            ("/sign-out", "/".to_owned()),
+            ("/projects/p/settings", "/projects/p/settings".into()),
+            ("/projects/p/settings/members", "/projects/p/settings".into()),
+            ("/projects/p/settings/webhooks/remove", "/projects/p/settings".into()),
+            (&format!("{bucket}/channels/c/assign"), format!("{bucket}/channels/c")),
+            (&format!("{bucket}/channels/c/access"), format!("{bucket}/channels/c")),
+            (&format!("{bucket}/versions/v/promote"), format!("{bucket}/versions/v")),
+            // These are pages, whatever they are called.
+            (&format!("{bucket}/channels/assign"), format!("{bucket}/channels/assign")),
+            (&format!("{bucket}/versions/v/revoke"), format!("{bucket}/versions/v/revoke")),
+            ("/projects/settings/buckets", "/projects/settings/buckets".into()),
+        ] {
+            assert_eq!(page_of(path), page);
         }
     }
 

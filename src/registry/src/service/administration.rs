@@ -8,7 +8,8 @@ use super::run_tasks::ensure;
 use super::{EVENTS, Session, rules};
 use crate::api::{Code, Error, Result, Timestamp, UpdateRunTaskConfigBody};
 use crate::store::{
-    AuditRow, Principal, Project, Role, RunTaskKey, Store, Tx, Webhook, transaction,
+    AuditRow, Principal, Project, Role, RunTaskKey, Store, Tx, WaitingDeliveries, Webhook,
+    transaction,
 };
 
 /// How many webhooks a project may have: every event is written down for each.
@@ -184,6 +185,15 @@ impl Session {
         self.store.read().await?.webhooks_of(self.project_id()).await
     }
 
+    /// What waits for the project's webhooks.
+    ///
+    /// # Errors
+    /// The caller is not an administrator, or the database failed.
+    pub async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>> {
+        self.need(Role::Admin)?;
+        self.store.read().await?.waiting_deliveries(Some(self.project_id())).await
+    }
+
     /// Creates a webhook of the project for these events, or for all if none is named.
     ///
     /// # Errors
@@ -324,6 +334,14 @@ impl Administration {
     /// The database failed.
     pub async fn webhooks(&self) -> Result<Vec<Webhook>> {
         self.store.read().await?.webhooks().await
+    }
+
+    /// What waits for the webhooks of all projects.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>> {
+        self.store.read().await?.waiting_deliveries(None).await
     }
 
     /// Creates a webhook of a project, or of the first one, for these events, or for all if none is

@@ -37,7 +37,12 @@ impl Session {
             // Of a bucket what is in use; of a version all that was built from it, revoked or not:
             // who revokes one has to know.
             relations.extend(match &version {
-                Some(version) => tx.built_from(&version.id, self.sees_all(), MOST).await?,
+                Some(version) => {
+                    let mut found = tx.built_from(&version.id, None, self.sees_all(), MOST).await?;
+                    // What is built while a client reads the list comes after what it has read.
+                    found.reverse();
+                    found
+                }
                 None => tx.children_of(slice::from_ref(&row.id), self.sees_all()).await?,
             });
         }

@@ -173,6 +173,11 @@ impl Session {
     }
 }
 
+/// Puts what is out of date before the rest: where there is no room for all, it is what counts.
+fn out_of_date_first(relations: &mut [RelationRow]) {
+    relations.sort_by_key(|relation| relation_status(relation) != AncestryStatus::OutOfDate);
+}
+
 /// Goes up: what the newest complete versions of the last generation were built from.
 async fn ancestors(
     tx: &mut Tx,
@@ -189,7 +194,8 @@ async fn ancestors(
         let of: HashMap<String, String> =
             rows.into_iter().filter_map(|row| Some((row.latest_version_id?, row.id))).collect();
         let ids: Vec<String> = of.keys().cloned().collect();
-        let relations = tx.parents_of(&ids, all).await?;
+        let mut relations = tx.parents_of(&ids, all).await?;
+        out_of_date_first(&mut relations);
         if depth != 0 && generation < -depth {
             search.deeper |= !relations.is_empty();
             return Ok(());
@@ -223,14 +229,16 @@ async fn descendants(
             return Ok(());
         }
         generation += 1;
-        let relations = tx.children_of(&buckets, all).await?;
+        let mut relations = tx.children_of(&buckets, all).await?;
+        out_of_date_first(&mut relations);
         if depth != 0 && generation > depth {
             search.deeper |= !relations.is_empty();
             return Ok(());
         }
-        let ids: BTreeSet<&String> = relations.iter().map(|relation| &relation.child_id).collect();
+        let mut seen = BTreeSet::new();
+        let ids = relations.iter().map(|relation| &relation.child_id);
         // A family that is too large is not read whole.
-        let ids: Vec<String> = ids.into_iter().take(MOST * 4).cloned().collect();
+        let ids: Vec<String> = ids.filter(|id| seen.insert(*id)).take(MOST * 4).cloned().collect();
         let rows = tx.versions_by_id(&ids).await?;
         let of: HashMap<String, String> =
             rows.into_iter().map(|row| (row.id, row.bucket_id)).collect();

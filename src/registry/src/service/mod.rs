@@ -12,6 +12,8 @@ mod enforced_blocks;
 mod enforced_links;
 mod events;
 mod lineage;
+#[cfg(test)]
+mod lineage_tests;
 mod not_found;
 mod operations;
 mod overview;

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::view::version_status;
 use super::{Session, page, rules};
 use crate::api::*;
-use crate::client::Registry as _;
 use crate::store::{
     BucketFilter, BucketLine, BucketOrder, BuildLine, BuildRow, ChannelRow, RelativesLine, Role,
     Tx, VersionRow, transaction,
@@ -315,19 +314,6 @@ impl Session {
                 ),
             )
         })
-    }
-
-    /// The versions of a bucket that a channel may point at, newest first, up to a number.
-    ///
-    /// # Errors
-    /// The caller may not read, there is no such bucket, or the database failed.
-    pub async fn assignable(&self, bucket: &str, most: u32) -> Result<Vec<Version>> {
-        let page = Page { size: most, ..Page::default() };
-        let mut versions = self.list_versions(bucket, &page).await?.versions;
-        versions.retain(|version| {
-            matches!(version.status, VersionStatus::Active | VersionStatus::RevocationScheduled)
-        });
-        Ok(versions)
     }
 }
 

@@ -120,7 +120,7 @@ async fn be_revoked(tx: &mut Tx, relative: &Relative, revocation: &RevocationRow
         if channel.managed {
             events::move_latest(tx, &relative.bucket_id, author).await?;
         } else if revocation.rollback {
-            let back = tx.last_valid_before(&channel.id, Some(&relative.id)).await?;
+            let back = tx.last_valid_if_revoked(&channel.id, &relative.id).await?;
             events::assign(tx, &channel, back.as_deref(), author).await?;
         }
     }

@@ -45,6 +45,7 @@ async fn searches_and_lists_each_wait_for_their_turn() {
             session.get_version("b", "f"),
             session.get_version_by_id("b", &id),
             session.version_list("b", &versions, VersionOrder::Newest, &page),
+            session.version_choices("b", &versions, 10),
             session.list_buckets(&page),
         ]
     };
@@ -56,7 +57,7 @@ async fn searches_and_lists_each_wait_for_their_turn() {
             session.rollbacks_of("b", "f", 10),
             session.previous_of_all("b"),
             session.lineage("b", family),
-            session.relations_of("b", "f"),
+            session.relations_of("b", "f", None),
         ]
     };
     let mut turns = Vec::new();

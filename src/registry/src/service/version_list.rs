@@ -3,7 +3,7 @@
 use super::view::Detail;
 use super::{Session, page};
 use crate::api::*;
-use crate::store::{Role, VersionFilter, VersionOrder, VersionRow};
+use crate::store::{Role, VersionFilter, VersionOrder};
 
 /// A part of a list of versions.
 #[derive(Debug, Clone)]
@@ -40,8 +40,8 @@ impl Session {
         let mut keys = page::keys(page)?;
         let rows = tx.search_versions(&bucket_id, filter, order, &keys).await?;
         page::fit(tx, &rows, &mut keys, |row| (1500, Some(&row.id))).await?;
-        let (rows, pagination) = page::cut(rows, &keys, VersionRow::key);
-        let first = rows.first().map(VersionRow::key).filter(|_| keys.key.is_some());
+        let (rows, pagination) = page::cut(rows, &keys, |row| order.key(row));
+        let first = rows.first().map(|row| order.key(row)).filter(|_| keys.key.is_some());
         let before = match &first {
             Some(key) => tx.count_versions(&bucket_id, filter, order, Some(key)).await?,
             None => 0,
@@ -50,5 +50,27 @@ impl Session {
         let total = tx.count_versions(&bucket_id, filter, order, None).await?;
         let platforms = tx.platforms_of(&bucket_id).await?;
         Ok(VersionList { versions, total, before, platforms, pagination })
+    }
+
+    /// The versions of a bucket that a filter leaves, by their numbers, the highest first, up to a
+    /// number and without their builds: to choose from.
+    ///
+    /// # Errors
+    /// The caller may not read, there is no such bucket, or the database failed.
+    pub async fn version_choices(
+        &self,
+        bucket: &str,
+        filter: &VersionFilter,
+        most: u32,
+    ) -> Result<Vec<Version>> {
+        self.need(Role::Viewer)?;
+        let _turn = self.store.list_turn().await?;
+        let tx = &mut self.store.read().await?;
+        let bucket_id = self.bucket_id(tx, bucket).await?;
+        let keys = page::keys(&Page { size: most, ..Page::default() })?;
+        let order = VersionOrder::Number;
+        let rows = tx.search_versions(&bucket_id, filter, order, &keys).await?;
+        let (rows, _) = page::cut(rows, &keys, |row| order.key(row));
+        self.see_versions(tx, rows, Detail::Outline).await
     }
 }

@@ -39,6 +39,9 @@ const TABLES: &[&str] = &[
 /// The column by which a table refers to itself: set when all of its rows are there.
 const TO_ITSELF: (&str, &str) = ("versions", "revocation_from");
 
+/// Why a backup is not restored into a database.
+pub(super) const NOT_EMPTY: &str = "the registry's database is not empty; restore into a new one";
+
 /// A value of any column; there are no others.
 enum Value {
     Null,
@@ -85,8 +88,7 @@ impl Store {
     pub async fn restore(&self, file: &Path) -> Result<u64> {
         let mut tx = self.read().await?;
         if tx.count("organizations").await? > 0 {
-            let message = "the registry's database is not empty; restore into a new one";
-            return Err(Error::precondition(message));
+            return Err(Error::precondition(NOT_EMPTY));
         }
         drop(tx);
         let log = beside(file, "-wal");

@@ -192,6 +192,25 @@ impl Tx {
         Ok(query.fetch_optional(self.raw()).await?)
     }
 
+    /// Where a channel goes when the version that it points at is revoked: as
+    /// [`Tx::last_valid_before`]; where that finds none, to the last valid one of a lower number, as
+    /// that was assigned again in between. So no channel goes forward.
+    pub async fn last_valid_if_revoked(
+        &mut self,
+        channel: &str,
+        revoked: &str,
+    ) -> Result<Option<String>> {
+        if let Some(found) = self.last_valid_before(channel, Some(revoked)).await? {
+            return Ok(Some(found));
+        }
+        let sql = "SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
+                   WHERE a.channel_id = $1 AND v.revoked = 0 \
+                   AND v.number < (SELECT r.number FROM versions r WHERE r.id = $2) \
+                   ORDER BY a.number DESC LIMIT 1";
+        let query = sqlx::query_scalar(sql).bind(channel).bind(revoked);
+        Ok(query.fetch_optional(self.raw()).await?)
+    }
+
     /// The channels of a bucket that have a version to go back to, with its id: what
     /// [`Tx::last_valid_before`] says of each, from what it points at now.
     pub async fn channels_and_previous(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Semaphore};
@@ -31,6 +32,8 @@ pub struct Store {
     /// Writers of this process take turns, as SQLite has one writer at a time and those that wait
     /// in it do so by trying again and again.
     pub(super) turn: Option<Arc<Mutex<()>>>,
+    /// Since when [`Store::check`] has found others writing each time.
+    pub(super) written_since: Arc<parking_lot::Mutex<Option<Instant>>>,
     /// How many may write at once: fewer than there are connections, so that others can read.
     pub(super) writers: Arc<Semaphore>,
     /// How many may read or write at once: one connection is kept back for [`Store::check`].
@@ -50,6 +53,34 @@ impl Store {
     /// # Errors
     /// It cannot be opened or reached, or is of a newer Ingot.
     pub async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    /// Opens a database that a server has brought up to date, and leaves its tables as they are: the
+    /// server that uses it now may be of an older Ingot.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached, has no registry, or is of another Ingot.
+    pub async fn open_existing(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        migrate::check_existing(&mut store.read().await?).await?;
+        Ok(store)
+    }
+
+    /// Opens a database to restore a backup into, and creates its tables if it has none.
+    ///
+    /// # Errors
+    /// It cannot be opened or reached, or is of another Ingot.
+    pub async fn open_to_restore(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        migrate::check_restorable(&mut store.read().await?).await?;
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
+    async fn connect(location: &Location, connections: u32) -> Result<Self> {
         let postgres = matches!(location, Location::Postgres(_));
         let opened = match location {
             Location::Postgres(url) => Pool::connect_postgres(url, connections).await,
@@ -85,9 +116,7 @@ impl Store {
             Location::Sqlite(path) => Some(path.as_path()),
             Location::Postgres(_) => None,
         };
-        let store = Store::of(pool, postgres, file, keeper, connections);
-        transaction!(store, |tx| migrate::migrate(tx))?;
-        Ok(store)
+        Ok(Store::of(pool, postgres, file, keeper, connections))
     }
 
     /// Opens a SQLite file to read. Nothing of it is changed.
@@ -121,6 +150,7 @@ impl Store {
             postgres,
             file: file.map(Into::into),
             turn: (!postgres).then(Arc::default),
+            written_since: Arc::default(),
             writers: Arc::new(Semaphore::new(connections.saturating_sub(2).max(1))),
             ordinary: Arc::new(Semaphore::new(connections.saturating_sub(1).max(1))),
             lists: Arc::new(Semaphore::new(LISTS)),

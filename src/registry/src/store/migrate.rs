@@ -38,18 +38,68 @@ async fn taken(tx: &mut Tx) -> Result<usize> {
     Ok(taken)
 }
 
-/// Whether all steps have been taken, in a transaction that only reads.
-pub(super) async fn check(tx: &mut Tx) -> Result<()> {
-    let sql = "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'";
+/// Of which Ingot a database's tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// There are none.
+    None,
+    Older,
+    Current,
+}
+
+/// Finds it out, in a transaction that may only read.
+async fn age(tx: &mut Tx) -> Result<Age> {
+    let sql = match tx.postgres {
+        true => {
+            "SELECT CAST(CASE WHEN to_regclass('migrations') IS NULL THEN 0 ELSE 1 END AS BIGINT)"
+        }
+        false => "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'",
+    };
     let begun: i64 = sqlx::query_scalar(sql).fetch_one(tx.raw()).await?;
-    if begun == 0 || taken(tx).await? < STEPS.len() {
-        return Err(Error::new(
-            Code::FailedPrecondition,
+    if begun == 0 {
+        return Ok(Age::None);
+    }
+    Ok(match taken(tx).await? {
+        0 => Age::None,
+        taken if taken < STEPS.len() => Age::Older,
+        _ => Age::Current,
+    })
+}
+
+/// Whether all steps have been taken, of a registry that is only read.
+pub(super) async fn check(tx: &mut Tx) -> Result<()> {
+    match age(tx).await? {
+        Age::Current => Ok(()),
+        Age::None | Age::Older => Err(Error::precondition(
             "its database is of an older Ingot, and is only read here; `ingot registry buckets list` \
              brings it up to date",
-        ));
+        )),
     }
-    Ok(())
+}
+
+/// Whether all steps have been taken, of a registry that a server uses.
+pub(super) async fn check_existing(tx: &mut Tx) -> Result<()> {
+    match age(tx).await? {
+        Age::Current => Ok(()),
+        Age::Older => Err(Error::precondition(
+            "the registry's database is of an older Ingot, and only `ingot registry serve` migrates it",
+        )
+        .advise(Some(
+            "until then use the Ingot that serves it, also for the backup before the upgrade: a \
+             backup of that one can be restored with either",
+        ))),
+        Age::None => Err(Error::not_found("there is no registry in this database").advise(Some(
+            "`ingot registry serve` creates one; -database-url names another database",
+        ))),
+    }
+}
+
+/// Whether a backup may be restored into the database: nothing else is to be migrated by that.
+pub(super) async fn check_restorable(tx: &mut Tx) -> Result<()> {
+    match age(tx).await? {
+        Age::None | Age::Current => Ok(()),
+        Age::Older => Err(Error::precondition(super::backup::NOT_EMPTY)),
+    }
 }
 
 /// Takes the steps that have not been taken, in the transaction.

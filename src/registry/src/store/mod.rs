@@ -36,7 +36,7 @@ pub use closing::wait_until_closed;
 pub use database::Store;
 pub use enforced_blocks::{EnforcedBlockRow, EnforcedLinkRow, EnforcedVersionRow};
 pub use location::Location;
-pub use outbox::{AuditRow, Delivery, Webhook};
+pub use outbox::{AuditRow, Delivery, WaitingDeliveries, Webhook};
 pub use overview::{BucketFilter, BucketLine, BucketOrder, BucketStatus, BuildLine, RelativesLine};
 pub use projects::{Principal, Project, Role};
 pub use revocations::{Claim, Relative, RevocationRow};

@@ -23,6 +23,30 @@ pub struct Webhook {
     pub created_at: Timestamp,
 }
 
+/// What waits for a webhook.
+#[derive(Debug, Clone)]
+pub struct WaitingDeliveries {
+    /// The webhook.
+    pub webhook_id: String,
+    /// How many events.
+    pub count: i64,
+    /// Why the last attempt failed at what was tried most often; empty if none failed.
+    pub last_error: String,
+}
+
+impl WaitingDeliveries {
+    /// What waits for a webhook, in words; the webhook may not be among those for which something does.
+    pub fn in_words(all: &[WaitingDeliveries], webhook: &str) -> String {
+        match all.iter().find(|it| it.webhook_id == webhook) {
+            None => "none waiting".into(),
+            Some(it) if it.last_error.is_empty() => format!("{} waiting", it.count),
+            Some(it) => {
+                format!("{} waiting; the last attempt failed: {}", it.count, it.last_error)
+            }
+        }
+    }
+}
+
 /// Something to deliver.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -30,6 +54,8 @@ pub struct Delivery {
     pub id: String,
     /// The webhook.
     pub webhook_id: String,
+    /// The webhook's project.
+    pub project_id: String,
     /// Where to.
     pub url: String,
     /// What to sign with.
@@ -171,8 +197,8 @@ impl Tx {
                 .execute(self.raw())
                 .await?;
             let row = sqlx::query(
-                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.url, w.secret, \
-                 w.anywhere FROM outbox o \
+                "SELECT o.id, o.webhook_id, o.event, o.body, o.attempts, w.project_id, w.url, \
+                 w.secret, w.anywhere FROM outbox o \
                  JOIN webhooks w ON w.id = o.webhook_id WHERE o.id = $1",
             )
             .bind(&id)
@@ -181,6 +207,7 @@ impl Tx {
             taken.push(Delivery {
                 id,
                 webhook_id: row.text("webhook_id")?,
+                project_id: row.text("project_id")?,
                 url: row.text("url")?,
                 secret: row.text("secret")?,
                 event: row.text("event")?,
@@ -207,6 +234,35 @@ impl Tx {
             .execute(self.raw())
             .await?;
         Ok(())
+    }
+
+    /// What is still to be delivered to each webhook of a project, or of all projects.
+    pub async fn waiting_deliveries(
+        &mut self,
+        project: Option<&str>,
+    ) -> Result<Vec<WaitingDeliveries>> {
+        let only = match project {
+            Some(_) => {
+                " WHERE o.webhook_id IN (SELECT w.id FROM webhooks w WHERE w.project_id = $1)"
+            }
+            None => "",
+        };
+        let sql = format!(
+            "SELECT o.webhook_id, count(*) AS waiting, (SELECT f.last_error FROM outbox f \
+             WHERE f.webhook_id = o.webhook_id AND f.last_error <> '' \
+             ORDER BY f.attempts DESC, f.id LIMIT 1) AS last_error \
+             FROM outbox o{only} GROUP BY o.webhook_id"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = project.into_iter().fold(query, |query, project| query.bind(project));
+        let waiting = |row: &AnyRow| {
+            Ok(WaitingDeliveries {
+                webhook_id: row.text("webhook_id")?,
+                count: row.int("waiting")?,
+                last_error: row.maybe_text("last_error")?.unwrap_or_default(),
+            })
+        };
+        query.fetch_all(self.raw()).await?.iter().map(waiting).collect()
     }
 
     /// How much is still to be delivered.

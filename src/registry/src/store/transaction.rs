@@ -7,7 +7,7 @@
 //! rather than with sqlx's `Transaction`, which counts.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -29,6 +29,10 @@ const ROLLBACK: Duration = Duration::from_secs(10);
 
 /// How long looking whether the database works may take.
 const CHECK: Duration = Duration::from_millis(900);
+/// How long it waits for one's turn to write, and for how long others may have had it all the time: for
+/// longer than a change may take.
+const TURN: Duration = Duration::from_millis(400);
+const LONGEST: Duration = Duration::from_secs(120);
 /// How much room there must be where SQLite's file is, in bytes, for a server to be of use.
 const ROOM: u64 = 1 << 20;
 
@@ -149,17 +153,31 @@ impl Store {
                 room_at(file)?;
             }
             let writer = match &self.turn {
-                Some(writer) => Some(writer.clone().lock_owned().await),
+                Some(writer) => match timeout(TURN, writer.clone().lock_owned()).await {
+                    Ok(writer) => Some(writer),
+                    Err(_) => return self.check_while_written().await,
+                },
                 None => None,
             };
+            *self.written_since.lock() = None;
             let turn = Turn { _writer: writer, _permits: Vec::new() };
             let mut tx = self.start(self.write_statement(), turn).await?;
             tx.put_setting("checked_at", &tx.now.to_string()).await?;
             tx.commit().await
         };
-        let slow =
-            |_| Error::new(Code::Unavailable, "the registry's database does not respond in time");
-        timeout(CHECK, checked).await.map_err(slow)?
+        timeout(CHECK, checked).await.map_err(|_| no_answer())?
+    }
+
+    /// As [`Store::check`], of SQLite while somebody else writes: then it can be written, as long as
+    /// that ends, and whether it can be read is tried.
+    async fn check_while_written(&self) -> Result<()> {
+        let since = *self.written_since.lock().get_or_insert_with(Instant::now);
+        if since.elapsed() > LONGEST {
+            return Err(no_answer());
+        }
+        let mut tx = self.start(READ_SQLITE, Turn::default()).await?;
+        sqlx::query("SELECT value FROM settings LIMIT 1").fetch_optional(tx.raw()).await?;
+        Ok(())
     }
 
     fn write_statement(&self) -> &'static str {
@@ -188,6 +206,10 @@ impl Store {
         }
         Err(Error::new(Code::Unavailable, "the registry's database does not respond"))
     }
+}
+
+fn no_answer() -> Error {
+    Error::new(Code::Unavailable, "the registry's database does not respond in time")
 }
 
 /// Waits for one's turn, but not for ever.
@@ -320,3 +342,29 @@ macro_rules! transaction {
     }};
 }
 pub use transaction;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Location;
+
+    /// What probes a server must not find it ill because somebody revokes a large family.
+    #[tokio::test]
+    async fn a_long_change_does_not_fail_the_check() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Location::Sqlite(dir.path().join("r.db"));
+        let store = Store::open(&file, 4).await.expect("a store");
+        let mut change = store.begin().await.expect("a transaction");
+        change.put_setting("a", "b").await.expect("a change");
+        store.check().await.expect("it can be read, and is written");
+        // A change that never ends is another matter.
+        let long_ago = Instant::now().checked_sub(LONGEST + Duration::from_secs(1));
+        *store.written_since.lock() = long_ago;
+        let error = store.check().await.expect_err("it hangs");
+        assert!(error.message.contains("does not respond in time"), "{error}");
+        change.commit().await.expect("it ends");
+        store.check().await.expect("it can be written");
+        assert!(store.written_since.lock().is_none());
+        store.close().await;
+    }
+}

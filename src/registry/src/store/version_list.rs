@@ -13,16 +13,41 @@ pub struct VersionFilter {
     pub status: Option<VersionStatus>,
     /// The platform of one of their builds; empty for any.
     pub platform: String,
+    /// Whether only those that are complete.
+    pub complete: bool,
+    /// Whether only those that a channel can be assigned: complete, and not revoked.
+    pub assignable: bool,
 }
 
 /// In which order a list of versions is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VersionOrder {
-    /// By number, those without one first and then the highest.
+    /// The one that was created last first.
     #[default]
     Newest,
     /// The other way round.
     Oldest,
+    /// By number, the highest first; before them those without one.
+    Number,
+}
+
+impl VersionOrder {
+    /// What the list is sorted by.
+    fn column(self) -> &'static str {
+        match self {
+            // Ids are in the order in which they were created.
+            VersionOrder::Newest | VersionOrder::Oldest => "v.id",
+            VersionOrder::Number => KEY,
+        }
+    }
+
+    /// The key that a version is sorted by.
+    pub fn key(self, row: &VersionRow) -> String {
+        match self {
+            VersionOrder::Newest | VersionOrder::Oldest => row.id.clone(),
+            VersionOrder::Number => row.key(),
+        }
+    }
 }
 
 impl VersionFilter {
@@ -57,6 +82,14 @@ impl VersionFilter {
                 format!(" AND {open} AND NOT {cancelled} AND NOT {failed} AND NOT {running}")
             }
         };
+        if self.complete || self.assignable {
+            sql.push_str(" AND v.number IS NOT NULL");
+        }
+        if self.assignable {
+            sql.push_str(&format!(
+                " AND v.revoked = 0 AND (v.revoke_at IS NULL OR v.revoke_at > {now})"
+            ));
+        }
         if !self.platform.is_empty() {
             sql.push_str(
                 " AND EXISTS (SELECT 1 FROM builds d WHERE d.version_id = v.id AND d.platform = $2)",
@@ -68,7 +101,7 @@ impl VersionFilter {
 
 impl Tx {
     /// A part of the list of a bucket's versions, one more than wanted. Their keys are
-    /// [`VersionRow::key`].
+    /// [`VersionOrder::key`].
     pub async fn search_versions(
         &mut self,
         bucket: &str,
@@ -79,7 +112,7 @@ impl Tx {
         let by_platform = !filter.platform.is_empty();
         let mark = if by_platform { 3 } else { 2 };
         let condition = filter.condition(self.now_micros());
-        let clause = keys.clause(KEY, order == VersionOrder::Newest, mark);
+        let clause = keys.clause(order.column(), order != VersionOrder::Oldest, mark);
         let sql = AssertSqlSafe(format!("{VERSION} WHERE v.bucket_id = $1{condition}{clause}"));
         let mut query = sqlx::query(sql).bind(bucket);
         if by_platform {
@@ -101,10 +134,10 @@ impl Tx {
     ) -> Result<i64> {
         let by_platform = !filter.platform.is_empty();
         let mark = if by_platform { 3 } else { 2 };
-        let compare = if order == VersionOrder::Newest { ">" } else { "<" };
+        let compare = if order == VersionOrder::Oldest { "<" } else { ">" };
         let mut condition = filter.condition(self.now_micros());
         if before.is_some() {
-            condition.push_str(&format!(" AND {KEY} {compare} ${mark}"));
+            condition.push_str(&format!(" AND {} {compare} ${mark}", order.column()));
         }
         let sql = AssertSqlSafe(format!(
             "SELECT count(*) FROM versions v WHERE v.bucket_id = $1{condition}"

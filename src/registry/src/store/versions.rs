@@ -90,6 +90,9 @@ fn int_flag(row: &AnyRow) -> Result<bool> {
     }
 }
 
+/// The order of relations: the oldest first.
+const OLDEST: &str = "d.parent_version_id, d.version_id, d.parent_channel_id";
+
 /// What keeps a join with channels from those that only some may know of.
 pub(super) fn open_channels(all: bool) -> &'static str {
     if all { "" } else { " AND c.restricted = 0" }
@@ -200,19 +203,34 @@ impl Tx {
     /// channels unless `all`.
     pub async fn parents_of(&mut self, children: &[String], all: bool) -> Result<Vec<RelationRow>> {
         let bucket = "(SELECT p.bucket_id FROM versions p WHERE p.id = d.parent_version_id)";
-        self.relations(bucket, "d.version_id", children, all, None).await
+        let which = format!("d.version_id IN ({})", marks(0, children.len()));
+        self.relations(bucket, &which, children, all, OLDEST).await
     }
 
-    /// The relations of a version to those that were built from it: so many at most.
+    /// The relations of a version to those that were built from it, the newest first and so many at
+    /// most: of all, or of those that are older than the version `before`.
     pub async fn built_from(
         &mut self,
         version: &str,
+        before: Option<&str>,
         all: bool,
         most: u32,
     ) -> Result<Vec<RelationRow>> {
         let bucket = "(SELECT p.bucket_id FROM versions p WHERE p.id = d.parent_version_id)";
-        let of = [version.to_owned()];
-        self.relations(bucket, "d.parent_version_id", &of, all, Some(most)).await
+        let mut which = "d.parent_version_id = $1".to_owned();
+        if before.is_some() {
+            which.push_str(" AND d.version_id < $2");
+        }
+        let values: Vec<String> =
+            std::iter::once(version).chain(before).map(str::to_owned).collect();
+        let order = format!("d.version_id DESC, d.parent_channel_id LIMIT {most}");
+        self.relations(bucket, &which, &values, all, &order).await
+    }
+
+    /// How many versions were built from a version.
+    pub async fn count_built_from(&mut self, version: &str) -> Result<i64> {
+        let sql = "SELECT count(DISTINCT version_id) FROM builds WHERE parent_version_id = $1";
+        Ok(sqlx::query_scalar(sql).bind(version).fetch_one(self.raw()).await?)
     }
 
     /// The fingerprints of the complete versions before and after a number.
@@ -238,16 +256,18 @@ impl Tx {
     /// that were built from them.
     pub async fn children_of(&mut self, buckets: &[String], all: bool) -> Result<Vec<RelationRow>> {
         let bucket = "d.current_parent_bucket_id";
-        self.relations(bucket, bucket, buckets, all, None).await
+        let which = format!("{bucket} IN ({})", marks(0, buckets.len()));
+        self.relations(bucket, &which, buckets, all, OLDEST).await
     }
 
+    /// The relations of the builds for which a condition is true, to which the values are bound.
     async fn relations(
         &mut self,
         parent_bucket: &'static str,
-        column: &'static str,
+        which: &str,
         values: &[String],
         all: bool,
-        most: Option<u32>,
+        order: &str,
     ) -> Result<Vec<RelationRow>> {
         if values.is_empty() {
             return Ok(Vec::new());
@@ -256,11 +276,8 @@ impl Tx {
             "SELECT DISTINCT d.parent_version_id, {parent_bucket} AS bucket_id, d.version_id, \
              d.parent_channel_id, c.name AS channel_name, c.version_id AS channel_version_id FROM builds d \
              LEFT JOIN channels c ON c.id = d.parent_channel_id{} \
-             WHERE {column} IN ({}) AND d.parent_version_id IS NOT NULL \
-             ORDER BY d.parent_version_id, d.version_id, d.parent_channel_id{}",
+             WHERE {which} AND d.parent_version_id IS NOT NULL ORDER BY {order}",
             open_channels(all),
-            marks(0, values.len()),
-            most.map(|most| format!(" LIMIT {most}")).unwrap_or_default()
         ));
         let query = values.iter().fold(sqlx::query(sql), |query, value| query.bind(value));
         let rows = query.fetch_all(self.raw()).await?;

@@ -52,11 +52,17 @@ pub(super) async fn show_with(
     let config = context.session.run_task_config().await?;
     let admin = context.visit.principal.role >= Role::Admin;
     let rest = match admin {
-        true => html! {
-            (members::section(context, &context.session.members().await?, &shown.member))
-            (webhooks::section(context, &context.session.webhooks().await?, &shown.webhook))
-            (audit(&context.session.audit_log(LINES).await?))
-        },
+        true => {
+            let members = context.session.members().await?;
+            let hooks = context.session.webhooks().await?;
+            let waiting = context.session.waiting_deliveries().await?;
+            let lines = context.session.audit_log(LINES).await?;
+            html! {
+                (members::section(context, &members, &shown.member))
+                (webhooks::section(context, &hooks, &waiting, &shown.webhook))
+                (audit(&lines))
+            }
+        }
         false => html! {
             p.dimmed { "Members, webhooks and the audit log are shown to administrators." }
         },

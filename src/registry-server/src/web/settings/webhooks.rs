@@ -8,11 +8,16 @@ use crate::web::web_session::PageContext;
 use crate::web::when::moment;
 use ingot_base::http::shown;
 use ingot_registry::service::EVENTS;
-use ingot_registry::store::Webhook;
+use ingot_registry::store::{WaitingDeliveries, Webhook};
 
 /// The webhooks, and the forms that add and remove them.
-pub(super) fn section(context: &PageContext, hooks: &[Webhook], entered: &Entered) -> Markup {
-    let columns = ["URL", "Events", "Created", "Action"];
+pub(super) fn section(
+    context: &PageContext,
+    hooks: &[Webhook],
+    waiting: &[WaitingDeliveries],
+    entered: &Entered,
+) -> Markup {
+    let columns = ["URL", "Events", "Deliveries", "Created", "Action"];
     let rows = html! {
         @for hook in hooks {
             tr role="row" {
@@ -20,6 +25,7 @@ pub(super) fn section(context: &PageContext, hooks: &[Webhook], entered: &Entere
                 (cell("Events", &html! {
                     @if hook.events.is_empty() { "All" } @else { (hook.events.replace(',', ", ")) }
                 }))
+                (cell("Deliveries", &html! { (WaitingDeliveries::in_words(waiting, &hook.id)) }))
                 (cell("Created", &moment(hook.created_at)))
                 (cell("Action", &html! {
                     form method="post" action=(path(context, "/webhooks/remove")) {
