@@ -31,6 +31,7 @@ mod resume_refused;
 mod run_report;
 mod running;
 mod sbom;
+mod sbom_skipped;
 mod secret_stores;
 mod secrets;
 mod ssh;
