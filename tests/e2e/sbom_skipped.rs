@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::sbom::{packages, read, said};
 use ingot_test_support::{docker, docker_template, ingot, require, template};
@@ -151,4 +151,32 @@ fn packages_of_other_kinds_are_noted() {
         let noted = run.stderr.lines().any(|line| line.starts_with(&start) && line.contains(path));
         assert!(noted, "{kind}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_package_in_many_places_is_listed_with_the_first_of_them() {
+    let dir = template("");
+    for index in 0..25 {
+        let app = dir.path().join(format!("root/{index}"));
+        std::fs::create_dir_all(&app).unwrap();
+        let lock = "[[package]]\nname = \"serde\"\nversion = \"1.0.0\"\n";
+        std::fs::write(app.join("Cargo.lock"), lock).unwrap();
+    }
+    let document = |format: &str| -> Value {
+        let run = ingot(dir.path(), &["sbom-generate", "-o", format, "root"]);
+        assert_eq!(run.code, Some(0), "{}", said(&run));
+        let document = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(packages(&document), ["serde 1.0.0".to_owned()].into());
+        document
+    };
+    let cyclonedx = document("cyclonedx-json");
+    let properties = cyclonedx["components"][0]["properties"].as_array().unwrap();
+    assert_eq!(properties.len(), 21, "{properties:?}");
+    assert!(properties[..20].iter().all(|one| one["name"] == "ingot:location"), "{properties:?}");
+    let omitted = json!({"name": "ingot:locations-omitted", "value": "5"});
+    assert_eq!(properties[20], omitted);
+    let spdx = document("spdx-json");
+    let source = spdx["packages"][1]["sourceInfo"].as_str().unwrap();
+    assert_eq!(source.matches("/Cargo.lock").count(), 20, "{source}");
+    assert!(source.ends_with(" and 5 more files"), "{source}");
 }

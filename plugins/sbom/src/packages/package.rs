@@ -64,9 +64,14 @@ pub struct Package {
     pub license: Option<String>,
     /// Who maintains or supplies it.
     pub supplier: Option<String>,
-    /// The files that list it.
+    /// The files that list it: the first 20.
     pub locations: Vec<Arc<str>>,
+    /// How many more files list it.
+    pub more_locations: usize,
 }
+
+/// How many of the files that list a package are named. A machine may have thousands.
+const MOST_LOCATIONS: usize = 20;
 
 impl Package {
     /// A package of which nothing more is known.
@@ -81,6 +86,15 @@ impl Package {
             license: None,
             supplier: None,
             locations: Vec::new(),
+            more_locations: 0,
+        }
+    }
+
+    /// Adds a file that lists it.
+    pub(super) fn add_location(&mut self, location: Arc<str>) {
+        match self.locations.len() < MOST_LOCATIONS {
+            true => self.locations.push(location),
+            false => self.more_locations += 1,
         }
     }
 
