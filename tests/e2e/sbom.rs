@@ -99,6 +99,8 @@ fn an_sbom_of_debian_lists_what_dpkg_does() {
     assert!(purl.starts_with("pkg:deb/debian/bash@") && purl.contains("distro=debian-"), "{purl}");
     assert_eq!(cyclonedx["metadata"]["component"]["name"], "debian");
     assert_eq!(spdx["packages"][0]["name"], "debian");
+    // As SPDX's JSON schema has it, which its Python library does not insist on.
+    assert_eq!(spdx["packages"][0]["primaryPackagePurpose"], "OPERATING_SYSTEM");
     valid(&dir.path().join("cdx.json"), &dir.path().join("made/here/spdx.json"));
 }
 

@@ -151,8 +151,9 @@ pub(crate) fn document<'a>(
 /// What an inventory is of: the operating system, or what is called `name`.
 fn root(inventory: &Inventory, name: &str) -> SpdxPackage {
     let (name, version, purpose) = match &inventory.os {
-        Some(os) if os.id.is_empty() => (os.name.clone(), os.version.clone(), "OPERATING-SYSTEM"),
-        Some(os) => (os.id.clone(), os.version.clone(), "OPERATING-SYSTEM"),
+        // In JSON with an underscore: the hyphen is that of the other forms of SPDX.
+        Some(os) if os.id.is_empty() => (os.name.clone(), os.version.clone(), "OPERATING_SYSTEM"),
+        Some(os) => (os.id.clone(), os.version.clone(), "OPERATING_SYSTEM"),
         None => (name.to_owned(), String::new(), "FILE"),
     };
     SpdxPackage {
