@@ -26,6 +26,7 @@ mod package_checks;
 mod packer_block;
 mod parity;
 mod provenance;
+mod provenance_parameters;
 mod resume;
 mod resume_refused;
 mod run_report;
