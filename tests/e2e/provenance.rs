@@ -218,6 +218,7 @@ fn what_does_not_verify_is_reported() {
         (&[&verifier, "-predicate-type=x", good], "not \"x\""),
         (&[&verifier, "-builder-id=x", good], "not \"x\""),
         (&[&verifier, "-source-uri=x", good], "\"x\" is not among"),
+        (&[&verifier, "-signing-mode=keyles", good], "-signing-mode=keyles does not exist"),
         (&[&verifier, "-require-rekor", good], "-require-rekor is for keyless attestations"),
         (
             &["-signing-mode=keyless", "-keyless-identity=a", "-keyless-oidc-issuer=b", good],

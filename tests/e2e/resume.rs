@@ -332,6 +332,30 @@ fn an_image_is_post_processed_again_and_goes_with_the_record() {
 }
 
 #[test]
+fn a_build_with_a_large_sbom_goes_on() {
+    require!(docker());
+    // Registries take up to 32 MiB.
+    let text = r#"
+  provisioner "shell" {
+    inline = [
+      "printf '{\"bomFormat\": \"CycloneDX\", \"specVersion\": \"1.6\", \"x\": \"' > /tmp/sbom.json",
+      "head -c 20000000 /dev/zero | tr '\\0' x >> /tmp/sbom.json",
+      "printf '\"}' >> /tmp/sbom.json",
+    ]
+  }
+  provisioner "hcp-sbom" {
+    source = "/tmp/sbom.json"
+  }
+  provisioner "shell" {
+    inline = ["exit 3"]
+  }"#;
+    let dir = template(&docker_template("discard = true", text));
+    fails(&ingot(dir.path(), KEEP), &["goes on at provisioner 3 of 3"]);
+    write(dir.path(), &docker_template("discard = true", &text.replace("exit 3", "exit 0")));
+    succeeds(&ingot(dir.path(), RESUME));
+}
+
+#[test]
 fn times_stay_and_secrets_are_not_written_down() {
     let text = |script: &str| {
         format!(

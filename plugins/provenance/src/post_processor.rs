@@ -1,6 +1,6 @@
 //! `post-processor "provenance"`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, DocumentKind,
-    Error, GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed, Result,
-    RunContext, SbomFormat, async_trait,
+    Artifact, Component, Config, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
+    DocumentKind, Error, GeneratedData, OptionValue, OutputFile, PostProcess, PrepareContext,
+    Prepared, Processed, Result, RunContext, SbomFormat, async_trait,
 };
 use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
 use serde_json::{Map, Value, json};
@@ -36,6 +36,8 @@ pub struct ProvenancePostProcessor {
 /// Writes attestations beside an artifact.
 pub struct Attest {
     options: Options,
+    /// The names in `user_variables` whose values are secrets.
+    secret_variables: BTreeSet<String>,
     format: SbomFormat,
     kms: Option<Arc<dyn KeyService>>,
 }
@@ -47,7 +49,7 @@ impl Component for ProvenancePostProcessor {
 
     fn prepare(
         &self,
-        Decoded { options, .. }: Decoded<'_, Options>,
+        Decoded { options, config }: Decoded<'_, Options>,
         _: &PrepareContext,
     ) -> Result<Prepared<Attest>, ConfigErrors> {
         let mut errors = ConfigErrors::default();
@@ -70,7 +72,8 @@ impl Component for ProvenancePostProcessor {
         }
         let kms = self.kms.clone();
         let undated = options.mode() == "keyless" && !options.upload_tlog;
-        let mut prepared = Prepared::new(Attest { options, format, kms });
+        let secret_variables = secret_variables(config);
+        let mut prepared = Prepared::new(Attest { options, secret_variables, format, kms });
         if undated {
             let message = "without `upload_tlog` the attestation can be verified only as long as its \
                            certificate is valid, which is minutes";
@@ -78,6 +81,15 @@ impl Component for ProvenancePostProcessor {
         }
         prepared.or_errors(errors)
     }
+}
+
+/// The names in `user_variables` whose values are made of sensitive ones, however short.
+fn secret_variables(config: &Config) -> BTreeSet<String> {
+    let Some(OptionValue::Map(variables)) = config.get("user_variables") else {
+        return BTreeSet::new();
+    };
+    let secret = variables.iter().filter(|(_, value)| matches!(value, OptionValue::Secret(_)));
+    secret.map(|(name, _)| name.clone()).collect()
 }
 
 #[async_trait]
@@ -253,19 +265,18 @@ impl Attest {
             let builds = only_builds.iter().map(|build| without_secrets(ctx, build));
             parameters.insert("onlyBuilds".to_owned(), builds.collect::<Vec<_>>().into());
         }
-        let declared = &ctx.prepare.user_variables;
-        // What no variable is declared for is no parameter, and may be anything.
-        let mut variables: BTreeMap<String, String> = declared
-            .keys()
-            .filter_map(|name| Some((name.clone(), std::env::var(format!("PKR_VAR_{name}")).ok()?)))
-            .collect();
-        variables.extend(user_variables.clone());
-        for (name, value) in &mut variables {
-            let sensitive = declared.get(name).is_some_and(|variable| variable.sensitive);
-            if sensitive {
-                *value = REDACTED.to_owned();
-            }
-            *value = without_secrets(ctx, value);
+        let shown = |value: Option<&String>| match value {
+            Some(value) => without_secrets(ctx, value),
+            None => REDACTED.to_owned(),
+        };
+        let set = ctx.prepare.set_variables.iter();
+        let set = set.map(|(name, value)| (name.clone(), shown(value.as_ref())));
+        let mut variables: BTreeMap<String, String> = set.collect();
+        for (name, value) in user_variables {
+            // A short secret is not found in a text.
+            let secret = self.secret_variables.contains(name)
+                || ctx.prepare.sensitive_variables.contains(name);
+            variables.insert(name.clone(), shown(Some(value).filter(|_| !secret)));
         }
         if !variables.is_empty() {
             parameters.insert("userVariables".to_owned(), json!(variables));

@@ -47,6 +47,7 @@ pub async fn verify(
     policy: &Policy,
     kms: Option<&Arc<dyn KeyService>>,
 ) -> Result<Statement> {
+    check_mode(policy)?;
     let text = read_small(Path::new(path), "attestation", LARGEST)?;
     let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| {
         let why = Error::new(format!("{path} is not a DSSE envelope: {error}"));
@@ -78,6 +79,14 @@ pub async fn verify(
     Ok(statement)
 }
 
+fn check_mode(policy: &Policy) -> Result<()> {
+    match policy.signing_mode.as_deref() {
+        None | Some("key" | "kms" | "keyless") => Ok(()),
+        Some(other) => Err(Error::new(format!("-signing-mode={other} does not exist"))
+            .hint("use key, kms or keyless")),
+    }
+}
+
 /// Whether a certificate of Sigstore is what verifies the attestation.
 fn is_keyless(envelope: &Envelope, policy: &Policy) -> Result<bool> {
     let keyless = match policy.signing_mode.as_deref() {
@@ -99,20 +108,17 @@ fn is_keyless(envelope: &Envelope, policy: &Policy) -> Result<bool> {
 
 /// The key that the policy names.
 async fn key_of(policy: &Policy, kms: Option<&Arc<dyn KeyService>>) -> Result<PublicKey> {
-    let mode = policy.signing_mode.as_deref();
     if let Some(path) = &policy.verifier {
         return verifier_from_file(path);
     }
-    match (mode, policy.key.as_deref()) {
-        (Some("kms"), Some(key)) => verifier_from_kms(key, kms).await,
-        (None, Some(key)) if is_kms(key) => verifier_from_kms(key, kms).await,
-        (None | Some("key"), Some(key)) => verifier_from_file(key),
-        (None | Some("key" | "kms"), None) => {
-            Err(Error::new("no key is named that could verify the attestation")
-                .hint("name it with -verifier=PATH or -key=PATH_OR_URI"))
-        }
-        (Some(other), _) => Err(Error::new(format!("-signing-mode={other} does not exist"))
-            .hint("use key, kms or keyless")),
+    let Some(key) = policy.key.as_deref() else {
+        return Err(Error::new("no key is named that could verify the attestation")
+            .hint("name it with -verifier=PATH or -key=PATH_OR_URI"));
+    };
+    match policy.signing_mode.as_deref() {
+        Some("kms") => verifier_from_kms(key, kms).await,
+        None if is_kms(key) => verifier_from_kms(key, kms).await,
+        _ => verifier_from_file(key),
     }
 }
 

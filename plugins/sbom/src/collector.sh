@@ -35,6 +35,20 @@ printf 'D %s\n' "$root"
 
 if command -v awk >/dev/null 2>&1; then awk=yes; else awk=; fi
 if command -v readlink >/dev/null 2>&1; then readlink=yes; else readlink=; fi
+user=$(id -un 2>/dev/null)
+if [ -z "$user" ]; then user='this user'; fi
+
+# The note of what the user may not read: how many files or directories, and the first of them.
+unreadable() {
+  case "$1" in
+    0) ;;
+    1) printf 'N %s cannot be read by %s and is skipped\n' "$3" "$user" ;;
+    *)
+      printf 'N %s and other %s (%s in all) cannot be read by %s and are skipped\n' \
+        "$3" "$2" "$1" "$user"
+      ;;
+  esac
+}
 
 # Whether what is at a path is below the directory when all links are followed.
 inside() {
@@ -57,7 +71,7 @@ inside() {
 whole() {
   [ -f "$1" ] && inside "$1" || return 0
   if [ ! -r "$1" ]; then
-    printf 'N %s cannot be read\n' "$1"
+    unreadable 1 files "$1"
     return 0
   fi
   if [ -n "$(find -H "$1" -size +65536k 2>/dev/null)" ]; then
@@ -104,22 +118,52 @@ for name in var/lib/rpm usr/lib/sysimage/rpm; do
   break
 done
 
+# The note of packages that are there and not listed: whose, and some of them. Once for each kind.
+unlisted() {
+  case "$noted" in
+    *"|$1|"*) return 0 ;;
+  esac
+  noted="$noted|$1|"
+  printf 'N %s packages, such as %s, are not listed\n' "$1" "$2"
+}
+
+noted=
+for kind in pacman:var/lib/pacman/local Nix:nix/store; do
+  name=$root${kind#*:}
+  [ -z "$(ls -A "$name" 2>/dev/null)" ] || unlisted "${kind%%:*}" "those in $name"
+done
+
 # Prints files whose paths are read from lines, many at a time where there is awk. A path may hold
 # blanks and quotes. Notes among the lines are passed on.
 files() {
   set --
+  count=0
   while IFS= read -r name; do
+    kind=
     case "$name" in
       N*)
         printf '%s\n' "$name"
         continue
         ;;
+      *.jar | *.war | *.ear) kind=Java ;;
+      *.gemspec) kind=Ruby ;;
+      */composer/installed.json) kind=PHP ;;
+      *.deps.json) kind=.NET ;;
     esac
+    if [ "$kind" ]; then
+      unlisted "$kind" "$name"
+      continue
+    fi
+    [ -f "$name" ] || continue
+    if [ ! -r "$name" ]; then
+      count=$((count + 1))
+      [ "$count" -gt 1 ] || first=$name
+      continue
+    fi
     if [ -z "$awk" ]; then
       whole "$name"
       continue
     fi
-    [ -f "$name" ] && [ -r "$name" ] || continue
     set -- "$@" "$name"
     if [ $# -ge 200 ]; then
       print_files "$@"
@@ -127,6 +171,7 @@ files() {
     fi
   done
   [ $# -eq 0 ] || print_files "$@"
+  unreadable "$count" files "$first"
 }
 
 # Of metadata only what stands before the first empty line: the rest is prose.
@@ -139,23 +184,56 @@ print_files() {
   ' "$@" || printf 'N some files after %s could not be read\n' "$1"
 }
 
-# Finds what has these properties. It follows no links. A name with a line end would be taken for
-# several.
-look() {
-  find "$root" \( -path "*$nl*" -o -path "${root}proc" -o -path "${root}sys" -o -path "${root}dev" \
-    -o -path "${root}run" -o -path '*/pkg/mod/*' -o -path '*/registry/src/*' \) -prune -o \
-    -type f "$@" 2>/dev/null
+# Reads what a program reports, and prints the note of the files or directories that it cannot read.
+errors_of() {
+  count=0
+  while IFS= read -r line; do
+    case "$line" in
+      # Files come and go on a machine that runs.
+      *': No such file or directory') continue ;;
+      "$1: /"* | "$1: '/"*) ;;
+      *) continue ;;
+    esac
+    count=$((count + 1))
+    [ "$count" -eq 1 ] || continue
+    first=${line#"$1: "}
+    first=${first%: *}
+    # GNU's quotes.
+    first=${first#\'}
+    first=${first%\'}
+  done
+  unreadable "$count" "$2" "$first"
 }
 
-look \( -path '*.dist-info/METADATA' -o -path '*.egg-info/PKG-INFO' -o -name '*.egg-info' -o \
+# Finds what has the properties after the first argument, which says what is noted if it cannot be read:
+# directories, or files that grep looks into. It follows no links. A name with a line end would be taken
+# for several.
+look() {
+  case "$1" in
+    files) program=grep ;;
+    *) program=find ;;
+  esac
+  unread=$1
+  shift
+  # The paths pass by the pipe of the errors, which would be put into the middle of lines.
+  {
+    find "$root" \( -path "*$nl*" -o -path "${root}proc" -o -path "${root}sys" -o -path "${root}dev" \
+      -o -path "${root}run" -o -path '*/pkg/mod/*' -o -path '*/registry/src/*' \) -prune -o \
+      -type f "$@" 2>&1 >&3 3>&- | errors_of "$program" "$unread" >&3
+  } 3>&1
+}
+
+look directories \( \( -name '*.jar' -o -name '*.war' -o -name '*.ear' -o -path '*/specifications/*.gemspec' \
+  -o -path '*/composer/installed.json' -o -name '*.deps.json' \) -print -o \
+  \( -path '*.dist-info/METADATA' -o -path '*.egg-info/PKG-INFO' -o -name '*.egg-info' -o \
   -path '*/node_modules/*/package.json' -o -name package-lock.json -o -name go.mod -o \
   -name Cargo.lock -o -name .crates2.json \) \( -size +65536k \
-  -exec echo N '{}' has more than 64 MiB and is skipped ';' -o -print \) | files
+  -exec echo N '{}' has more than 64 MiB and is skipped ';' -o -print \) \) | files
 
 # Programs that have a section with what they were built of, in which nothing else is read. Smaller
 # ones there are none.
 if [ "$awk" ] && command -v od >/dev/null 2>&1; then
-  look -perm -100 -size +200k -exec grep -l -e '[.]go[.]buildinfo' -e '[.]dep-v0' '{}' + | awk '
+  look files -perm -100 -size +200k -exec grep -l -e '[.]go[.]buildinfo' -e '[.]dep-v0' '{}' + | awk '
     # Reads bytes of the file into b; how many there are.
     function bytes(offset, length_, command, line, parts, count, k, i) {
       command = sprintf("od -An -v -tu1 -j %.0f -N %.0f %s", offset, length_, quoted)
@@ -185,6 +263,10 @@ if [ "$awk" ] && command -v od >/dev/null 2>&1; then
     }
     BEGIN {
       for (i = 32; i < 127; i++) letter[i] = sprintf("%c", i)
+    }
+    /^N / {
+      print
+      next
     }
     # Nobody has so many.
     NR > 2000 {

@@ -1,7 +1,7 @@
 //! CycloneDX 1.6 in JSON: the part of it that lists packages. See
 //! <https://cyclonedx.org/docs/1.6/json/>.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::creation::{TOOL, timestamp};
@@ -10,13 +10,32 @@ use crate::packages::{Inventory, Package};
 /// A document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Document {
+pub(crate) struct Document<'a> {
     bom_format: &'static str,
     spec_version: &'static str,
     serial_number: String,
     version: u32,
     metadata: Metadata,
-    components: Vec<Component>,
+    components: Components<'a>,
+}
+
+/// What an inventory lists. Each component is made when it is written: all together may be larger than
+/// the memory, and only so much is written.
+struct Components<'a>(&'a Inventory);
+
+impl Serialize for Components<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Components(inventory) = self;
+        let packages = inventory.packages.iter().enumerate();
+        let packages = packages.map(|(index, package)| component(index, package, inventory));
+        let files = inventory.files.iter().map(|(path, sha256)| Component {
+            kind: "file",
+            name: path.clone(),
+            hashes: vec![Hash { alg: "SHA-256", content: sha256.clone() }],
+            ..Component::default()
+        });
+        serializer.collect_seq(packages.chain(files))
+    }
 }
 
 #[derive(Serialize)]
@@ -82,7 +101,11 @@ struct Property {
 }
 
 /// The document of an inventory.
-pub(crate) fn document(inventory: &Inventory, name: &str, now: OffsetDateTime) -> Document {
+pub(crate) fn document<'a>(
+    inventory: &'a Inventory,
+    name: &str,
+    now: OffsetDateTime,
+) -> Document<'a> {
     let (tool, version) = TOOL;
     let tool = Component {
         kind: "application",
@@ -105,14 +128,6 @@ pub(crate) fn document(inventory: &Inventory, name: &str, now: OffsetDateTime) -
             ..Component::default()
         },
     };
-    let packages = inventory.packages.iter().enumerate();
-    let packages = packages.map(|(index, package)| component(index, package, inventory));
-    let files = inventory.files.iter().map(|(path, sha256)| Component {
-        kind: "file",
-        name: path.clone(),
-        hashes: vec![Hash { alg: "SHA-256", content: sha256.clone() }],
-        ..Component::default()
-    });
     Document {
         bom_format: "CycloneDX",
         spec_version: "1.6",
@@ -123,7 +138,7 @@ pub(crate) fn document(inventory: &Inventory, name: &str, now: OffsetDateTime) -
             tools: Tools { components: [tool] },
             component: root,
         },
-        components: packages.chain(files).collect(),
+        components: Components(inventory),
     }
 }
 
@@ -133,6 +148,9 @@ fn component(index: usize, package: &Package, inventory: &Inventory) -> Componen
         .locations
         .iter()
         .map(|path| Property { name: "ingot:location", value: path.to_string() });
+    let more = Some(package.more_locations).filter(|&more| more > 0);
+    let more =
+        more.map(|more| Property { name: "ingot:locations-omitted", value: more.to_string() });
     let license = package.license.iter();
     let licenses = license.map(|name| LicenseChoice { license: License { name: name.clone() } });
     Component {
@@ -145,6 +163,6 @@ fn component(index: usize, package: &Package, inventory: &Inventory) -> Componen
         hashes: Vec::new(),
         licenses: licenses.collect(),
         purl,
-        properties: properties.collect(),
+        properties: properties.chain(more).collect(),
     }
 }

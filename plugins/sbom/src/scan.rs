@@ -68,6 +68,6 @@ impl OutputSink for Output {
         kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
-    /// What `find` may not look at is not shown.
+    /// What could not be read is among the notes.
     fn stderr(&self, _: &[u8]) {}
 }

@@ -1,6 +1,6 @@
 //! SPDX 2.3 in JSON: the part of it that lists packages. See <https://spdx.github.io/spdx-spec/v2.3/>.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::creation::{TOOL, timestamp};
@@ -14,7 +14,7 @@ const ROOT: &str = "SPDXRef-root";
 /// A document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Document {
+pub(crate) struct Document<'a> {
     spdx_version: &'static str,
     data_license: &'static str,
     #[serde(rename = "SPDXID")]
@@ -22,8 +22,52 @@ pub(crate) struct Document {
     name: String,
     document_namespace: String,
     creation_info: CreationInfo,
-    packages: Vec<SpdxPackage>,
-    relationships: Vec<Relationship>,
+    packages: Packages<'a>,
+    relationships: Relationships<'a>,
+}
+
+/// What an inventory lists, after what it is the inventory of. Each package is made when it is written:
+/// all together may be larger than the memory, and only so much is written.
+struct Packages<'a> {
+    inventory: &'a Inventory,
+    name: &'a str,
+}
+
+impl Serialize for Packages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Packages { inventory, name } = self;
+        let packages = inventory.packages.iter().enumerate();
+        let packages = packages.map(|(index, package)| spdx_package(index, package, inventory));
+        let files = inventory.files.iter().enumerate();
+        let files = files.map(|(index, (path, sha256))| SpdxPackage {
+            checksums: vec![Checksum { algorithm: "SHA256", checksum_value: sha256.clone() }],
+            primary_package_purpose: "FILE",
+            ..of(file_id(index), path.clone())
+        });
+        serializer.collect_seq(std::iter::once(root(inventory, name)).chain(packages).chain(files))
+    }
+}
+
+/// What contains what, likewise.
+struct Relationships<'a>(&'a Inventory);
+
+impl Serialize for Relationships<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Relationships(inventory) = self;
+        let describes = Relationship {
+            spdx_element_id: DOCUMENT,
+            relationship_type: "DESCRIBES",
+            related_spdx_element: ROOT.to_owned(),
+        };
+        let packages = (0..inventory.packages.len()).map(package_id);
+        let contained = packages.chain((0..inventory.files.len()).map(file_id));
+        let contains = contained.map(|id| Relationship {
+            spdx_element_id: ROOT,
+            relationship_type: "CONTAINS",
+            related_spdx_element: id,
+        });
+        serializer.collect_seq(std::iter::once(describes).chain(contains))
+    }
 }
 
 #[derive(Serialize)]
@@ -83,41 +127,12 @@ struct Relationship {
 }
 
 /// The document of an inventory.
-pub(crate) fn document(inventory: &Inventory, name: &str, now: OffsetDateTime) -> Document {
+pub(crate) fn document<'a>(
+    inventory: &'a Inventory,
+    name: &'a str,
+    now: OffsetDateTime,
+) -> Document<'a> {
     let (tool, version) = TOOL;
-    let (root_name, root_version, purpose) = match &inventory.os {
-        Some(os) if os.id.is_empty() => (os.name.clone(), os.version.clone(), "OPERATING-SYSTEM"),
-        Some(os) => (os.id.clone(), os.version.clone(), "OPERATING-SYSTEM"),
-        None => (name.to_owned(), String::new(), "FILE"),
-    };
-    let root = SpdxPackage {
-        version_info: root_version,
-        primary_package_purpose: purpose,
-        ..of(ROOT.to_owned(), root_name)
-    };
-    let mut packages = vec![root];
-    for (index, package) in inventory.packages.iter().enumerate() {
-        packages.push(spdx_package(index, package, inventory));
-    }
-    for (index, (path, sha256)) in inventory.files.iter().enumerate() {
-        let checksum = Checksum { algorithm: "SHA256", checksum_value: sha256.clone() };
-        packages.push(SpdxPackage {
-            checksums: vec![checksum],
-            primary_package_purpose: "FILE",
-            ..of(format!("SPDXRef-file-{index}"), path.clone())
-        });
-    }
-    let describes = Relationship {
-        spdx_element_id: DOCUMENT,
-        relationship_type: "DESCRIBES",
-        related_spdx_element: ROOT.to_owned(),
-    };
-    let contains = packages.iter().skip(1).map(|package| Relationship {
-        spdx_element_id: ROOT,
-        relationship_type: "CONTAINS",
-        related_spdx_element: package.id.clone(),
-    });
-    let relationships = std::iter::once(describes).chain(contains).collect();
     Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
@@ -128,9 +143,32 @@ pub(crate) fn document(inventory: &Inventory, name: &str, now: OffsetDateTime) -
             created: timestamp(now),
             creators: [format!("Tool: {tool}-{version}")],
         },
-        packages,
-        relationships,
+        packages: Packages { inventory, name },
+        relationships: Relationships(inventory),
     }
+}
+
+/// What an inventory is of: the operating system, or what is called `name`.
+fn root(inventory: &Inventory, name: &str) -> SpdxPackage {
+    let (name, version, purpose) = match &inventory.os {
+        // In JSON with an underscore: the hyphen is that of the other forms of SPDX.
+        Some(os) if os.id.is_empty() => (os.name.clone(), os.version.clone(), "OPERATING_SYSTEM"),
+        Some(os) => (os.id.clone(), os.version.clone(), "OPERATING_SYSTEM"),
+        None => (name.to_owned(), String::new(), "FILE"),
+    };
+    SpdxPackage {
+        version_info: version,
+        primary_package_purpose: purpose,
+        ..of(ROOT.to_owned(), name)
+    }
+}
+
+fn package_id(index: usize) -> String {
+    format!("SPDXRef-package-{index}")
+}
+
+fn file_id(index: usize) -> String {
+    format!("SPDXRef-file-{index}")
 }
 
 /// A package of which nothing is known but its name.
@@ -153,13 +191,16 @@ fn spdx_package(index: usize, package: &Package, inventory: &Inventory) -> SpdxP
         reference_type: "purl",
         reference_locator: purl,
     });
-    let found = package.locations.join(", ");
+    let mut found = package.locations.join(", ");
+    if package.more_locations > 0 {
+        found += &format!(" and {} more files", package.more_locations);
+    }
     SpdxPackage {
         version_info: package.version.clone(),
         supplier: package.supplier.as_ref().map(|name| format!("Organization: {name}")),
         license_comments: package.license.as_ref().map(|text| format!("declared as: {text}")),
         source_info: (!found.is_empty()).then(|| format!("found in {found}")),
         external_refs: purl.into_iter().collect(),
-        ..of(format!("SPDXRef-package-{index}"), package.name.clone())
+        ..of(package_id(index), package.name.clone())
     }
 }

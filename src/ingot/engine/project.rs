@@ -20,7 +20,7 @@ use super::data::DataSources;
 use super::installed::InstalledPlugins;
 use super::stores::stores;
 use crate::graph::{Filter, Node};
-use crate::template::variables::{self, VariableFlag, VariableInputs};
+use crate::template::variables::{self, VariableFlag, VariableInputs, VariableValues};
 use crate::template::{
     Build, Companion, RegistryBlock, Template, builds, companion, legacy, load, locals_and_data,
     siblings,
@@ -100,6 +100,8 @@ pub struct Project {
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
+    /// Those that are set outside of the template, as plugins see them.
+    set_variables: Arc<BTreeMap<String, Option<String>>>,
 }
 
 impl Project {
@@ -158,6 +160,7 @@ impl Project {
             #[cfg(feature = "plugin-host")]
             releases_only: options.releases_only,
             user_variables: OnceLock::new(),
+            set_variables: Arc::default(),
         };
         project.file = files.templates.first().filter(|file| *file == path).cloned();
         #[cfg(feature = "plugin-host")]
@@ -230,6 +233,7 @@ impl Project {
             #[cfg(feature = "plugin-host")]
             releases_only: false,
             user_variables: OnceLock::new(),
+            set_variables: Arc::default(),
         };
         let nothing = ProjectOptions::default();
         project.evaluate(&nothing, &mut Diagnostics::default());
@@ -252,7 +256,8 @@ impl Project {
         };
         let context = self.context_of_variables();
         let mut sources = std::mem::take(&mut self.sources);
-        let values = self.variable_values(&mut sources, &self.functions, &context, diagnostics);
+        let VariableValues { values, set } =
+            self.variable_values(&mut sources, &self.functions, &context, diagnostics);
         self.sources = sources;
         self.sound = !diagnostics.has_errors();
         if options.syntax_only {
@@ -270,6 +275,7 @@ impl Project {
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         // As the user gave it, not made absolute, as in Packer.
         let root = self.template.dir.clone();
+        self.set_variables = contexts::set_variables(&values, &set);
         self.names.insert("var".into(), Value::object(values));
         self.names
             .insert("path".into(), text(vec![("cwd", directory(cwd)), ("root", directory(root))]));
@@ -330,7 +336,7 @@ impl Project {
         functions: &FunctionContext,
         context: &PrepareContext,
         diagnostics: &mut Diagnostics,
-    ) -> BTreeMap<String, Value> {
+    ) -> VariableValues {
         let (template, inputs) = (&self.template, &self.variable_inputs);
         match &template.legacy {
             Some(legacy) => legacy::variables::evaluate(

@@ -1,6 +1,6 @@
 //! Input variables and where their values come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::block_form::{is_identifier, only};
@@ -44,6 +44,15 @@ pub struct VariableInputs {
     pub check: bool,
 }
 
+/// The values of variables.
+#[derive(Debug, Clone, Default)]
+pub struct VariableValues {
+    /// The value of every variable, by name.
+    pub values: BTreeMap<String, Value>,
+    /// The names of those whose values come from outside of the template.
+    pub set: BTreeSet<String>,
+}
+
 struct Declared<'a> {
     name: &'a str,
     block: &'a Block,
@@ -52,7 +61,7 @@ struct Declared<'a> {
     inferred: bool,
     sensitive: bool,
     value: Option<Value>,
-    /// Where the value stands, if in a file or on the command line.
+    /// Where the value stands, if outside of the template.
     place: Option<Span>,
     rules: Vec<Rule<'a>>,
     /// Whether something about it was reported; its value is unknown then, so that what depends
@@ -68,7 +77,7 @@ pub fn evaluate(
     sources: &mut SourceMap,
     functions: &FunctionContext,
     diagnostics: &mut Diagnostics,
-) -> BTreeMap<String, Value> {
+) -> VariableValues {
     let declared: BTreeMap<&str, Declared> = template
         .variables
         .iter()
@@ -80,9 +89,12 @@ pub fn evaluate(
 
     // As in Packer, a condition looks for files where the options will: in the directory of the caller.
     let here = FunctionContext { base_dir: ".".into(), ..functions.clone() };
-    let mut values = BTreeMap::new();
+    let mut values = VariableValues::default();
     for variable in declared.into_values() {
         let Declared { name, block, ty, sensitive, value, place, rules, broken, .. } = variable;
+        if place.is_some() {
+            values.set.insert(name.to_owned());
+        }
         let value = match value {
             Some(value) if !broken => {
                 let value = value.mark(sensitive);
@@ -101,7 +113,7 @@ pub fn evaluate(
                 Value::unknown(ty).mark(sensitive)
             }
         };
-        values.insert(name.to_owned(), value);
+        values.values.insert(name.to_owned(), value);
     }
     values
 }

@@ -22,7 +22,7 @@ pub struct Inventory {
     pub os: Option<OperatingSystem>,
     /// Its packages, each once, by ecosystem, name and version.
     pub packages: Vec<Package>,
-    /// What could not be read.
+    /// What could not be read, or is there and not listed.
     pub notes: Vec<String>,
     /// The files that the inventory is of, with their SHA-256, where it is of files.
     pub files: Vec<(String, String)>,
@@ -43,12 +43,20 @@ impl Inventory {
 /// What tells packages apart.
 type Key = (Ecosystem, String, String, Option<String>);
 
+/// A package, and the number of the file that listed it last.
+struct Listed {
+    package: Package,
+    file: usize,
+}
+
 /// What has been read so far of a collector's output.
 struct Reading<'e> {
     exclude: &'e GlobSet,
     root: String,
     os: Option<OperatingSystem>,
-    packages: BTreeMap<Key, Package>,
+    packages: BTreeMap<Key, Listed>,
+    /// How many files that list packages were read.
+    files: usize,
     rpm: Found,
     notes: Vec<String>,
     more_notes: usize,
@@ -61,6 +69,7 @@ impl<'e> Reading<'e> {
             root: String::new(),
             os: None,
             packages: BTreeMap::new(),
+            files: 0,
             rpm: Found::default(),
             notes: Vec::new(),
             more_notes: 0,
@@ -131,15 +140,17 @@ impl<'e> Reading<'e> {
             return;
         };
         let location: Option<Arc<str>> = path.map(Arc::from);
+        self.files += 1;
         for package in packages {
             let Package { ecosystem, name, version, architecture, .. } = &package;
             let key = (*ecosystem, name.clone(), version.clone(), architecture.clone());
-            // Each package once, with all files that list it.
-            let known = self.packages.entry(key).or_insert(package);
+            // Each package once, with the files that list it.
+            let known = self.packages.entry(key).or_insert(Listed { package, file: 0 });
             if let Some(location) = &location
-                && known.locations.last() != Some(location)
+                && known.file != self.files
             {
-                known.locations.push(Arc::clone(location));
+                known.file = self.files;
+                known.package.add_location(Arc::clone(location));
             }
         }
     }
@@ -157,7 +168,7 @@ impl<'e> Reading<'e> {
         if self.more_notes > 0 {
             self.notes.push(format!("{} more files are skipped", self.more_notes));
         }
-        let packages = self.packages.into_values().collect();
+        let packages = self.packages.into_values().map(|listed| listed.package).collect();
         Inventory { os: self.os, packages, notes: self.notes, files: Vec::new() }
     }
 }
@@ -224,6 +235,18 @@ mod tests {
         assert_eq!(found.packages.len(), 1);
         let places: Vec<&str> = found.packages[0].locations.iter().map(|it| &**it).collect();
         assert_eq!(places, ["/x/Cargo.lock", "/y/Cargo.lock"]);
+    }
+
+    #[test]
+    fn of_many_places_some_are_named_and_the_others_counted() {
+        let lock = "[[package]]\nname = \"a\"\nversion = \"1\"\n".repeat(2);
+        let paths: Vec<String> = (0..50).map(|index| format!("/{index}/Cargo.lock")).collect();
+        let files: Vec<(&str, &str)> = paths.iter().map(|path| (&**path, &*lock)).collect();
+        let found = inventory(&files);
+        let package = &found.packages[0];
+        let named: Vec<String> = package.locations.iter().map(|it| it.to_string()).collect();
+        assert_eq!(named, paths[..20]);
+        assert_eq!(package.more_locations, 30);
     }
 
     #[test]

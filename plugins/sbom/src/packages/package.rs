@@ -64,9 +64,14 @@ pub struct Package {
     pub license: Option<String>,
     /// Who maintains or supplies it.
     pub supplier: Option<String>,
-    /// The files that list it.
+    /// The files that list it: the first 20.
     pub locations: Vec<Arc<str>>,
+    /// How many more files list it.
+    pub more_locations: usize,
 }
+
+/// How many of the files that list a package are named. A machine may have thousands.
+const MOST_LOCATIONS: usize = 20;
 
 impl Package {
     /// A package of which nothing more is known.
@@ -81,6 +86,15 @@ impl Package {
             license: None,
             supplier: None,
             locations: Vec::new(),
+            more_locations: 0,
+        }
+    }
+
+    /// Adds a file that lists it.
+    pub(super) fn add_location(&mut self, location: Arc<str>) {
+        match self.locations.len() < MOST_LOCATIONS {
+            true => self.locations.push(location),
+            false => self.more_locations += 1,
         }
     }
 
@@ -94,8 +108,8 @@ impl Package {
             // Python's index takes names that differ in this alone for one.
             Ecosystem::Pypi => (None, self.name.to_lowercase().replace('_', "-")),
             ecosystem if ecosystem.is_of_system() => {
-                let vendor = os.map(|os| os.id.clone()).filter(|id| !id.is_empty());
-                (vendor, self.name.clone())
+                let vendor = os.map(|os| vendor(ecosystem, &os.id)).filter(|id| !id.is_empty());
+                (vendor.map(str::to_owned), self.name.clone())
             }
             _ => (None, self.name.clone()),
         };
@@ -121,9 +135,37 @@ impl Package {
     }
 }
 
+/// Who makes an operating system, as package URLs and databases of vulnerabilities have it. `id` is its
+/// `ID` in `os-release`.
+fn vendor(ecosystem: Ecosystem, id: &str) -> &str {
+    match (ecosystem, id) {
+        (Ecosystem::Rpm, "rhel") => "redhat",
+        (Ecosystem::Rpm, id) if id.starts_with("opensuse") => "opensuse",
+        (_, id) => id,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn package_urls_name_the_vendor_of_the_system() {
+        for (id, version, wanted) in [
+            ("rhel", "9.4", "pkg:rpm/redhat/bash@5.1-2?distro=rhel-9.4"),
+            ("opensuse-leap", "15.6", "pkg:rpm/opensuse/bash@5.1-2?distro=opensuse-leap-15.6"),
+            ("opensuse-tumbleweed", "", "pkg:rpm/opensuse/bash@5.1-2?distro=opensuse-tumbleweed"),
+            ("fedora", "40", "pkg:rpm/fedora/bash@5.1-2?distro=fedora-40"),
+        ] {
+            let os = OperatingSystem {
+                id: id.to_owned(),
+                version: version.to_owned(),
+                name: String::new(),
+            };
+            let package = Package::new(Ecosystem::Rpm, "bash", "5.1-2");
+            assert_eq!(package.purl(Some(&os)).unwrap(), wanted);
+        }
+    }
 
     #[test]
     fn package_urls_are_of_their_ecosystem() {

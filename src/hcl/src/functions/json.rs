@@ -18,8 +18,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// A known value as JSON.
-pub(super) fn to_text(value: &Value) -> String {
+/// A known value as JSON, as `jsonencode` writes it.
+pub fn to_text(value: &Value) -> String {
     let mut json = String::new();
     write(value, &mut json);
     json

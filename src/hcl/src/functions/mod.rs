@@ -35,6 +35,7 @@ mod yaml;
 
 pub use call::call;
 pub use context::{FunctionContext, SecretSink};
+pub use json::to_text as json_text;
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
 pub use stores::{StoredValue, Stores};
 pub use table::{get, names};

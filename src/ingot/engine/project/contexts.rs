@@ -1,10 +1,11 @@
 //! What plugins know of a project before they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ingot_hcl::Value;
 use ingot_hcl::diagnostic::Diagnostic;
+use ingot_hcl::functions::json_text;
 use ingot_sdk::{OnError, PrepareContext, UserVariable};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,20 @@ pub struct RunFlags {
     pub on_error: OnError,
     /// Whether the run goes on with what an earlier one kept.
     pub resumes: bool,
+}
+
+/// The variables that are `set` outside of the template, as plugins see them.
+pub(super) fn set_variables(
+    values: &BTreeMap<String, Value>,
+    set: &BTreeSet<String>,
+) -> Arc<BTreeMap<String, Option<String>>> {
+    let text = |value: &Value| match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => json_text(value),
+    };
+    let set = values.iter().filter(|(name, _)| set.contains(*name));
+    let shown = |value: &Value| (!value.holds_secret()).then(|| text(value));
+    Arc::new(set.map(|(name, value)| (name.clone(), shown(value))).collect())
 }
 
 impl Project {
@@ -96,6 +111,7 @@ impl Project {
             resumes: flags.resumes,
             user_variables: self.user_variables(),
             sensitive_variables: self.sensitive_variables(),
+            set_variables: self.set_variables.clone(),
             build_values: Arc::default(),
             secrets: self.secrets.clone(),
             run_uuid: self.run_uuid.clone(),

@@ -53,7 +53,7 @@ impl Project {
             true => value.concealed(&format!("<{what}>")),
             false => value,
         };
-        let variables = variables.into_iter().map(|(name, value)| {
+        let variables = variables.values.into_iter().map(|(name, value)| {
             let value = conceal(&format!("var.{name}"), value);
             (name, value)
         });

@@ -12,6 +12,7 @@ use std::io::ErrorKind::NotFound;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use ingot_registry::api::limits;
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::whole_file::{self, Options, sync_directory};
@@ -27,8 +28,6 @@ use crate::engine::journal::{self, owner_runs, process_name};
 const FORMAT: u32 = 2;
 /// The largest record that is read, in bytes.
 const LARGEST_RECORD: u64 = 16 << 20;
-/// The largest SBOM that is read, in bytes: what registries take.
-const LARGEST_SBOM: u64 = 16 << 20;
 /// How the names of directories begin that are not whole yet.
 const UNFINISHED: &str = ".new-";
 const RECORD: &str = "record.json";
@@ -255,7 +254,7 @@ impl KeptRecord {
     /// One cannot be read.
     pub(super) fn sboms(&self) -> Result<Vec<Sbom>> {
         let read = |kept: &KeptSbom| {
-            let document = read_small(&self.path.join(&kept.file), "SBOM", LARGEST_SBOM)?;
+            let document = read_small(&self.path.join(&kept.file), "SBOM", limits::SBOM)?;
             let format = if kept.spdx { SbomFormat::Spdx } else { SbomFormat::CycloneDx };
             Ok(Sbom { name: kept.name.clone(), format, document: document.into() })
         };

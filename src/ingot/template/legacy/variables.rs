@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 
 use crate::template::dynamic::Names;
 use crate::template::load::read_json_variables;
-use crate::template::variables::{VariableFlag, VariableInputs};
+use crate::template::variables::{VariableFlag, VariableInputs, VariableValues};
 
 /// Functions that read what stands outside of the template; only variables may.
 const OUTSIDE: &[&str] = &["consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"];
@@ -35,10 +35,11 @@ pub fn evaluate(
     functions: &FunctionContext,
     context: &PrepareContext,
     diagnostics: &mut Diagnostics,
-) -> BTreeMap<String, Value> {
+) -> VariableValues {
     let mut given = Given { values: BTreeMap::new(), unreadable: false, sources, diagnostics };
     given.read(inputs);
     let Given { mut values, unreadable, .. } = given;
+    let set = values.keys().cloned().collect();
     let sensitive = template.variables.iter().filter(|variable| variable.sensitive);
     let sensitive: BTreeSet<&str> = sensitive.map(|variable| variable.name.text.as_str()).collect();
     let mut unset = BTreeSet::new();
@@ -96,7 +97,7 @@ pub fn evaluate(
         }
         resolved.insert(name, Value::from(""));
     }
-    resolved
+    VariableValues { values: resolved, set }
 }
 
 /// The variables for options that are rendered when they are evaluated. Packer puts the value of a
