@@ -12,6 +12,7 @@ fn done(call: &Call) -> Operation {
         id: uuid::Uuid::new_v4().to_string(),
         state: "DONE".into(),
         location: Some(call.session.location().clone()),
+        error: None,
     }
 }
 

@@ -222,7 +222,14 @@ impl Registry for HttpRegistry {
             Err(error) if error.code == Code::FailedPrecondition && answered.perhaps_before => {
                 error
             }
-            result => return present(result?.version, "version"),
+            result => {
+                let UpdateVersionResponse { operation, version } = result?;
+                // What the answer holds is how the version was when that began.
+                return match self.wait_for(operation.as_ref()).await? {
+                    true => self.get_version(bucket, fingerprint).await,
+                    false => present(version, "version"),
+                };
+            }
         };
         // The answer that it was revoked or restored may have been lost.
         let there = self.get_version(bucket, fingerprint).await?;
