@@ -5,6 +5,7 @@
 mod bounds;
 mod brings;
 mod check;
+mod docker;
 mod hcp_terraform;
 mod names;
 mod plans;

@@ -19,6 +19,63 @@ async fn all(server: &Server, database: &[&str]) {
     older_and_odd_requests(&admin).await;
     who_reads_a_managed_channel_is_set(server, &admin, database).await;
     a_version_without_builds_says_so(&admin).await;
+    a_version_is_removed_from_its_channels(&admin).await;
+    operations_are_done(&admin).await;
+}
+
+async fn a_version_is_removed_from_its_channels(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "gone" })).await;
+    let channels = "/buckets/gone/channels";
+    for channel in ["stable", "new"] {
+        admin.post(channels, json!({ "name": channel })).await;
+    }
+    for (print, assigned) in [("f1", &["stable"][..]), ("f2", &["stable", "new"])] {
+        admin.publish("gone", print, None).await;
+        for channel in assigned {
+            let body = json!({ "update_mask": "versionFingerprint", "version_fingerprint": print });
+            admin.patch(&format!("{channels}/{channel}"), body).await;
+        }
+    }
+    let version = "/buckets/gone/versions/f2";
+    assert_eq!(admin.call(Method::DELETE, version, Value::Null).await.0, 400);
+    for (query, status) in [("rollback_channels=false", 400), ("rollback_channels=true", 200)] {
+        let path = format!("{version}?{query}");
+        assert_eq!(admin.call(Method::DELETE, &path, Value::Null).await.0, status, "{query}");
+    }
+    let at = async |channel: &str| {
+        let channel = admin.get(&format!("{channels}/{channel}")).await["channel"].clone();
+        channel["version"]["fingerprint"].clone()
+    };
+    assert_eq!((at("stable").await, at("latest").await), (json!("f1"), json!("f1")));
+    assert_eq!(at("new").await, Value::Null);
+    assert_eq!(admin.call(Method::GET, version, Value::Null).await.0, 409);
+}
+
+/// As the provider's tests do, which wait for a revocation.
+async fn operations_are_done(admin: &Caller) {
+    admin.put("/buckets", json!({ "name": "done" })).await;
+    admin.publish("done", "f1", None).await;
+    let answer = admin.patch("/buckets/done/versions/f1", json!({ "revoke_in": "0s" })).await;
+    let operation = &answer["operation"];
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let place = |location: &Value| {
+        let (organization, project) = (&location["organization_id"], &location["project_id"]);
+        format!("organizations/{}/projects/{}", text(organization), text(project))
+    };
+    let path = format!(
+        "/operation/2020-05-05/{}/operations/{}",
+        place(&operation["location"]),
+        text(&operation["id"])
+    );
+    for path in [path.clone(), format!("{path}/wait?timeout=5s")] {
+        let (status, answer) = admin.send(Method::GET, &path, Vec::new()).await;
+        assert_eq!((status, &answer["operation"]["state"]), (200, &json!("DONE")), "{answer}");
+        assert_eq!(answer["operation"]["id"], operation["id"]);
+        let elsewhere = path.replace("/projects/", "/projects/0");
+        assert_eq!(admin.send(Method::GET, &elsewhere, Vec::new()).await.0, 403);
+    }
+    let none = path.replace(&text(&operation["id"]), "none");
+    assert_eq!(admin.send(Method::GET, &none, Vec::new()).await.0, 404);
 }
 
 /// As Terraform's provider does, which adopts `latest`.

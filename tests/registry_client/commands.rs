@@ -38,6 +38,23 @@ fn buckets_are_created_changed_and_removed() {
 }
 
 #[test]
+fn names_that_others_do_not_take_are_warned_of() {
+    with_both(|world| {
+        let create = |what: &[&str]| world.ok(&[&["registry"], what].concat());
+        let said = create(&["buckets", "create", "my_bucket"]);
+        assert!(said.contains("Warning: no template can be published to my_bucket"), "{said}");
+        let said = create(&["channels", "create", "my_bucket", "qa"]);
+        assert!(said.contains("takes no channel called qa: its names are 3 to 36"), "{said}");
+        for what in
+            [&["buckets", "create", "my-bucket"][..], &["channels", "create", "my-bucket", "dev"]]
+        {
+            let said = create(what);
+            assert!(!said.contains("Warning"), "{said}");
+        }
+    });
+}
+
+#[test]
 fn channels_move_and_move_back() {
     with_both(|world| {
         world.write("files.pkr.hcl", FILES);

@@ -143,7 +143,7 @@ fn what_cannot_be_built_on_is_refused() {
         let half = CHILD.replace("data.hcp-packer-version.base.fingerprint", "\"half\"");
         world.write("half.pkr.hcl", &half);
         let said = world.fails(&["build", "half.pkr.hcl"]);
-        assert!(said.contains("version half of bucket base is incomplete"), "{said}");
+        assert!(said.contains("version half of bucket base is incomplete: it has no"), "{said}");
 
         // Another region.
         let moon = CHILD.replace("region              = \".\"", "region = \"moon\"");
@@ -158,6 +158,35 @@ fn what_cannot_be_built_on_is_refused() {
         let said = world.fails(&["build", "empty.pkr.hcl"]);
         assert!(said.contains("the channel empty of bucket base has no version"), "{said}");
         assert!(said.contains("`ingot registry channel assign base empty v1`"), "{said}");
+    });
+}
+
+#[test]
+fn a_build_that_is_done_can_be_used_before_its_version_is_complete() {
+    with_both(|world| {
+        base(world);
+        let create = ["registry", "versions", "create", "base", "half"];
+        world.ok(&[&create[..], &["-build=file.b", "-build=file.other"]].concat());
+        let record = ["registry", "artifacts", "create", "base", "half", "file.b"];
+        world.ok(&[&record[..], &["-platform=packer.file", "-region=.", "-id=base.txt"]].concat());
+        let half = CHILD.replace("data.hcp-packer-version.base.fingerprint", "\"half\"");
+        world.write("half.pkr.hcl", &half);
+        let run = world.build("half.pkr.hcl", "child-1");
+        let warning = "Warning: version half of bucket base is incomplete: other builds of it are \
+                       missing. file.b is done, and its artifact base.txt is taken";
+        assert!(run.stdout.contains(warning), "{}", run.stdout);
+        let older = world.json(&["versions", "show", "base", "half"]);
+        let older = OLD_CHILD.replace(
+            "data.hcp-packer-iteration.base.id",
+            &format!("\"{}\"", older["id"].as_str().expect("an id")),
+        );
+        world.write("older.pkr.hcl", &older);
+        world.build("older.pkr.hcl", "child-1");
+        let other =
+            half.replace("platform            =", "component_type = \"file.other\"\nplatform =");
+        world.write("other.pkr.hcl", &other);
+        let said = world.fails(&["build", "other.pkr.hcl"]);
+        assert!(said.contains("incomplete: it has no artifact of file.other"), "{said}");
     });
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
+mod altered;
 mod ancestry;
 mod browser_login;
 mod commands;

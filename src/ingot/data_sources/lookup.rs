@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ingot_sdk::{ConfigError, ConfigErrors, Error, Result, Ui};
 use time::macros::format_description;
 
-use ingot_registry::api::{Artifact, Build, LATEST_CHANNEL, Timestamp, Version, VersionStatus};
+use ingot_registry::api::{
+    Artifact, Build, BuildStatus, LATEST_CHANNEL, Timestamp, Version, VersionStatus,
+};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, connect, find_in_pages};
 
@@ -34,7 +36,8 @@ pub(super) async fn registry(ui: &Ui) -> Result<Connected> {
     connect(Arc::new(move |secret: &str| ui.mask(secret))).await
 }
 
-/// A version that can be built on: complete, and not revoked.
+/// A version that can be built on: not revoked. One that is named by its fingerprint or id may be
+/// incomplete, as in Packer: see [`artifact`].
 pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> Result<Found> {
     let registry = &*connected.registry;
     let asking = |what: &str, error: ingot_registry::api::Error| {
@@ -75,12 +78,6 @@ pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> 
         };
         return Err(Error::new(format!("{shown} is revoked and cannot be built on{why}"))
             .hint(what_else(registry, bucket, channel).await));
-    }
-    if !version.is_complete() {
-        return Err(Error::new(format!(
-            "version {} of bucket {bucket} is incomplete: builds of it are missing",
-            version.fingerprint
-        )));
     }
     Ok(Found { version, channel_id })
 }
@@ -136,7 +133,8 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The artifact that is meant, and its build: the first one that fits, as in Packer. Where several
-/// do, a warning on `ui` names it.
+/// do, a warning on `ui` names it. Of an incomplete version the builds that are done count, with a
+/// warning.
 pub(super) fn artifact<'v>(
     ui: &Ui,
     version: &'v Version,
@@ -145,7 +143,13 @@ pub(super) fn artifact<'v>(
     let Wanted { platform, region, component } = wanted;
     let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut fitting = Vec::new();
-    for build in &version.builds {
+    let complete = version.is_complete();
+    let incomplete = || {
+        let (fingerprint, bucket) = (&version.fingerprint, &version.bucket_name);
+        format!("version {fingerprint} of bucket {bucket} is incomplete")
+    };
+    let done = |build: &&Build| complete || build.status == BuildStatus::Done;
+    for build in version.builds.iter().filter(done) {
         for artifact in &build.artifacts {
             let fits = component.is_empty() || build.component_type == *component;
             if build.platform == *platform && artifact.region == *region && fits {
@@ -155,6 +159,13 @@ pub(super) fn artifact<'v>(
         }
     }
     if let Some(first) = fitting.first() {
+        if !complete {
+            let what = incomplete();
+            ui.error(format!(
+                "Warning: {what}: other builds of it are missing. {} is done, and its artifact {} is taken",
+                first.0.component_type, first.1.external_identifier
+            ));
+        }
         if fitting.len() > 1 {
             ui.error(ambiguous(version, wanted, &fitting));
         }
@@ -164,6 +175,10 @@ pub(super) fn artifact<'v>(
         true => String::new(),
         false => format!(" of {component}"),
     };
+    if !complete {
+        let what = format!("{}: it has no artifact{of} for {platform} in {region:?}", incomplete());
+        return Err(Error::new(what));
+    }
     let known: Vec<String> = regions
         .into_iter()
         .map(|(platform, regions)| format!("{platform} ({})", regions.join(", ")))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, Sbom, Ui};
+use tokio_util::sync::CancellationToken;
 
 use crate::graph::Node;
 
@@ -13,7 +14,9 @@ pub trait Publisher: Send + Sync {
     /// A build is about to run.
     async fn start(&self, node: &Node, ui: &Ui) -> Start;
 
-    /// A build has made `artifacts`, of which `sboms` say what is in them. Gives what stands for the publication among them.
+    /// A build has made `artifacts`, of which `sboms` say what is in them. Gives what stands for the
+    /// publication among them. This is done whether or not the run is cancelled; once `cancel` fires,
+    /// nothing is waited for that the registry does later.
     ///
     /// # Errors
     /// They could not be published.
@@ -23,6 +26,7 @@ pub trait Publisher: Send + Sync {
         artifacts: &[Arc<dyn Artifact>],
         sboms: &[Sbom],
         ui: &Ui,
+        cancel: &CancellationToken,
     ) -> Result<Arc<dyn Artifact>, Unpublished>;
 
     /// A build that was started has failed with `error`, or was cancelled; `ui` knows what is secret

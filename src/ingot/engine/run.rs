@@ -267,7 +267,8 @@ async fn published(
     match &mut result {
         Ok(artifacts) => {
             let running = ctx.ui.step(StepInfo::new(StepKind::Publish, "publish"));
-            match publisher.publish(node, artifacts, &hook.sboms(), &ctx.ui).await {
+            let sboms = hook.sboms();
+            match publisher.publish(node, artifacts, &sboms, &ctx.ui, &ctx.cancel).await {
                 Ok(publication) => {
                     running.end_as(StepOutcome::Succeeded);
                     artifacts.push(publication);

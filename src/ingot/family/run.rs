@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ingot_registry::api::{Build, BuildStatus, Version};
-use ingot_registry::{Connected, new_id};
+use ingot_registry::api::{self, Build, BuildStatus, Version};
+use ingot_registry::{Completion, Connected, completion, new_id};
 use ingot_sdk::{Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -171,7 +171,7 @@ impl Run {
             Some(_) => return Err(Error::new("its build or a test of it failed")),
             None => return Err(Error::new("the process that built it was killed")),
         }
-        let version = match self.version(member, &fingerprint).await? {
+        let version = match self.completed(member, &fingerprint).await? {
             Some(version) if version.is_complete() => version,
             None if only_if_changed => return Ok(MemberOutcome::Unchanged),
             _ => return Err(Error::new("it was built, and its version is not complete")),
@@ -197,8 +197,21 @@ impl Run {
         Ok(MemberOutcome::Built { version: version.name, promoted })
     }
 
+    /// The version of a member that was just built, if it was; the registry may need a moment to complete
+    /// it.
+    async fn completed(&self, member: &Member, fingerprint: &str) -> Result<Option<Version>> {
+        let registry = &*self.connected.registry;
+        let found = completion(registry, &member.bucket, fingerprint, &self.cancel).await;
+        self.found(found.map(Completion::into_version))
+    }
+
     async fn version(&self, member: &Member, fingerprint: &str) -> Result<Option<Version>> {
-        match self.connected.registry.get_version(&member.bucket, fingerprint).await {
+        self.found(self.connected.registry.get_version(&member.bucket, fingerprint).await)
+    }
+
+    /// A version that may not be there.
+    fn found(&self, version: api::Result<Version>) -> Result<Option<Version>> {
+        match version {
             Ok(version) => Ok(Some(version)),
             Err(error) if error.is_absent() => Ok(None),
             Err(error) => {

@@ -18,6 +18,30 @@ pub struct Late {
     pub failed: Vec<(String, Error)>,
 }
 
+/// The channels of a bucket by one request: HCP Packer may charge for each channel that is asked for by
+/// itself.
+struct Listed(Vec<Channel>);
+
+impl Listed {
+    async fn of(registry: &dyn Registry, bucket: &str) -> Result<Listed> {
+        match registry.list_channels(bucket).await {
+            Err(error) if matches!(error.code, Code::NotFound | Code::PermissionDenied) => {
+                Ok(Listed(Vec::new()))
+            }
+            answer => Ok(Listed(answer?.channels)),
+        }
+    }
+
+    /// A channel. One that is not listed, or restricted, is asked for by itself, which tells whether it
+    /// is there and whether it may be used.
+    async fn channel(&self, registry: &dyn Registry, bucket: &str, name: &str) -> Result<Channel> {
+        match self.0.iter().find(|channel| channel.name == name && !channel.restricted) {
+            Some(channel) => Ok(channel.clone()),
+            None => registry.get_channel(bucket, name).await,
+        }
+    }
+}
+
 /// Looks whether channels are there that a run is to assign a version later: hours later, when what
 /// was built would be published and found by nobody.
 ///
@@ -28,9 +52,16 @@ pub(super) async fn check(
     bucket: &str,
     channels: &[String],
 ) -> ingot_sdk::Result<()> {
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let listed = Listed::of(registry, bucket).await.map_err(|error| {
+        let error = ingot_sdk::Error::from(error);
+        error.context(format_args!("the channels of bucket {bucket}"))
+    })?;
     let (mut missing, mut denied) = (Vec::new(), Vec::new());
     for channel in channels {
-        match registry.get_channel(bucket, channel).await {
+        match listed.channel(registry, bucket, channel).await {
             Ok(_) => {}
             Err(error) if error.code == Code::NotFound => missing.push(channel.as_str()),
             Err(error) if error.code == Code::PermissionDenied => denied.push(channel.as_str()),
@@ -106,8 +137,24 @@ pub async fn assign_late(
     since: Timestamp,
 ) -> Late {
     let mut late = Late::default();
+    if channels.is_empty() {
+        return late;
+    }
+    let listed = match Listed::of(registry, bucket).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            let failed = channels.iter().map(|channel| (channel.clone(), error.clone()));
+            late.failed.extend(failed);
+            return late;
+        }
+    };
     for channel in channels {
-        let outcome = match reason_to_leave(registry, bucket, version, channel, since).await {
+        let now = listed.channel(registry, bucket, channel).await;
+        let reason = match now {
+            Ok(now) => reason_to_leave(registry, bucket, version, &now, since).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match reason {
             Ok(None) => assign_one(registry, bucket, &version.fingerprint, channel).await,
             Ok(Some(reason)) => {
                 late.left.push((channel.clone(), reason));
@@ -127,11 +174,10 @@ async fn reason_to_leave(
     registry: &dyn Registry,
     bucket: &str,
     version: &Version,
-    channel: &str,
+    channel: &Channel,
     since: Timestamp,
 ) -> Result<Option<String>> {
-    let now = registry.get_channel(bucket, channel).await?.version;
-    if let Some(now) = &now {
+    if let Some(now) = &channel.version {
         if now.id == version.id {
             return Ok(Some(format!("it points at {} already", now.name)));
         }
@@ -140,7 +186,7 @@ async fn reason_to_leave(
         }
     }
     let newest = Page { size: 1, ..Page::default() };
-    let history = registry.channel_history(bucket, channel, &newest).await?.history;
+    let history = registry.channel_history(bucket, &channel.name, &newest).await?.history;
     let Some(last) = history.first().filter(|last| last.assigned_at > since) else {
         return Ok(None);
     };

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, RegistryVersion, Result, Sbom, Ui};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::builds::KnownBuilds;
 use super::changes::add_inputs;
@@ -23,11 +24,11 @@ use crate::engine::inputs::InputsRecord;
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
 use crate::template::EnforcedBlock;
-use ingot_registry::Connected;
 use ingot_registry::api::{
     self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
     UpdateBuildBody,
 };
+use ingot_registry::{Completion, Connected, completion};
 
 /// A run that is published.
 pub struct Publication {
@@ -354,14 +355,14 @@ impl Publication {
     }
 
     /// Assigns the template's channels the version, once it is complete.
-    async fn assign_channels(&self, ui: &Ui) -> Result<()> {
+    async fn assign_channels(&self, ui: &Ui, cancel: &CancellationToken) -> Result<()> {
         let (bucket, fingerprint) = (&self.plan.bucket, &self.plan.fingerprint);
         if self.plan.channels.is_empty() {
             return Ok(());
         }
         let registry = &*self.registry.registry;
-        let version = registry.get_version(bucket, fingerprint).await;
-        if version.is_ok_and(|version| !version.is_complete()) {
+        let now = completion(registry, bucket, fingerprint, cancel).await;
+        if matches!(now, Ok(Completion::LacksBuilds(_))) {
             // Whoever publishes the last of its builds does it.
             return Ok(());
         }
@@ -410,6 +411,7 @@ impl Publisher for Publication {
         artifacts: &[Arc<dyn Artifact>],
         sboms: &[Sbom],
         ui: &Ui,
+        cancel: &CancellationToken,
     ) -> Result<Arc<dyn Artifact>, Unpublished> {
         let component = node.component.clone();
         self.builds.stop_heartbeat(&component);
@@ -444,7 +446,7 @@ impl Publisher for Publication {
             Err(why) => return Err(self.keep(&component, body, sboms, why)),
         }
         self.builds.settle(&component, BuildStatus::Done);
-        if let Err(error) = self.assign_channels(ui).await {
+        if let Err(error) = self.assign_channels(ui, cancel).await {
             return Err(Unpublished { error, kept: false });
         }
         Ok(Arc::new(Published {

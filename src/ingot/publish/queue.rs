@@ -9,18 +9,18 @@ use std::time::Duration;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::channels::{Late, assign_late};
 use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use crate::engine::journal;
 use crate::engine::state_file::write;
-use ingot_registry::Connected;
 use ingot_registry::api::limits::SBOM;
 use ingot_registry::api::{
     self, Code, CreateBucketBody, Location, SbomFormat, TemplateType, Timestamp, UpdateBuildBody,
-    Version,
 };
+use ingot_registry::{Completion, Connected, completion};
 
 /// The exit code of a run whose builds all succeeded, and of which something is kept to be
 /// published later: `EX_TEMPFAIL` of sysexits.h.
@@ -333,13 +333,18 @@ impl Queued {
         }
         let warning = deliver(registry, bucket, fingerprint, id, &self.update).await?;
         warnings.extend(warning.map(str::to_owned));
-        let version: Version = registry.get_version(bucket, fingerprint).await?;
-        let channels = match version.is_complete() {
-            true => {
+        // The command that waits is cancelled as a whole.
+        let never = CancellationToken::new();
+        let now = completion(registry, bucket, fingerprint, &never).await?;
+        // Of a version that lacks builds whoever publishes the last of them does it.
+        let lacks_builds = matches!(now, Completion::LacksBuilds(_));
+        let version = now.into_version();
+        let channels = match lacks_builds {
+            true => Late::default(),
+            false => {
                 let since = self.queued_at;
                 assign_late(registry, bucket, &version, &self.channels, since).await
             }
-            false => Late::default(),
         };
         Ok(Pushed::Done { version_id: version.id, warnings, channels })
     }

@@ -40,7 +40,7 @@ const LONGEST_DESCRIPTION: usize = 255;
 /// The length of a bucket's name, in bytes; Packer's limits.
 const BUCKET_NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=36;
 
-/// Whether a bucket can have this name.
+/// Whether a bucket can have this name. Terraform's provider takes no other names of channels, either.
 pub fn is_bucket_name(name: &str) -> bool {
     BUCKET_NAME_LENGTH.contains(&name.len())
         && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')

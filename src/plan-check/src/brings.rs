@@ -40,7 +40,8 @@ impl Brought {
         let images: BTreeSet<String> =
             names.map(|name| kinds::key(&name.text).into_owned()).collect();
         let with = evidence.sources.iter();
-        let with = with.filter(|source| images.contains(&*kinds::key(&source.image)));
+        let with =
+            with.filter(|source| source.names().any(|name| images.contains(&*kinds::key(name))));
         brought.sources.extend(with.map(|source| source.address.clone()));
         let managed: Vec<Planned> =
             plan.planned().into_iter().filter(|planned| planned.mode == Mode::Managed).collect();
@@ -146,10 +147,12 @@ impl Brought {
         for reference in &references.to {
             for source in evidence.of_reference(reference) {
                 // An image may be part of a longer text, as in what a machine runs when it starts.
-                let image = kinds::key(&source.image);
+                let names: Vec<_> = source.names().map(|name| (name, kinds::key(name))).collect();
                 let has = |leaf: &Leaf| {
                     leaf.value.as_str().is_some_and(|text| {
-                        text.contains(&source.image) || kinds::key(text).contains(&*image)
+                        names.iter().any(|(name, key)| {
+                            text.contains(*name) || kinds::key(text).contains(&**key)
+                        })
                     })
                 };
                 if !self.sources.contains(&source.address)

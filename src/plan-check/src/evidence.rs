@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::configuration::unindexed;
 use super::kinds;
 use super::plan::{Mode, Plan, Planned};
@@ -23,6 +25,9 @@ pub(super) struct Source {
     pub region: String,
     /// The image's id; empty for versions, and where it is not known yet.
     pub image: String,
+    /// The digest by which docker pulls the image, which is not its id; empty where there is none. It
+    /// is in a label.
+    pub digest: String,
     /// Whether it stands for an image, and not for a version.
     pub is_image: bool,
 }
@@ -54,8 +59,17 @@ impl Source {
             platform: first(&["platform", "cloud_provider"]),
             region: text("region"),
             image: first(&["external_identifier", "cloud_image_id"]),
+            digest: match is_image {
+                true => image_digest(&planned.after["labels"]),
+                false => String::new(),
+            },
             is_image,
         })
+    }
+
+    /// What the image is called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.image, &self.digest].into_iter().map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// What stands for the version: sources that share one of these stand for the same.
@@ -69,6 +83,13 @@ impl Source {
     pub(crate) fn reference(&self) -> String {
         unindexed(&self.address)
     }
+}
+
+/// The digest that the labels of a build of docker have of its image.
+fn image_digest(labels: &Value) -> String {
+    let name = labels["ImageDigest"].as_str().unwrap_or_default();
+    let digest = kinds::digest(name).unwrap_or(name);
+    if digest.starts_with("sha256:") { digest.to_owned() } else { String::new() }
 }
 
 /// All data sources of a plan that are of a registry.
@@ -105,11 +126,12 @@ impl Evidence {
         let (mut images, mut references) = (HashMap::new(), HashMap::<String, Vec<usize>>::new());
         for (index, source) in sources.iter().enumerate() {
             references.entry(source.reference()).or_default().push(index);
-            let first = images
-                .entry((kinds::key(&source.image).into_owned(), source.bucket.clone()))
-                .or_insert(index);
-            if sources[*first].channel.is_empty() && !source.channel.is_empty() {
-                *first = index;
+            for name in source.names() {
+                let key = (kinds::key(name).into_owned(), source.bucket.clone());
+                let first = images.entry(key).or_insert(index);
+                if sources[*first].channel.is_empty() && !source.channel.is_empty() {
+                    *first = index;
+                }
             }
         }
         Evidence { sources, images, references }
@@ -117,8 +139,18 @@ impl Evidence {
 
     /// The data source that an image's id was read by.
     pub(crate) fn of_image(&self, image: &str, bucket: &str) -> Option<&Source> {
-        let key = (kinds::key(image).into_owned(), bucket.to_owned());
-        self.images.get(&key).map(|index| &self.sources[*index])
+        let found = |name: &str| {
+            let key = (kinds::key(name).into_owned(), bucket.to_owned());
+            self.images.get(&key).map(|index| &self.sources[*index])
+        };
+        found(image).or_else(|| found(kinds::digest(image)?))
+    }
+
+    /// The data source that has an image's digest in its labels, which registries need not know an image
+    /// by.
+    pub(crate) fn of_digest(&self, image: &str) -> Option<&Source> {
+        let digest = kinds::digest(image)?;
+        self.sources.iter().find(|source| source.digest == digest)
     }
 
     /// The data sources that a reference, without indexes, is to.

@@ -31,6 +31,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("azurerm_windows_virtual_machine_scale_set", &["source_image_id"]),
     ("digitalocean_droplet", &["image"]),
     ("docker_container", &["image"]),
+    ("docker_image", &["name"]),
     ("docker_service", &["task_spec.container_spec.image"]),
     ("google_compute_disk", &["image"]),
     ("google_compute_instance", &["boot_disk.initialize_params.image"]),
@@ -168,6 +169,11 @@ pub(super) fn key(text: &str) -> Cow<'_, str> {
 const AZURE: &[&str] =
     &["resourceGroups", "providers", "Microsoft.Compute", "images", "galleries", "versions"];
 
+/// The digest of `REPOSITORY@sha256:…`.
+pub(super) fn digest(text: &str) -> Option<&str> {
+    text.split_once('@').map(|(_, digest)| digest).filter(|digest| digest.starts_with("sha256:"))
+}
+
 /// What an image may be called in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name<'a> {
@@ -214,8 +220,7 @@ pub(super) fn names<'a>(text: &'a str, caller: Caller<'a>) -> Vec<Name<'a>> {
         add(id.into(), true);
         return names;
     }
-    // repository@digest
-    if let Some((_, digest)) = text.split_once('@').filter(|it| it.1.starts_with("sha256:")) {
+    if let Some(digest) = digest(text) {
         add(digest.into(), true);
         return names;
     }

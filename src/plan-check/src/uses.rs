@@ -90,6 +90,10 @@ impl Inventory {
             let place = region(plan, planned);
             known_values(planned, place.as_deref(), &mut uses);
             unknown_values(plan, &evidence, &mut follower, planned, place.as_deref(), &mut uses);
+            for found in &mut uses[first..] {
+                let source = found.value.as_deref().and_then(|value| evidence.of_digest(value));
+                found.source = found.source.take().or(source.cloned());
+            }
             if kinds::provider(planned.kind) == "google" {
                 let project = project(plan, planned);
                 uses[first..].iter_mut().for_each(|it| it.project.clone_from(&project));

@@ -117,6 +117,7 @@ pub(super) struct Names {
     pub block_version: String,
     pub sbom: String,
     pub task: String,
+    pub operation: String,
 }
 
 /// A request of somebody who may make it.

@@ -1,6 +1,7 @@
 //! The operations of HCP Packer's API of 2023-01-01.
 
 use axum::Json;
+use serde::Deserialize;
 
 use super::api_response::{ApiError, ApiResponse, Body};
 use super::auth::Call;
@@ -8,10 +9,16 @@ use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 
 fn done(call: &Call) -> Operation {
+    operation(call, uuid::Uuid::new_v4())
+}
+
+/// An operation of the project, all of which are done when they are answered.
+pub(super) fn operation(call: &Call, id: uuid::Uuid) -> Operation {
     Operation {
-        id: uuid::Uuid::new_v4().to_string(),
+        id: id.to_string(),
         state: "DONE".into(),
         location: Some(call.session.location().clone()),
+        error: None,
     }
 }
 
@@ -121,8 +128,25 @@ pub(super) async fn update_version(
 }
 
 pub(super) async fn delete_version(call: Call) -> ApiResponse<Empty> {
-    call.session.delete_version(&call.names.bucket, &call.names.version).await?;
+    remove_version(&call, &call.names.bucket, &call.names.version).await?;
     Ok(Json(Empty {}))
+}
+
+/// What a request to remove a version may ask for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Removal {
+    /// Whether channels that point at it go back to the last valid version before it.
+    rollback_channels: bool,
+}
+
+/// Removes a version as its request asks for.
+pub(super) async fn remove_version(call: &Call, bucket: &str, fingerprint: &str) -> Result<()> {
+    let removal: Removal = call.query()?;
+    match removal.rollback_channels {
+        true => call.session.delete_version_and_roll_back(bucket, fingerprint).await,
+        false => call.session.delete_version(bucket, fingerprint).await,
+    }
 }
 
 pub(super) async fn list_builds(call: Call) -> ApiResponse<ListBuildsResponse> {

@@ -1,5 +1,6 @@
-//! What clients ask HCP before they ask its registry: who they are, which organizations and
-//! projects there are. The paths are those of its resource manager and IAM of 2019-12-10.
+//! What clients ask HCP besides its registry: who they are, which organizations and projects there are,
+//! and whether operations are done. The paths are those of its resource manager and IAM of 2019-12-10,
+//! and of its operations of 2020-05-05.
 
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
@@ -9,11 +10,15 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::api_response::{ApiError, ApiResponse};
-use super::auth::Authenticated;
-use ingot_registry::api::{Code, Error, Result};
+use super::auth::{Authenticated, Call};
+use super::operations;
+use ingot_registry::api::{Code, Error, OperationResponse, Result};
 use ingot_registry::store::Project;
 
 const ROOT: &str = "/resource-manager/2019-12-10";
+/// Where clients wait for what is still under way at HCP.
+const OPERATION: &str =
+    "/operation/2020-05-05/organizations/{org}/projects/{project}/operations/{operation}";
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
@@ -22,6 +27,8 @@ pub(super) fn router() -> Router<Shared> {
         .route(&format!("{ROOT}/projects"), get(projects))
         .route(&format!("{ROOT}/projects/{{id}}"), get(project))
         .route("/iam/2019-12-10/caller-identity", get(caller_identity))
+        .route(OPERATION, get(operation))
+        .route(&format!("{OPERATION}/wait"), get(operation))
 }
 
 /// The projects that a principal may see, oldest first.
@@ -108,6 +115,13 @@ async fn project(
     let project = projects.iter().find(|project| project.location.project_id == id);
     let project = project.ok_or_else(|| no_such("project"))?;
     Ok(Json(json!({ "project": show_project(project) })))
+}
+
+/// Operations are done when they are answered, and nothing of them is kept.
+async fn operation(call: Call) -> ApiResponse<OperationResponse> {
+    let no_such = |_| Error::not_found("an operation's id is a UUID, and this is none");
+    let id = uuid::Uuid::parse_str(&call.names.operation).map_err(no_such)?;
+    Ok(Json(OperationResponse { operation: Some(operations::operation(&call, id)) }))
 }
 
 async fn caller_identity(who: Authenticated) -> ApiResponse<Value> {

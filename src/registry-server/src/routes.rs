@@ -90,7 +90,13 @@ pub(super) fn api() -> Documented {
             &[],
             update_version,
         )
-        .add::<No, Empty, _, _>(DELETE, &version(""), "DeleteVersion", &[], delete_version)
+        .add::<No, Empty, _, _>(
+            DELETE,
+            &version(""),
+            "DeleteVersion",
+            &["rollback_channels"],
+            delete_version,
+        )
         .add::<No, ListBuildsResponse, _, _>(
             GET,
             &version("/builds"),

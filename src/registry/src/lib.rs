@@ -22,6 +22,7 @@ extern crate self as ingot_registry;
 
 pub mod api;
 pub mod client;
+mod completion;
 mod connect;
 mod data_directory;
 mod environment;
@@ -33,6 +34,7 @@ mod lists;
 pub mod local;
 pub mod login;
 mod pages;
+mod poll;
 mod revocation_delay;
 mod revocation_impact;
 // A registry that is only asked packs SBOMs and checks none.
@@ -47,6 +49,7 @@ pub mod transfer;
 mod version_lookup;
 pub mod workload;
 
+pub use completion::{Completion, completion};
 pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;

@@ -35,7 +35,8 @@ pub struct MovedChannel {
     pub after: String,
 }
 
-/// The versions that were built from one.
+/// The versions that were built from one. Of HCP Packer's only those that are the newest complete ones
+/// of their buckets: it tells of no others.
 ///
 /// # Errors
 /// Those of the registry.
@@ -47,7 +48,11 @@ pub async fn version_children(
     let kind = BucketAncestryType::Children;
     let relations = all_relations(registry, bucket, kind, fingerprint).await?;
     let mut seen = BTreeSet::new();
-    let children = relations.into_iter().filter_map(|relation| relation.child);
+    // HCP Packer looks at the fingerprint for parents only, and gives the children of all versions.
+    let of_it = relations.into_iter().filter(|relation| {
+        relation.parent.as_ref().is_some_and(|parent| parent.version_fingerprint == fingerprint)
+    });
+    let children = of_it.filter_map(|relation| relation.child);
     // One relation for each channel that it was found by.
     Ok(children.filter(|child| seen.insert(child.version_id.clone())).collect())
 }

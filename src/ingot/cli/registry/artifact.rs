@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use ingot_sdk::{Error, Result};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::form::Form;
 use super::labels::{ChangeLabels, SetLabels};
@@ -12,6 +13,7 @@ use ingot_registry::api::{
     ArtifactCreateBody, Build, BuildStatus, CreateBuildBody, ExternalArtifact, Page,
     SearchExternalArtifactRequestBody, UpdateBuildBody, Version,
 };
+use ingot_registry::completion;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ArtifactCommand {
@@ -220,18 +222,25 @@ async fn record(session: &Session, which: &Which, body: CreateBuildBody) -> Resu
         }
         None => registry.create_build(bucket, fingerprint, &body).await?,
     };
-    let now = registry.get_version(bucket, fingerprint).await?;
+    // A command is cancelled as a whole.
+    let never = CancellationToken::new();
+    let now = completion(registry, bucket, fingerprint, &never).await?.into_version();
     let open = now.builds.iter().filter(|build| build.status != BuildStatus::Done);
     let open: Vec<&str> = open.map(|build| build.component_type.as_str()).collect();
-    line(match open.is_empty() {
-        true => {
-            format!("Recorded {} of {fingerprint}, which is {} now.", which.component, now.name)
+    let component = &which.component;
+    line(match (open.is_empty(), now.is_complete()) {
+        (true, true) => {
+            format!("Recorded {component} of {fingerprint}, which is {} now.", now.name)
         }
-        false => format!(
-            "Recorded {} of {fingerprint}, which lacks {} yet.",
-            which.component,
-            open.join(", ")
-        ),
+        (true, false) => {
+            format!(
+                "Recorded {component} of {fingerprint}, which the registry has yet to complete."
+            )
+        }
+        (false, _) => {
+            let open = open.join(", ");
+            format!("Recorded {component} of {fingerprint}, which lacks {open} yet.")
+        }
     });
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::form::Form;
 use super::labels::{ChangeLabels, SetLabels};
 use super::output::{fields, json, labels, line, moment, table};
 use super::session::Session;
+use crate::template::registry_block::is_bucket_name;
 use ingot_registry::api::{Bucket, CreateBucketBody, UpdateBucketBody};
 
 #[derive(Debug, Subcommand)]
@@ -101,6 +102,12 @@ pub(super) async fn run(command: &BucketCommand, session: &Session) -> Result<()
             };
             registry.create_bucket(&body).await?;
             line(format!("Made the bucket {bucket}."));
+            if !is_bucket_name(bucket) {
+                line(format!(
+                    "Warning: no template can be published to {bucket}, nor does Terraform's provider hcp \
+                     take it: their names are 3 to 36 letters, digits and hyphens."
+                ));
+            }
             Ok(())
         }
         BucketCommand::Update { bucket, description, labels } => {

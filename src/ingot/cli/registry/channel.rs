@@ -6,6 +6,7 @@ use ingot_sdk::{Error, Result};
 use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
 use super::session::Session;
+use crate::template::registry_block::is_bucket_name;
 use ingot_registry::all_pages;
 use ingot_registry::api::{
     Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
@@ -132,6 +133,12 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
             };
             registry.create_channel(bucket, &body).await?;
             line(format!("Made the channel {channel}."));
+            if !is_bucket_name(channel) {
+                line(format!(
+                    "Warning: Terraform's provider hcp takes no channel called {channel}: its names are 3 to 36 \
+                     letters, digits and hyphens."
+                ));
+            }
             Ok(())
         }
         ChannelCommand::Update { bucket, channel, restricted } => {

@@ -83,7 +83,15 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         false => line(format!("{shown} is revoked.")),
     }
     match impact {
-        Ok(impact) => show_impact(&impact, session, args.descendants, scheduled).await,
+        Ok(impact) => {
+            show_impact(&impact, session, args.descendants, scheduled).await;
+            if session.connected.is_hcp() && version.has_descendants {
+                line(
+                    "HCP Packer names only the newest version of each bucket: others may be built \
+                     from it, too.",
+                );
+            }
+        }
         Err(error) => line(format!("Warning: what was built from it is not known: {error}")),
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::form::{
 };
 use crate::api_response::{ApiResponse, Body};
 use crate::auth::Call;
-use crate::operations::missing_version;
+use crate::operations::{missing_version, remove_version};
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 
@@ -107,7 +107,7 @@ pub(super) async fn update_iteration(
 
 pub(super) async fn delete_iteration(call: Call) -> ApiResponse<Empty> {
     let (bucket, fingerprint) = call.session.locate_version(&call.names.version).await?;
-    call.session.delete_version(&bucket, &fingerprint).await?;
+    remove_version(&call, &bucket, &fingerprint).await?;
     Ok(Json(Empty {}))
 }
 

@@ -58,7 +58,13 @@ pub(crate) fn add(api: Api) -> Api {
         &[],
         update_iteration,
     )
-    .add::<No, Empty, _, _>(DELETE, &iteration, "DeleteIteration", &[], delete_iteration)
+    .add::<No, Empty, _, _>(
+        DELETE,
+        &iteration,
+        "DeleteIteration",
+        &["rollback_channels"],
+        delete_iteration,
+    )
     .add::<NewBuild, Value, _, _>(
         POST,
         &image("/iterations/{version}"),

@@ -159,7 +159,10 @@ fn new_channel(context: &PageContext, name: &str, wrong: Option<&str>) -> Markup
             p.hint #name-hint {
                 @match wrong {
                     Some(text) => span.wrong role="alert" { (text) },
-                    None => "Letters, digits, “-”, “_” and “.”, 64 at most.",
+                    None => {
+                        "Letters, digits, “-”, “_” and “.”, 64 at most. Terraform’s provider takes only 3 to \
+                         36 letters, digits and hyphens."
+                    }
                 }
             }
         }

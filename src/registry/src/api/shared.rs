@@ -1,6 +1,6 @@
 //! What many messages hold.
 
-use super::message;
+use super::{Status, message};
 
 message! {
     /// The organization and project that something belongs to.
@@ -41,14 +41,24 @@ message! {
 }
 
 message! {
-    /// A long-running operation. Those of a registry are done when they are answered.
+    /// A long-running operation. Those of Ingot's registries are done when they are answered.
     Operation {
-        /// Its id.
+        /// Its id, a UUID.
         id: String,
-        /// `DONE`.
+        /// `PENDING`, `QUEUED`, `RUNNING` or `DONE`.
         state: String,
         /// Where it runs.
         location: Option<Location>,
+        /// Why it failed.
+        error: Option<Status>,
+    }
+}
+
+message! {
+    /// An operation.
+    OperationResponse {
+        /// It.
+        operation: Option<Operation>,
     }
 }
 

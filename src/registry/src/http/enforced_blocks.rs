@@ -13,7 +13,10 @@ const ROOT: &str = "enforced_blocks";
 #[async_trait]
 impl EnforcedBlocks for HttpRegistry {
     async fn list_enforced_blocks(&self) -> Result<Vec<EnforcedBlock>> {
-        let answer: ListEnforcedBlocksResponse = self.get(&[ROOT], NONE).await?;
+        // HCP Packer's answer has no token for a next page.
+        let size = ("pagination.page_size", "1000");
+        let answer: ListEnforcedBlocksResponse =
+            self.list_page(&[ROOT], &Page::default(), size).await?;
         Ok(answer.enforced_blocks)
     }
 

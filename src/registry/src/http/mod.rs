@@ -4,6 +4,7 @@ mod client;
 mod enforced_blocks;
 mod location;
 mod operations;
+mod pending;
 mod request;
 mod response;
 mod token;

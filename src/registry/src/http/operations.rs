@@ -13,6 +13,8 @@ use crate::sbom;
 
 /// No query.
 pub(super) const NONE: &Empty = &Empty {};
+/// The order of a list, in its query. HCP Packer does not say which it is without that.
+const ORDER: &str = "sorting.order_by";
 
 impl HttpRegistry {
     /// Asks below the project.
@@ -61,6 +63,24 @@ impl HttpRegistry {
         query: &impl Serialize,
     ) -> Result<T> {
         self.ask(Method::GET, path, pairs(query)?, None).await
+    }
+
+    /// A page of a list with `wish` in its query: the order, or how long the page is to be. HCP Packer
+    /// does not say which it takes; where a registry refuses it, the list is as the registry has it.
+    pub(super) async fn list_page<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        page: &Page,
+        wish: (&str, &str),
+    ) -> Result<T> {
+        let mut query = pairs(page)?;
+        query.push((wish.0.to_owned(), wish.1.to_owned()));
+        match self.ask(Method::GET, path, query, None).await {
+            Err(error) if matches!(error.code, Code::InvalidArgument | Code::Unimplemented) => {
+                self.get(path, page).await
+            }
+            answer => answer,
+        }
     }
 
     pub(super) async fn send_to<T: DeserializeOwned>(
@@ -123,7 +143,7 @@ impl Registry for HttpRegistry {
     }
 
     async fn list_buckets(&self, page: &Page) -> Result<ListBucketsResponse> {
-        self.get(&["buckets"], page).await
+        self.list_page(&["buckets"], page, (ORDER, "name")).await
     }
 
     async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
@@ -156,7 +176,7 @@ impl Registry for HttpRegistry {
     }
 
     async fn list_versions(&self, bucket: &str, page: &Page) -> Result<ListVersionsResponse> {
-        self.get(&["buckets", bucket, "versions"], page).await
+        self.list_page(&["buckets", bucket, "versions"], page, (ORDER, "created_at desc")).await
     }
 
     async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
@@ -202,7 +222,14 @@ impl Registry for HttpRegistry {
             Err(error) if error.code == Code::FailedPrecondition && answered.perhaps_before => {
                 error
             }
-            result => return present(result?.version, "version"),
+            result => {
+                let UpdateVersionResponse { operation, version } = result?;
+                // What the answer holds is how the version was when that began.
+                return match self.wait_for(operation.as_ref()).await? {
+                    true => self.get_version(bucket, fingerprint).await,
+                    false => present(version, "version"),
+                };
+            }
         };
         // The answer that it was revoked or restored may have been lost.
         let there = self.get_version(bucket, fingerprint).await?;

@@ -87,7 +87,7 @@ impl Registry for Session {
 
     async fn delete_version(&self, bucket: &str, fingerprint: &str) -> Result<()> {
         self.need(Role::Contributor)?;
-        transaction!(self.store, |tx| self.delete_version_in(tx, bucket, fingerprint))
+        transaction!(self.store, |tx| self.delete_version_in(tx, bucket, fingerprint, false))
     }
 
     async fn list_builds(

@@ -6,7 +6,7 @@ use super::revocation::settle;
 use super::view::Detail;
 use super::{Session, events, no_version, page, rules};
 use crate::api::*;
-use crate::store::{Role, Tx, VersionRow};
+use crate::store::{Role, Tx, VersionRow, transaction};
 
 /// What the audit log calls it: revoking a version, at once or later.
 pub const REVOKE: &str = "revoke version";
@@ -174,21 +174,43 @@ impl Session {
         tx: &mut Tx,
         bucket: &str,
         fingerprint: &str,
+        rollback: bool,
     ) -> Result<()> {
         let bucket_id = self.lock(tx, bucket).await?;
         let row = self.find_version(tx, bucket, fingerprint).await?;
+        let author = &self.caller.name;
         for channel in tx.channels_of_version(&row.id).await? {
-            if !channel.managed {
-                let name = rules::quoted(&channel.name);
-                return Err(Error::precondition(format!(
-                    "the version cannot be removed: the channel {name} points at it"
-                )));
+            match (channel.managed, rollback) {
+                (true, _) => tx.assign(&channel.id, None, author).await?,
+                (false, true) => {
+                    // As if it were revoked.
+                    let back = tx.last_valid_if_revoked(&channel.id, &row.id).await?;
+                    events::assign(tx, &channel, back.as_deref(), author).await?;
+                }
+                (false, false) => {
+                    let name = rules::quoted(&channel.name);
+                    return Err(Error::precondition(format!(
+                        "the version cannot be removed: the channel {name} points at it"
+                    )));
+                }
             }
-            tx.assign(&channel.id, None, &self.caller.name).await?;
         }
         tx.delete_version(&row.id).await?;
         events::move_latest(tx, &bucket_id, &self.caller.name).await?;
         self.audit(tx, "delete version", format!("{bucket}/{fingerprint}")).await
+    }
+
+    /// Removes a version. Channels that point at it go back to the last valid version before it.
+    ///
+    /// # Errors
+    /// As of [`Registry::delete_version`](crate::client::Registry::delete_version), but for channels.
+    pub async fn delete_version_and_roll_back(
+        &self,
+        bucket: &str,
+        fingerprint: &str,
+    ) -> Result<()> {
+        self.need(Role::Contributor)?;
+        transaction!(self.store, |tx| self.delete_version_in(tx, bucket, fingerprint, true))
     }
 }
 

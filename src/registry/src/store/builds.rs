@@ -2,11 +2,25 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::{CHUNK, Columns, Keyset, Tx, labels_text, marks, new_id};
 use crate::api::{ArtifactCreateBody, BuildMetadata, BuildStatus, Labels, Result, Timestamp};
+
+/// The label of a docker build with the name that a registry of images gave its image, as
+/// `REPOSITORY@sha256:…`. The artifact is the image's id, which is another number.
+const IMAGE_DIGEST: &str = "ImageDigest";
+
+/// How many builds of one digest are found, the newest first.
+const MOST_OF_DIGEST: usize = 100;
+
+/// Whether an image is named by a digest, or by an id that looks the same.
+fn is_digest(name: &str) -> bool {
+    let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    name.strip_prefix("sha256:").is_some_and(|digits| digits.len() == 64 && hex(digits))
+}
 
 /// A build.
 #[derive(Debug, Clone, Default)]
@@ -261,8 +275,29 @@ impl Tx {
         Ok(found)
     }
 
+    /// The docker builds of a project whose image has this digest in a registry of images.
+    async fn builds_of_digest(&mut self, project: &str, digest: &str) -> Result<Vec<String>> {
+        let sql = "SELECT d.id, d.labels FROM builds d JOIN versions v ON v.id = d.version_id \
+                   JOIN buckets b ON b.id = v.bucket_id WHERE b.project_id = $1 \
+                   AND d.platform = 'docker' AND d.labels LIKE $2 ORDER BY d.id DESC";
+        let mut rows =
+            sqlx::query(sql).bind(project).bind(format!("%{digest}\"%")).fetch(self.raw());
+        let mut builds = Vec::new();
+        while builds.len() < MOST_OF_DIGEST
+            && let Some(row) = rows.try_next().await?
+        {
+            // Other labels have digests, too, as that of the image that it was built from.
+            let labels = row.labels("labels")?;
+            let own = labels.get(IMAGE_DIGEST).and_then(|name| name.rsplit('@').next());
+            if own == Some(digest) {
+                builds.push(row.text("id")?);
+            }
+        }
+        Ok(builds)
+    }
+
     /// The artifacts of a project that a platform knows by this name, newest first, one more than
-    /// wanted.
+    /// wanted. Images of docker are also found by their digests.
     pub async fn find_artifacts(
         &mut self,
         project: &str,
@@ -271,12 +306,20 @@ impl Tx {
         region: &str,
         keys: &Keyset,
     ) -> Result<Vec<FoundArtifact>> {
-        let clause = keys.clause("a.id", true, 5);
+        let builds = match is_digest(name) && matches!(platform, "" | "docker") {
+            true => self.builds_of_digest(project, name).await?,
+            false => Vec::new(),
+        };
+        let clause = keys.clause("a.id", true, 5 + builds.len());
         // Azure writes the same id now with capital letters, now without.
         let azure = name.get(..15).is_some_and(|it| it.eq_ignore_ascii_case("/subscriptions/"));
         let named = match azure {
-            true => "lower(a.external_identifier) = lower($1)",
-            false => "a.external_identifier = $1",
+            true => "lower(a.external_identifier) = lower($1)".to_owned(),
+            false if builds.is_empty() => "a.external_identifier = $1".to_owned(),
+            false => {
+                let builds = marks(4, builds.len());
+                format!("(a.external_identifier = $1 OR a.build_id IN ({builds}))")
+            }
         };
         let sql = AssertSqlSafe(format!(
             "SELECT a.*, d.version_id, CAST(octet_length(b.labels) + octet_length(d.labels) + 2000 \
@@ -285,7 +328,8 @@ impl Tx {
              WHERE {named} AND b.project_id = $2 \
              AND ($3 = '' OR d.platform = $3) AND ($4 = '' OR a.region = $4){clause}"
         ));
-        let mut query = sqlx::query(sql).bind(name).bind(project).bind(platform).bind(region);
+        let query = sqlx::query(sql).bind(name).bind(project).bind(platform).bind(region);
+        let mut query = builds.iter().fold(query, |query, id| query.bind(id));
         if let Some(key) = &keys.key {
             query = query.bind(key);
         }

@@ -1,8 +1,11 @@
 //! Importing buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use ingot_base::retry::Retry;
 use ingot_base::{Error, Result};
+use tokio_util::sync::CancellationToken;
 
 use super::enforced::{self, SkippedBlocks};
 use super::error::ImportError;
@@ -15,6 +18,11 @@ use crate::api::{
     UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
 };
 use crate::client::Registry;
+use crate::completion;
+use crate::poll::poll;
+
+/// How long all together are waited for that inherit revocations which were just imported.
+const HEIRS: Duration = Duration::from_secs(10);
 
 /// A version that was imported, as it is reported right after that.
 #[derive(Debug, Clone, Copy)]
@@ -288,8 +296,14 @@ impl<'a> Import<'a> {
         let mut now = registry.get_version(bucket, fingerprint).await?;
         if !now.is_complete() {
             let body = UpdateVersionBody { complete: true, ..UpdateVersionBody::default() };
-            let completed = registry.update_version(bucket, fingerprint, &body).await;
-            now = completed.map_err(about(what))?;
+            let asked = registry.update_version(bucket, fingerprint, &body).await;
+            // It may have been about to complete it by itself.
+            let never = CancellationToken::new();
+            let found = completion(registry, bucket, fingerprint, &never).await;
+            now = found.map_err(about(what.clone()))?.into_version();
+            if !now.is_complete() {
+                asked.map_err(about(what))?;
+            }
         }
         self.renamed += usize::from(now.name != version.name);
         self.versions.insert(key.clone(), now.id);
@@ -380,6 +394,22 @@ impl<'a> Import<'a> {
         assigned.map_err(about(format!("the channel {name} of {bucket}"))).map(drop)
     }
 
+    /// A version whose ancestor was just revoked, once that has reached it. Some registries answer
+    /// before they have revoked what was built from a version.
+    async fn heir(&self, bucket: &str, fingerprint: &str, until: Instant) -> api::Result<Version> {
+        let wait = Retry {
+            initial: Duration::from_millis(250),
+            max: Duration::from_secs(2),
+            tries: None,
+            timeout: Some(until.saturating_duration_since(Instant::now())),
+        };
+        let is_revoked = |version: &Version| version.revoke_at.is_set();
+        let look = || self.registry.get_version(bucket, fingerprint);
+        // Whoever waits is cancelled as a whole.
+        let seen = poll(&wait, &CancellationToken::new(), is_revoked, look).await?;
+        Ok(seen.unwrap_or_default())
+    }
+
     /// Revokes what was revoked, or is to be: by hand first, as others inherit that. Returns what
     /// was here before and is not revoked, as somebody may have restored it.
     async fn revocations<'v>(&self, versions: &[&'v ExportedVersion]) -> Result<Vec<&'v Version>> {
@@ -391,15 +421,29 @@ impl<'a> Import<'a> {
             .filter_map(|one| one.revocation_inherited_from.as_ref())
             .map(|from| (from.bucket_name.as_str(), from.version_fingerprint.as_str()))
             .collect();
+        let mut done: BTreeSet<(&String, &String)> = BTreeSet::new();
+        let mut until = None;
         let inherited = |one: &&&Version| one.revocation_type == RevocationType::Inherited;
         let by_hand = revoked.iter().filter(|one| !inherited(one));
         for &version in by_hand.chain(revoked.iter().filter(inherited)) {
             let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-            let there = self.registry.get_version(bucket, fingerprint).await?;
+            let created = self.created.contains(&(bucket.clone(), fingerprint.clone()));
+            let from = version.revocation_inherited_from.as_ref();
+            let follows = created
+                && from.is_some_and(|from| {
+                    done.contains(&(&from.bucket_name, &from.version_fingerprint))
+                });
+            let there = match follows {
+                true => {
+                    let until = *until.get_or_insert_with(|| Instant::now() + HEIRS);
+                    self.heir(bucket, fingerprint, until).await?
+                }
+                false => self.registry.get_version(bucket, fingerprint).await?,
+            };
             if there.revoke_at.is_set() {
                 continue;
             }
-            if !self.created.contains(&(bucket.clone(), fingerprint.clone())) {
+            if !created {
                 left.push(version);
                 continue;
             }
@@ -412,8 +456,9 @@ impl<'a> Import<'a> {
                     .contains(&(bucket.as_str(), fingerprint.as_str())),
                 ..UpdateVersionBody::default()
             };
-            let done = self.registry.update_version(bucket, fingerprint, &body).await;
-            done.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
+            let revoked = self.registry.update_version(bucket, fingerprint, &body).await;
+            revoked.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
+            done.insert((bucket, fingerprint));
         }
         Ok(left)
     }
