@@ -50,6 +50,8 @@ mod version_lookup;
 pub mod workload;
 
 pub use completion::{Completion, completion};
+#[cfg(feature = "store")]
+pub use connect::local_file;
 pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
