@@ -1,7 +1,7 @@
 //! `ingot registry serve`: the registry for other machines.
 
 use super::output;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -248,8 +248,8 @@ pub(super) const PAGES_AT: &str = "pages_at";
 /// Where the server is.
 struct ServerAddress {
     scheme: &'static str,
-    /// Where clients on this machine connect to.
-    address: SocketAddr,
+    /// Where clients connect to, as HOST:PORT.
+    address: String,
     /// Whether others cannot connect.
     is_loopback: bool,
     /// The URL of its pages.
@@ -259,10 +259,18 @@ struct ServerAddress {
 impl ServerAddress {
     fn new(args: &ServeArgs, address: SocketAddr, tls: Option<&Tls>) -> Self {
         let is_loopback = address.ip().is_loopback();
-        // A client cannot connect to "any address".
-        let address = match address.ip().is_unspecified() {
-            true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
-            false => address,
+        let port = address.port();
+        let name = args.tls_name.iter().find(|name| !is_loopback && !name.contains('*'));
+        let address = match name {
+            Some(name) => match name.parse::<IpAddr>() {
+                Ok(ip) => SocketAddr::new(ip, port).to_string(),
+                Err(_) => format!("{name}:{port}"),
+            },
+            // A client cannot connect to "any address", but one on this machine to this.
+            None if address.ip().is_unspecified() => {
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port).to_string()
+            }
+            None => address.to_string(),
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
         let public = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
@@ -296,6 +304,17 @@ fn greet(
             "Warning: it is served without TLS; tokens and secrets can be read on the way",
         );
     }
+    if let Some(tls) = tls.filter(|_| args.tls_cert.is_none() && !server.is_loopback) {
+        let certificate = tls.certificate.display();
+        output::line(format!(
+            "Other machines need a copy of {certificate}, which SSL_CERT_FILE names there"
+        ));
+        if args.listen.ip().is_unspecified() && args.tls_name.is_empty() {
+            output::line(
+                "They cannot use it yet: its certificate needs a name, from -tls-name NAME",
+            );
+        }
+    }
     let database = database_flag(args);
     match link {
         Some(link) => {
@@ -317,7 +336,7 @@ fn greet(
     };
     match tls {
         Some(_) => {
-            export("HCP_API_ADDRESS", &shown.to_string());
+            export("HCP_API_ADDRESS", shown);
             export("HCP_AUTH_URL", &format!("{scheme}://{shown}"));
         }
         // Secrets are sent to an HCP_AUTH_URL of https only, by HashiCorp's clients as by this one.
