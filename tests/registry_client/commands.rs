@@ -134,6 +134,22 @@ fn a_rollback_goes_further_back_each_time() {
 }
 
 #[test]
+fn a_revocation_at_a_time_in_the_past_is_a_slip() {
+    with_both(|world| {
+        world.ok(&["registry", "buckets", "create", "web"]);
+        world.ok(&["registry", "versions", "create", "web", "one"]);
+        for at in ["-at=2020-01-01", "-at=2020-01-01T00:00:00Z"] {
+            let said = world.fails(&["registry", "revoke", "web", "one", at]);
+            assert!(said.contains("-at: 2020-01-01"), "{said}");
+            assert!(said.contains("is in the past"), "{said}");
+            assert!(said.contains("leave -at out to revoke the version now"), "{said}");
+        }
+        let version = world.json(&["versions", "show", "web", "one"]);
+        assert_ne!(version["status"], "VERSION_REVOKED", "{version}");
+    });
+}
+
+#[test]
 fn a_version_of_others_has_the_builds_that_it_is_to_have() {
     with_both(|world| {
         world.ok(&["registry", "buckets", "create", "bought"]);
