@@ -341,6 +341,23 @@ fn the_console_works_on_a_template_that_is_not_right_yet() {
     assert_eq!(with_input(dir.path(), &["console", "."], "1\n").code, Some(1));
 }
 
+/// As a shell gives them for `*.pkr.hcl`.
+#[test]
+fn files_of_one_template_are_no_family() {
+    let dir = template(NULL);
+    std::fs::write(dir.path().join("variables.pkr.hcl"), "variable \"a\" {}\n").unwrap();
+    for (command, flag) in [("build", "-stale"), ("plan", "-family")] {
+        let said = mistake(dir.path(), &[command, "t.pkr.hcl", "variables.pkr.hcl"], 1);
+        let directory = format!("name their directory: `ingot {command} .`");
+        assert!(said.contains(&directory), "{said}");
+        assert!(said.contains(&format!("ingot {command} {flag} TEMPLATE…")), "{said}");
+        // Two directories may well be a family.
+        std::fs::create_dir_all(dir.path().join("other")).unwrap();
+        let said = mistake(dir.path(), &[command, ".", "other"], 1);
+        assert!(!said.contains("name their directory"), "{said}");
+    }
+}
+
 #[test]
 fn lines_of_the_console_are_edited_and_come_back() {
     require!(there_is_a_terminal());
