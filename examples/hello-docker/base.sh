@@ -3,6 +3,11 @@
 # DOCKER is the client, if it is not `docker`.
 set -eu
 name=${1:-ingot-example-base:1}
+# One that is linked dynamically does not start in an image without libraries.
+if ! [ -x /bin/busybox ] || ldd /bin/busybox 2>/dev/null | grep -q '=>'; then
+  echo "base.sh: there is no static /bin/busybox; install it: apt-get install busybox-static" >&2
+  exit 1
+fi
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root"

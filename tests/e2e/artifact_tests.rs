@@ -286,6 +286,11 @@ fn an_image_that_is_there_is_tested_alone() {
     let run = ingot(dir.path(), &["test", ".", "ingot-e2e-none:1"]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stdout.contains("there is no image ingot-e2e-none:1"), "{}", run.stdout);
+    assert!(run.stderr.contains("nothing is pulled for a test"), "{}", run.stderr);
+    let run = ingot(dir.path(), &["test", ".", "docker:/no/disk.qcow2"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let nothing = "looking at the image /no/disk.qcow2: \n";
+    assert!(!format!("{}\n", run.stdout.trim_end()).contains(nothing), "{}", run.stdout);
 
     let goss = "file:\n  /bin/busybox:\n    exists: true\ncommand:\n  busybox true:\n    \
                 exit-status: 0\nuser:\n  root:\n    exists: true\n    uid: 0\n    skip: true\n";

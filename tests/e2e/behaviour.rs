@@ -201,6 +201,22 @@ fn command_on_terminal(
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// What stands on standard error obeys the flag, too.
+#[test]
+fn the_report_of_a_failure_has_no_colours_if_none_are_wanted() {
+    let failing = "  provisioner \"shell-local\" {\n    inline = [\"exit 7\"]\n  }\n";
+    let dir = template(&null_template(failing));
+    for (args, coloured) in [("build .", true), ("build -color=false .", false)] {
+        let (succeeded, shown) = command_on_terminal(dir.path(), args, &[], "");
+        assert!(!succeeded && shown.contains("build 'null.n' failed in"), "{shown:?}");
+        assert_eq!(shown.contains('\u{1b}'), coloured, "{shown:?}");
+    }
+    for args in ["build -color=false . -dry-run", "plan -color=false -family ./nope"] {
+        let (_, shown) = command_on_terminal(dir.path(), args, &[], "");
+        assert!(shown.contains("error: ") && !shown.contains('\u{1b}'), "{args}: {shown:?}");
+    }
+}
+
 #[test]
 fn a_terminal_gets_colours_by_default() {
     let dir = template(&null_template(""));

@@ -191,6 +191,18 @@ build {{
     no_journal_left(dir.path());
 }
 
+/// The commonest mistake: docker-tag stands beside it, not in one sequence with it.
+#[test]
+fn docker_push_on_its_own_says_how_the_image_gets_its_name() {
+    require!(docker());
+    let push = "  post-processor \"docker-push\" {}\n";
+    let dir = template(&docker_template("commit = true", push));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("has no name to push it to"), "{}", run.stderr);
+    assert!(run.stderr.contains("docker-push into one `post-processors` block"), "{}", run.stderr);
+}
+
 #[test]
 fn the_platform_of_the_environment_is_taken_where_the_template_has_none() {
     require!(docker());

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use ingot_test_support::{NULL, Run, ingot, template};
+use crate::terminal::{Terminal, there_is_a_terminal};
+use ingot_test_support::{NULL, Run, ingot, require, template};
 
 fn all(run: &Run) -> String {
     format!("{}{}", run.stdout, run.stderr)
@@ -338,6 +339,46 @@ fn the_console_works_on_a_template_that_is_not_right_yet() {
     assert_eq!(console("var.need\n").0, Some(0));
     std::fs::write(dir.path().join("broken.pkr.hcl"), "locals {").unwrap();
     assert_eq!(with_input(dir.path(), &["console", "."], "1\n").code, Some(1));
+}
+
+/// As a shell gives them for `*.pkr.hcl`.
+#[test]
+fn files_of_one_template_are_no_family() {
+    let dir = template(NULL);
+    std::fs::write(dir.path().join("variables.pkr.hcl"), "variable \"a\" {}\n").unwrap();
+    for (command, flag) in [("build", "-stale"), ("plan", "-family")] {
+        let said = mistake(dir.path(), &[command, "t.pkr.hcl", "variables.pkr.hcl"], 1);
+        let directory = format!("name their directory: `ingot {command} .`");
+        assert!(said.contains(&directory), "{said}");
+        assert!(said.contains(&format!("ingot {command} {flag} TEMPLATE…")), "{said}");
+        // Two directories may well be a family.
+        std::fs::create_dir_all(dir.path().join("other")).unwrap();
+        let said = mistake(dir.path(), &[command, ".", "other"], 1);
+        assert!(!said.contains("name their directory"), "{said}");
+    }
+}
+
+#[test]
+fn lines_of_the_console_are_edited_and_come_back() {
+    require!(there_is_a_terminal());
+    let dir = template("");
+    let mut terminal = Terminal::start(dir.path(), 80, 24, "exec $INGOT console");
+    let has = |screen: &[String], value: &str| {
+        screen.iter().any(|row| row == value) && screen.last().is_some_and(|row| row == ">")
+    };
+    terminal.wait_for("the prompt", |screen| screen.last().is_some_and(|row| row == ">"));
+    terminal.press("1+1\r");
+    terminal.wait_for("the value", |screen| has(screen, "2"));
+    // Up, left, and a digit in the middle.
+    terminal.press("\u{1b}[A\u{1b}[D2\r");
+    terminal.wait_for("the value of the line before, changed", |screen| has(screen, "22"));
+    // Ctrl-C empties the line.
+    terminal.press("oops\u{3}3+4\r");
+    terminal.wait_for("the value of the next line", |screen| has(screen, "7"));
+    terminal.press("\u{4}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{}", screen.join("\n"));
+    assert!(!screen.join("\n").contains("error"), "{}", screen.join("\n"));
 }
 
 /// Runs `ingot` with this on its standard input.

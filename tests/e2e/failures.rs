@@ -148,6 +148,49 @@ fn a_directory_of_logs_that_cannot_be_written_fails_no_build() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }
 
+/// As in a container that runs with a user id of its own.
+#[test]
+fn a_build_needs_no_home_directory_that_can_be_written_to() {
+    let file = "source \"file\" \"f\" {\n  content = \"x\"\n  target = \"out\"\n}\nbuild {\n  \
+                sources = [\"file.f\"]\n}\n";
+    let dir = template(file);
+    let (home, temporary) = (dir.path().join("home"), dir.path().join("temporary"));
+    std::fs::create_dir(&home).unwrap();
+    std::fs::create_dir(&temporary).unwrap();
+    // In the way of a directory, also for root.
+    std::fs::write(home.join(".local"), "").unwrap();
+    let build = |env: &[(&str, &Path)]| {
+        let mut command = ingot_test_support::ingot_command();
+        command.args(["build", "-color=false", "-force", "."]).current_dir(dir.path());
+        command.env_remove("INGOT_STATE_DIR").env_remove("XDG_STATE_HOME");
+        command.env("HOME", &home).env("TMPDIR", &temporary).envs(env.iter().copied());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = build(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    let warning = format!("Warning: {}/.local/state/ingot cannot be written to", home.display());
+    assert_eq!(said.matches(&warning).count(), 1, "{said}");
+    assert!(said.contains(&format!("is in {}/ingot-", temporary.display())), "{said}");
+    let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(Result::unwrap).collect();
+    let [state] = &left[..] else { panic!("{left:?}") };
+    assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    // One that others can write to, who could have any file removed, is not used.
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(state.path(), open).unwrap();
+    let (code, said) = build(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("/home/.local/state/ingot: "), "{said}");
+    // What is named is used, or is an error that says so.
+    let named = home.join(".local/named");
+    let (code, said) = build(&[("INGOT_STATE_DIR", named.as_path())]);
+    assert_eq!(code, Some(1), "{said}");
+    let told = format!("writing the journal of created resources in {}: ", named.display());
+    assert!(said.contains(&told), "{said}");
+    assert!(said.contains("help: INGOT_STATE_DIR names another directory"), "{said}");
+}
+
 #[test]
 fn the_log_of_a_killed_run_stays() {
     let text = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \

@@ -165,6 +165,21 @@ fn standard_input_is_a_template() {
 }
 
 #[test]
+fn hcl2_on_standard_input_is_told_where_it_belongs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = ingot_command();
+    command.current_dir(dir.path()).args(["validate", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let template = b"source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
+    child.stdin.take().unwrap().write_all(template).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("HCL2 is read from files whose names end in .pkr.hcl"), "{said}");
+}
+
+#[test]
 fn mistakes_have_their_place() {
     let said = refused(
         "{\n  \"variables\": { \"size\": \"big\" },\n  \"builders\": [\n    { \"type\": \"null\", \

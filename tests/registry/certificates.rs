@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ingot_test_support::registry_server::Server;
-use ingot_test_support::signal;
+use ingot_test_support::{ingot_with, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_at_once_in_one_directory_all_start() {
@@ -24,6 +24,34 @@ async fn servers_that_start_at_once_in_one_directory_all_start() {
     let last = Server::start(&data, &[]);
     let answer = last.client().get(format!("{}/healthz", last.url())).send().await;
     assert_eq!(answer.expect("it is trusted").status(), 200);
+}
+
+/// What the server prints works on other machines, or says what is missing for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_machines_use_a_name_of_the_certificate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let named = dir.path().join("named");
+    let server = Server::start(&named, &["-listen=0.0.0.0:0", "-tls-name=images.example.com"]);
+    let address = &server.env["HCP_API_ADDRESS"];
+    assert!(address.starts_with("images.example.com:"), "{}", server.greeting);
+    assert_eq!(server.env["HCP_AUTH_URL"], format!("https://{address}"));
+    let copy = format!("Other machines need a copy of {}/registry.crt", named.display());
+    assert!(server.greeting.contains(&copy), "{}", server.greeting);
+    assert!(!server.greeting.contains("cannot use it"), "{}", server.greeting);
+
+    let server = Server::start(&dir.path().join("unnamed"), &["-listen=0.0.0.0:0"]);
+    assert!(server.greeting.contains("from -tls-name NAME"), "{}", server.greeting);
+    assert!(server.env["HCP_API_ADDRESS"].starts_with("127.0.0.1:"), "{}", server.greeting);
+    // It is trusted, but for no name of this address.
+    let address = format!("127.0.0.2:{}", server.port());
+    let url = format!("https://{address}");
+    let printed = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut env: Vec<(&str, &str)> = printed.collect();
+    env.extend([("HCP_API_ADDRESS", address.as_str()), ("HCP_AUTH_URL", url.as_str())]);
+    let run = ingot_with(dir.path(), &["registry", "buckets", "list"], &env);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("start the registry with `-tls-name NAME`"), "{}", run.stderr);
+    assert!(!run.stderr.contains("set SSL_CERT_FILE"), "{}", run.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,50 @@ async fn what_is_printed_can_be_used_as_it_is() {
     assert!(again.greeting.contains(&link), "{}", again.greeting);
 }
 
+/// As in the tutorial: what builds on this machine have published is served to others.
+#[tokio::test]
+async fn the_registry_of_builds_is_served_if_the_environment_names_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().to_str().expect("a plain name");
+    let local = [("INGOT_DATA_DIR", data), ("INGOT_REGISTRY", "local")];
+    let with = |args: &[&str]| {
+        let run = ingot_with(dir.path(), &[&["registry"], args].concat(), &local);
+        assert_eq!(run.code, Some(0), "{args:?}: {}{}", run.stdout, run.stderr);
+        run.stdout
+    };
+    with(&["buckets", "create", "golden"]);
+    let reported = with(&["backup", "backup.db"]);
+    let file = format!("{data}/registry.db");
+    assert!(reported.contains(&format!(" rows of {file} to backup.db")), "{reported}");
+    // Nobody is told that there is no registry at all.
+    let run = ingot_with(dir.path(), &["registry", "audit"], &local[..1]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let reported = format!("there is no registry at {data}/registry-server.db, but one at {file}");
+    assert!(run.stderr.contains(&reported), "{}", run.stderr);
+
+    let server = Server::start_with(dir.path(), &[], &local[1..]);
+    for line in [
+        format!("Its database is {file}\n"),
+        "  unset INGOT_REGISTRY\n".to_owned(),
+        format!("principal create NAME -role contributor -database-url {file}\n"),
+    ] {
+        assert!(server.greeting.contains(&line), "{line} {}", server.greeting);
+    }
+    let buckets = server.admin().await.get("/buckets").await;
+    assert_eq!(buckets["buckets"][0]["name"], "golden", "{buckets}");
+    with(&["run-task", "show"]);
+    assert!(!dir.path().join("registry-server.db").exists());
+    drop(server);
+
+    let other = Server::start(dir.path(), &[]);
+    for line in [
+        format!("Its database is {data}/registry-server.db\n"),
+        format!("which `ingot registry serve -database-url {file}` serves\n"),
+    ] {
+        assert!(other.greeting.contains(&line), "{line} {}", other.greeting);
+    }
+}
+
 #[tokio::test]
 async fn what_clients_ask_first() {
     let dir = tempfile::tempdir().expect("a directory");

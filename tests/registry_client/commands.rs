@@ -77,7 +77,7 @@ fn channels_move_and_move_back() {
         // Not back to what is revoked.
         world.ok(&["registry", "revoke", "files", "v2"]);
         let said = world.ok(&["registry", "channels", "rollback", "files", "live"]);
-        assert_eq!(said, "live points at v1 (one) now.\n");
+        assert_eq!(said, "live points at v1 (one) now; before, it pointed at v3 (three).\n");
         assert_eq!(names(&history)[0], "v1");
         let said = world.fails(&["registry", "channels", "assign", "files", "live", "v2"]);
         assert!(said.contains("revoked"), "{said}");
@@ -108,20 +108,44 @@ fn a_rollback_goes_further_back_each_time() {
             world.build("files.pkr.hcl", fingerprint);
         }
         world.ok(&["registry", "channels", "create", "files", "live"]);
-        let assign = |version: &str| {
-            world.ok(&["registry", "channels", "assign", "files", "live", version]);
-        };
+        let assign =
+            |version: &str| world.ok(&["registry", "channels", "assign", "files", "live", version]);
         let rollback = ["registry", "channels", "rollback", "files", "live"];
         let said = world.fails(&rollback);
         assert!(said.contains("live pointed at no version that is still valid"), "{said}");
-        ["v1", "v2", "v3"].into_iter().for_each(assign);
-        assert_eq!(world.ok(&rollback), "live points at v2 (two) now.\n");
-        assert_eq!(world.ok(&rollback), "live points at v1 (one) now.\n");
+        let moved = |to: &str, from: &str| {
+            format!("live points at {to} now; before, it pointed at {from}.\n")
+        };
+        assert_eq!(assign("v1"), "live points at v1 (one) now.\n");
+        assert_eq!(assign("v2"), moved("v2 (two)", "v1 (one)"));
+        assign("v3");
+        assert_eq!(world.ok(&rollback), moved("v2 (two)", "v3 (three)"));
+        assert_eq!(world.ok(&rollback), moved("v1 (one)", "v2 (two)"));
         let said = world.fails(&rollback);
         assert!(said.contains("live pointed at no other version before v1"), "{said}");
-        // What is found to be good after all is assigned again, and can be left again.
+        // What is found to be good after all is assigned again, and can be left again: for what was
+        // there before, as v2 had been left, too.
         assign("v3");
-        assert_eq!(world.ok(&rollback), "live points at v2 (two) now.\n");
+        assert_eq!(world.ok(&rollback), moved("v1 (one)", "v3 (three)"));
+        // One that was assigned by mistake.
+        ["v2", "v3", "v1"].into_iter().for_each(|version| drop(assign(version)));
+        assert_eq!(world.ok(&rollback), moved("v3 (three)", "v1 (one)"));
+    });
+}
+
+#[test]
+fn a_revocation_at_a_time_in_the_past_is_a_slip() {
+    with_both(|world| {
+        world.ok(&["registry", "buckets", "create", "web"]);
+        world.ok(&["registry", "versions", "create", "web", "one"]);
+        for at in ["-at=2020-01-01", "-at=2020-01-01T00:00:00Z"] {
+            let said = world.fails(&["registry", "revoke", "web", "one", at]);
+            assert!(said.contains("-at: 2020-01-01"), "{said}");
+            assert!(said.contains("is in the past"), "{said}");
+            assert!(said.contains("leave -at out to revoke the version now"), "{said}");
+        }
+        let version = world.json(&["versions", "show", "web", "one"]);
+        assert_ne!(version["status"], "VERSION_REVOKED", "{version}");
     });
 }
 

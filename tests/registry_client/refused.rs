@@ -220,6 +220,13 @@ fn a_mistake_in_a_path_makes_no_registry() {
     assert_eq!(listed.code, Some(1), "{listed:?}");
     assert!(listed.stderr.contains("there is no directory"), "{listed:?}");
     assert!(!missing.parent().unwrap().exists());
+    for slip in ["locl", "registry.example.com:7420"] {
+        let mut command = world.command(&["registry", "buckets", "list"]);
+        let listed = run(command.env("INGOT_REGISTRY", slip).output().unwrap());
+        assert_eq!(listed.code, Some(1), "{listed:?}");
+        assert!(listed.stderr.contains("https://"), "{listed:?}");
+        assert!(!world.path().join(slip).exists(), "{slip}");
+    }
     let database = world.dir.path().join("nosuch.db").display().to_string();
     for command in [
         &["sign-in-link"][..],

@@ -132,6 +132,7 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
         ("far", &["two", "one", "three"]),
         ("new", &["one"]),
         ("again", &["two", "one", "two"]),
+        ("mistaken", &["one", "three", "two", "one"]),
     ] {
         admin.post("/buckets/base/channels", json!({ "name": channel })).await;
         for print in prints {
@@ -146,6 +147,8 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
         ("Roll back back to v1", true),
         ("Roll far back to v1", true),
         ("Roll new back to", false),
+        ("Roll again back to", false),
+        ("Roll mistaken back to v2", true),
         ("Promote v3 to new", true),
         ("Roll latest back", false),
     ] {

@@ -334,7 +334,10 @@ pub(crate) fn lacking(said: &str) -> Option<Lacking> {
 pub(crate) fn describe(error: &bollard::errors::Error) -> String {
     use bollard::errors::Error as E;
     match error {
-        E::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        E::DockerResponseServerError { message, status_code } => match message.trim() {
+            "" => format!("the Docker Engine answered with the status {status_code}"),
+            said => said.to_owned(),
+        },
         E::DockerStreamError { error } => error.trim().to_owned(),
         E::RequestTimeoutError => "no answer in time".to_owned(),
         other => {

@@ -76,7 +76,8 @@ impl Step<State> for FindImage {
                     .hint(match is_id {
                         true => "an image is not pulled by its id: load it, or name it",
                         false => {
-                            "`--pull=never` forbids pulling it: remove that, or load the image"
+                            "build or load it, or `docker pull` it: nothing is pulled for a test, nor \
+                             with `--pull=never` in run_command"
                         }
                     }));
                 }

@@ -72,7 +72,14 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         let end = range.end.clamp(range.start + 1, range.start + line).min(text.len());
         let span = lower.span(range.start, end);
         let error = Diagnostic::error(format!("this is not valid JSON: {}", reason(error.kind())));
-        error.at(span).names_only()
+        let error = error.at(span).names_only();
+        match texts == Texts::Legacy && !text.trim_start().starts_with('{') {
+            true => error.help(
+                "this is read as a legacy JSON template; HCL2 is read from files whose names end in \
+                 .pkr.hcl",
+            ),
+            false => error,
+        }
     })?;
     let whole = lower.span(0, text.len());
     if let Some(value) = &parsed.value

@@ -42,7 +42,9 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
     if !args.family.is_empty() || args.dry_run {
         let what = if args.dry_run { "-dry-run" } else { "more than one template" };
         let why = format!("{what} is for families: -stale is missing");
-        run_report::show(Diagnostic::error(why).help("ingot build -stale TEMPLATE…"));
+        let templates = iter::once(&args.template).chain(&args.family);
+        let help = usage::several_templates("ingot build", "-stale", templates);
+        run_report::show(Diagnostic::error(why).help(help));
         return ExitCode::FAILURE;
     }
     let may_color = args.color && !super::plain();

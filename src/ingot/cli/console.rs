@@ -5,6 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_sdk::Ui;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler, KeyEvent,
+    Movement, RepeatCount,
+};
 
 use super::args::{ConfigType, ConsoleArgs};
 use crate::builtin::plugins;
@@ -20,7 +26,7 @@ Type an expression, such as upper(\"a\") or var.name, and press enter to see its
 
   variables  lists the variables and locals of the template
   help       shows this
-  exit       leaves, as do Ctrl-C and Ctrl-D";
+  exit       leaves, as do Ctrl-D, and Ctrl-C on an empty line";
 
 /// Evaluates expressions: from a terminal each as it is typed, else all lines of standard input,
 /// of which only the last one's value is shown.
@@ -61,18 +67,15 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let prompt = std::io::stdin().is_terminal();
+    let mut input = Input::open();
     let mut failed = false;
     let mut last = String::new();
     loop {
-        if prompt {
-            let mut out = std::io::stdout();
-            let _ = out.write_all(b"> ").and_then(|()| out.flush());
-        }
-        let mut line = String::new();
-        match std::io::stdin().lock().read_line(&mut line) {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
-        }
+        let line = match input.line(prompt) {
+            Entered::Line(line) => line,
+            Entered::End => break,
+            Entered::Interrupted => return ExitCode::from(INTERRUPTED),
+        };
         let line = line.trim();
         if prompt && line == "exit" {
             break;
@@ -101,13 +104,82 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// The exit code of a program that Ctrl-C ends.
+const INTERRUPTED: u8 = 130;
+
+/// Where lines come from.
+enum Input {
+    /// A person, who edits them and gets earlier ones back. Those are in memory only: values may be
+    /// secret.
+    Editor(Box<Editor<(), MemHistory>>),
+    Plain,
+}
+
+/// What came.
+enum Entered {
+    Line(String),
+    End,
+    Interrupted,
+}
+
+impl Input {
+    fn open() -> Input {
+        let open = || -> rustyline::Result<_> {
+            let mut editor = Editor::<(), _>::with_history(Config::default(), MemHistory::new())?;
+            let clear = EventHandler::Conditional(Box::new(ClearLine));
+            editor.bind_sequence(KeyEvent::ctrl('C'), clear);
+            Ok(editor)
+        };
+        let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        match on_terminal.then(open) {
+            Some(Ok(editor)) => Input::Editor(Box::new(editor)),
+            _ => Input::Plain,
+        }
+    }
+
+    fn line(&mut self, prompt: bool) -> Entered {
+        let Input::Editor(editor) = self else { return plain_line(prompt) };
+        match editor.readline(PROMPT) {
+            Ok(line) => {
+                let _ = editor.add_history_entry(line.as_str());
+                Entered::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Entered::Interrupted,
+            Err(_) => Entered::End,
+        }
+    }
+}
+
+const PROMPT: &str = "> ";
+
+fn plain_line(prompt: bool) -> Entered {
+    if prompt {
+        let mut out = std::io::stdout();
+        let _ = out.write_all(PROMPT.as_bytes()).and_then(|()| out.flush());
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => Entered::End,
+        Ok(_) => Entered::Line(line),
+    }
+}
+
+/// Ctrl-C empties a line that something was typed in; it ends the console on an empty one.
+struct ClearLine;
+
+impl ConditionalEventHandler for ClearLine {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeBuffer))
+    }
+}
+
 const JSON_HELP: &str = "\
 Type what a string in a JSON template may hold, such as {{timestamp}} or {{user `name`}}, and press
 enter to see what becomes of it.
 
   variables  lists the variables of the template
   help       shows this
-  exit       leaves, as do Ctrl-C and Ctrl-D";
+  exit       leaves, as do Ctrl-D, and Ctrl-C on an empty line";
 
 /// The console's response to a line about a legacy JSON template.
 fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 
-use super::output::{answer, show, show_error};
+use super::output::{answer, show, show_error, turn_color_off};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -48,6 +48,15 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &args),
     };
+    let color = match &cli.command {
+        Command::Build(args) => args.color,
+        Command::Test(args) => args.color,
+        Command::Plan(args) => args.color,
+        _ => true,
+    };
+    if !color {
+        turn_color_off();
+    }
     if let Err(error) = logging::open() {
         show_error(&error, &Redactor::default());
         return ExitCode::FAILURE;

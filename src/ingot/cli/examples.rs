@@ -147,7 +147,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot registry buckets list",
             "ingot registry channels assign web production v3",
             "ingot registry revoke web v2 -reason='CVE-2026-1234'",
-            "ingot registry serve -listen=0.0.0.0:7420",
+            "ingot registry serve -listen=0.0.0.0:7420 -tls-name=images.example.com",
         ],
     ),
     ("registry login", &["ingot registry login", "ingot registry login -no-browser"]),

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_sdk::{Error, Ui, environment};
@@ -10,9 +11,18 @@ use super::program;
 use crate::ui::Redactor;
 use crate::ui::ci::CiSystem;
 
-/// Whether the environment says that nothing is to be coloured.
+/// Whether the command line says that nothing is to be coloured.
+static COLOR_IS_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Colours nothing from now on: standard error neither, which has no flag of its own.
+pub(super) fn turn_color_off() {
+    COLOR_IS_OFF.store(true, Ordering::Relaxed);
+}
+
+/// Whether the environment or the command line says that nothing is to be coloured.
 pub(super) fn plain() -> bool {
-    ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
+    COLOR_IS_OFF.load(Ordering::Relaxed)
+        || ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
 }
 
 /// Shows diagnostics on standard error.

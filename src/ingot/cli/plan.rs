@@ -37,7 +37,9 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
         let error = Error::new("more than one template is for families: -family is missing");
-        return failed(&error.hint("ingot plan -family TEMPLATE…"), &renderer.redactor());
+        let templates = iter::once(&args.template).chain(&args.more);
+        let hint = usage::several_templates("ingot plan", "-family", templates);
+        return failed(&error.hint(hint), &renderer.redactor());
     }
     let redactor = renderer.redactor();
     let ui = Ui::new(renderer);

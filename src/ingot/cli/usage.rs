@@ -169,6 +169,31 @@ pub(super) fn no_template<'a>(
     Some(one_too_many(&missing.to_string_lossy(), path, &current, &args))
 }
 
+/// The help for who names several templates to a command that takes those of a family with `flag`.
+pub(super) fn several_templates<'a>(
+    path: &str,
+    flag: &str,
+    templates: impl Iterator<Item = &'a PathBuf>,
+) -> String {
+    let family = format!("{path} {flag} TEMPLATE…");
+    // A shell puts them in place of `*.pkr.hcl`.
+    let directory = |file: &'a PathBuf| file.parent().filter(|_| file.is_file());
+    let directories: Vec<Option<&Path>> = templates.map(directory).collect();
+    match directories.as_slice() {
+        [Some(first), others @ ..]
+            if !others.is_empty() && others.iter().all(|other| *other == Some(*first)) =>
+        {
+            let directory = if first.as_os_str().is_empty() { Path::new(".") } else { *first };
+            format!(
+                "for all files of one template name their directory: `{path} {}`; for the templates \
+                 of a family: {family}",
+                directory.display()
+            )
+        }
+        _ => family,
+    }
+}
+
 /// An argument that is no flag, where no more are taken.
 fn one_too_many(argument: &str, path: &str, current: &Command, args: &[OsString]) -> Diagnostic {
     let words = path.split(' ').count();

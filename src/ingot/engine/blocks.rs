@@ -22,6 +22,40 @@ use ingot_hcl::{Scope, Unknowns};
 const OF_PROGRAMS: &[(&str, &str)] =
     &[("builder", "amazon-chroot"), ("builder", "amazon-instance")];
 
+/// Plugins of HashiCorp's whose components are not built in, by what the names of these begin with.
+const PLUGINS: &[&str] = &[
+    "ansible",
+    "azure",
+    "chef",
+    "googlecompute",
+    "hyperv",
+    "openstack",
+    "proxmox",
+    "puppet",
+    "vagrant",
+    "virtualbox",
+    "vmware",
+    "vsphere",
+];
+
+/// How to get the plugin that has a component which is not here.
+fn where_from(component: &str) -> String {
+    if let Some(plugin) = PLUGINS.iter().find(|plugin| component.starts_with(**plugin)) {
+        let source = format!("github.com/hashicorp/{plugin}");
+        return format!(
+            "it would be part of the plugin {plugin}: add `{plugin} = {{ source = \"{source}\", version \
+             = \"~> 1\" }}` to required_plugins and run `ingot init`, or run `ingot plugins install \
+             {source}`"
+        );
+    }
+    let word = component.split(|char: char| !char.is_ascii_alphanumeric()).next().unwrap_or("");
+    format!(
+        "if it is part of a plugin, which https://developer.hashicorp.com/packer/integrations?filter={word} \
+         may list, add that to required_plugins and run `ingot init`, or run `ingot plugins install \
+         SOURCE`"
+    )
+}
+
 /// The plugin called `name`. Where there is none, what the template requires says where it would
 /// come from.
 pub(super) fn find<'p, T>(
@@ -58,10 +92,7 @@ pub(super) fn find<'p, T>(
             let diagnostic = diagnostic.suggest_or_list(name, &format!("{kind}s here"), names);
             match near {
                 true => diagnostic,
-                false => diagnostic.help(
-                    "if it is part of a plugin, run `ingot plugins install`, or in an HCL2 template add \
-                     it to required_plugins and run `ingot init`",
-                ),
+                false => diagnostic.help(where_from(name)),
             }
         }
     });

@@ -10,16 +10,19 @@
 //! where the filesystem has it, between machines.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::home::home_dir;
 use ingot_sdk::process_table::Stat;
 use ingot_sdk::{Context, Journal, Resource, Result, environment};
 use parking_lot::{Mutex, MutexGuard};
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -197,7 +200,10 @@ struct BuildJournal {
 
 impl Journal for BuildJournal {
     fn record(&self, resource: &Resource) -> Result<u64> {
-        self.file.record(&self.build, resource).context("writing the journal of created resources")
+        let recorded = self.file.record(&self.build, resource).with_context(|| {
+            format!("writing the journal of created resources in {}", directory().display())
+        });
+        recorded.map_err(|error| error.hint("INGOT_STATE_DIR names another directory"))
     }
 
     fn resolve(&self, record: u64) {
@@ -271,7 +277,7 @@ pub(crate) fn owner_runs(path: &Path) -> bool {
 }
 
 /// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
-/// `~/.local/state/ingot`, else a directory for temporary files.
+/// `~/.local/state/ingot`; where that cannot be written, a private directory for temporary files.
 pub fn directory() -> PathBuf {
     if let Some(directory) = environment::set("INGOT_STATE_DIR") {
         return directory.into();
@@ -279,10 +285,60 @@ pub fn directory() -> PathBuf {
     if let Some(directory) = environment::set("XDG_STATE_HOME") {
         return Path::new(&directory).join("ingot");
     }
-    match home_dir() {
-        Some(home) => home.join(".local/state/ingot"),
-        None => std::env::temp_dir().join("ingot-state"),
+    unnamed().0.clone()
+}
+
+/// What to warn of where the state is in a directory for temporary files, as containers and services
+/// often have no home directory that they can write to.
+pub fn warning() -> Option<String> {
+    if ["INGOT_STATE_DIR", "XDG_STATE_HOME"].into_iter().any(|it| environment::set(it).is_some()) {
+        return None;
     }
+    let (directory, in_place_of) = unnamed();
+    Some(format!(
+        "Warning: {} cannot be written to: the journal of created resources and what else outlives a \
+         run is in {}. INGOT_STATE_DIR names another directory.",
+        in_place_of.as_ref()?.display(),
+        directory.display()
+    ))
+}
+
+/// The directory where no variable names one, the same for the whole run, and the one that it is used
+/// in place of, if any.
+fn unnamed() -> &'static (PathBuf, Option<PathBuf>) {
+    static UNNAMED: OnceLock<(PathBuf, Option<PathBuf>)> = OnceLock::new();
+    UNNAMED.get_or_init(|| {
+        match home_dir().map(|home| home.join(".local/state/ingot")) {
+            Some(home) if is_writable(&home) => (home, None),
+            home => match private_directory() {
+                Some(private) => (private, home),
+                // The error of the first record names it.
+                None => (home.unwrap_or_else(|| std::env::temp_dir().join("ingot-state")), None),
+            },
+        }
+    })
+}
+
+/// Whether files can be created in a directory, or it can be created. Nothing is changed for that.
+fn is_writable(directory: &Path) -> bool {
+    let there = directory.ancestors().find(|path| path.symlink_metadata().is_ok());
+    there.is_some_and(|path| {
+        path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    })
+}
+
+/// A directory of this user's where temporary files are. None if it cannot be created, or others may
+/// have written to it: what a journal names gets removed.
+fn private_directory() -> Option<PathBuf> {
+    let user = geteuid().as_raw();
+    let path = std::env::temp_dir().join(format!("ingot-{user}"));
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return None,
+        _ => {}
+    }
+    let found = path.symlink_metadata().ok()?;
+    let private = found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0;
+    private.then_some(path)
 }
 
 /// When a process started, in clock ticks since boot: tells it from a later one with its number.

@@ -1,6 +1,8 @@
 //! Finding the registry that the environment names.
 
 use std::path::Path;
+#[cfg(feature = "store")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ingot_base::{Error, Result};
@@ -71,9 +73,20 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
     }
 }
 
+/// The registry's file that the environment names; none if it names no registry, or a server.
+///
+/// # Errors
+/// What is named is no registry, or a file in a directory that is not there.
 #[cfg(feature = "store")]
-async fn open_local(path: &Path) -> Result<Connected> {
-    // A registry comes to be where there is none, and so one would wherever a mistake points.
+pub fn local_file() -> Result<Option<PathBuf>> {
+    let file = settings::named_file(&settings::variable)?;
+    file.as_deref().map_or(Ok(()), check_directory)?;
+    Ok(file)
+}
+
+/// A registry comes to be where there is none, and so one would wherever a mistake points.
+#[cfg(feature = "store")]
+fn check_directory(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if let Some(missing) = directory.filter(|directory| !directory.exists())
         && path != super::default_path()
@@ -85,6 +98,12 @@ async fn open_local(path: &Path) -> Result<Connected> {
         ))
         .hint("create it first, or name another path; `local` is the registry of this user"));
     }
+    Ok(())
+}
+
+#[cfg(feature = "store")]
+async fn open_local(path: &Path) -> Result<Connected> {
+    check_directory(path)?;
     let registry = match ONLY_READING.try_with(|()| ()).is_ok() {
         true => super::local::LocalRegistry::open_to_read(path).await,
         false => super::local::LocalRegistry::open(path).await,

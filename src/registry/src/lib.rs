@@ -37,6 +37,7 @@ mod pages;
 mod poll;
 mod revocation_delay;
 mod revocation_impact;
+mod rollback;
 // A registry that is only asked packs SBOMs and checks none.
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod sbom;
@@ -50,6 +51,8 @@ mod version_lookup;
 pub mod workload;
 
 pub use completion::{Completion, completion};
+#[cfg(feature = "store")]
+pub use connect::local_file;
 pub use connect::{Connected, connect, only_reading};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
@@ -57,5 +60,6 @@ pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
 pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};
+pub use rollback::rollback_targets;
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};
 pub use version_lookup::find_version;

@@ -1,6 +1,7 @@
 //! Which registry to use, and how to log in to it: what the environment says, in the variables that
 //! Packer and its HCP client (hcp-sdk-go) read, and in one of Ingot's own, `INGOT_REGISTRY`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ingot_base::files::read_small_text;
@@ -118,9 +119,10 @@ pub fn from_environment() -> Result<Settings> {
 fn read(environment: Environment) -> Result<Settings> {
     let own = set(environment, INGOT_REGISTRY);
     let Some(own) = own else { return hcp(environment).map(|r| Settings::Remote(Box::new(r))) };
-    if own.starts_with("http://") || own.starts_with("https://") {
+    if is_url(&own) {
         return server(&own, environment).map(|remote| Settings::Remote(Box::new(remote)));
     }
+    let path = path_of(&own)?;
     let hcp = [CLIENT_ID, CRED_FILE].into_iter().find(|name| set(environment, name).is_some());
     if let Some(name) = hcp {
         return Err(Error::new(format!("{INGOT_REGISTRY} and {name} name different registries"))
@@ -128,11 +130,52 @@ fn read(environment: Environment) -> Result<Settings> {
                 "unset {name} to use the local registry, or {INGOT_REGISTRY} to use HCP Packer"
             )));
     }
-    match own.as_str() {
-        "local" => Ok(Settings::Local(default_path())),
-        // What waits to be published names it, whatever directory it is pushed from.
-        path => Ok(Settings::Local(std::path::absolute(path).unwrap_or_else(|_| path.into()))),
+    Ok(Settings::Local(path))
+}
+
+/// The registry's file that `INGOT_REGISTRY` names; none if it is not set, or is a server's URL.
+#[cfg(feature = "store")]
+pub(crate) fn named_file(environment: Environment) -> Result<Option<PathBuf>> {
+    match set(environment, INGOT_REGISTRY) {
+        Some(own) if !is_url(&own) => path_of(&own).map(Some),
+        _ => Ok(None),
     }
+}
+
+fn is_url(own: &str) -> bool {
+    own.contains("://")
+}
+
+/// The file that a value of `INGOT_REGISTRY` names. A registry is created where there is none, so what
+/// is more likely a slip than the name of a file is an error.
+fn path_of(own: &str) -> Result<PathBuf> {
+    if own == "local" {
+        return Ok(default_path());
+    }
+    // It may be a URL without its scheme, with a password in it.
+    let shown = own.rsplit('@').next().unwrap_or(own).trim_end_matches('/');
+    if is_host_and_port(shown) {
+        return Err(Error::new(format!("{INGOT_REGISTRY} has no scheme: {shown}"))
+            .hint(format!("a server is https://{shown}; a file of this name is ./{shown}")));
+    }
+    let path = Path::new(own);
+    let named_so = ["db", "sqlite", "sqlite3"].map(OsStr::new);
+    let is_file = || path.is_file() || path.extension().is_some_and(|it| named_so.contains(&it));
+    if !own.contains('/') && !is_file() {
+        return Err(Error::new(format!("{INGOT_REGISTRY}: there is no registry called {shown}"))
+            .hint(format!(
+                "`local` is the registry of this user, ./{shown} a new file, and https://{shown} a \
+                 server"
+            )));
+    }
+    // What waits to be published names it, whatever directory it is pushed from.
+    Ok(std::path::absolute(path).unwrap_or_else(|_| path.into()))
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+    })
 }
 
 /// An Ingot server at a URL; its tokens come from the same place unless `HCP_AUTH_URL` says
@@ -140,8 +183,9 @@ fn read(environment: Environment) -> Result<Settings> {
 fn server(url: &str, environment: Environment) -> Result<Remote> {
     let wrong = |why: String| Error::new(format!("{INGOT_REGISTRY} is not a server's URL: {why}"));
     let api = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-    if api.host_str().is_none_or(str::is_empty) || !matches!(api.path(), "" | "/") {
-        return Err(wrong("it is SCHEME://HOST:PORT".into()));
+    let is_http = matches!(api.scheme(), "http" | "https");
+    if !is_http || api.host_str().is_none_or(str::is_empty) || !matches!(api.path(), "" | "/") {
+        return Err(wrong("it is https://HOST:PORT or http://HOST:PORT".into()));
     }
     if !api.username().is_empty() || api.password().is_some() {
         return Err(wrong("it must not hold a password".into())
@@ -348,6 +392,37 @@ mod tests {
         assert!(both.unwrap_err().to_string().contains("HCP_CLIENT_ID"));
         let none = read_from(&[]).unwrap_err();
         assert!(none.advice().unwrap().contains("INGOT_REGISTRY=local"));
+    }
+
+    #[test]
+    fn a_slip_names_no_file() {
+        for (slip, told, advice) in [
+            ("locl", "no registry called locl", "`local` is the registry of this user"),
+            ("off", "no registry called off", "./off a new file"),
+            ("registry.example.com", "no registry called", "https://registry.example.com a server"),
+            ("registry.example.com:7420", "has no scheme", "https://registry.example.com:7420"),
+            ("[::1]:7420/", "has no scheme", "https://[::1]:7420;"),
+            ("me:pw@host:7420", "has no scheme: host:7420", "https://host:7420"),
+            ("postgres://me:pw@host/db", "is not a server's URL", ""),
+        ] {
+            // Also beside credentials, which are not what is wrong.
+            let key = [("HCP_CLIENT_ID", "id"), ("HCP_CLIENT_SECRET", "hidden")];
+            for key in [&key[..], &[]] {
+                let error = read_from(&[&[("INGOT_REGISTRY", slip)], key].concat()).unwrap_err();
+                let hint = error.advice().unwrap_or_default();
+                assert!(error.to_string().contains(told), "{error}");
+                assert!(hint.contains(advice), "{hint}");
+                assert!(!format!("{error}{hint}").contains("pw"), "{error} {hint}");
+            }
+        }
+        for file in ["registry.db", "r.sqlite", "./locl", "sub/host:7420"] {
+            let path = std::path::absolute(file).unwrap();
+            assert_eq!(read_from(&[("INGOT_REGISTRY", file)]).unwrap(), Settings::Local(path));
+        }
+        assert_eq!(
+            remote_from(&[("INGOT_REGISTRY", "HTTPS://host:1")]).api.as_str(),
+            "https://host:1/"
+        );
     }
 
     #[test]

@@ -148,8 +148,10 @@ impl PostProcess for Push {
         check_image(&*artifact, "docker-push")?;
         let id = artifact.id();
         if id.starts_with("sha256:") {
-            return Err(Error::new(format!("the image {id} has no name to push it to"))
-                .hint("put a docker-tag post-processor before docker-push"));
+            return Err(Error::new(format!("the image {id} has no name to push it to")).hint(
+                "put docker-tag and, after it, docker-push into one `post-processors` block: those \
+                     that stand alone each get the image as it was built",
+            ));
         }
         let tags = tags_of(&*artifact);
         let mut names = vec![id.clone()];

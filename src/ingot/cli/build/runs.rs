@@ -63,6 +63,9 @@ pub(super) fn run_builds(
         (None, false) => Tests::Built,
     };
     report.recorder().expect(names.iter().map(String::as_str));
+    if let Some(warning) = engine::journal::warning() {
+        ui.error(warning);
+    }
     let logs = open_logs(logs.as_ref(), &names, renderer);
     let journal = FileJournal::new(RunInfo {
         run: project.run_uuid.clone(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output;
-use super::serve::DatabaseArgs;
+use super::serve::{DatabaseArgs, shown};
 use ingot_registry::api::Result;
 
 #[derive(Debug, Args)]
@@ -19,17 +19,19 @@ pub(super) struct BackupArgs {
 }
 
 pub(super) async fn back_up(args: &BackupArgs) -> Result<()> {
+    let database = shown(&args.database.location()?);
     let store = args.database.open_existing().await?;
     let rows = store.back_up(&args.file).await;
     store.close().await;
-    output::line(format!("Backed up {} rows to {}", rows?, args.file.display()));
+    output::line(format!("Backed up {} rows of {database} to {}", rows?, args.file.display()));
     Ok(())
 }
 
 pub(super) async fn restore(args: &BackupArgs) -> Result<()> {
+    let database = shown(&args.database.location()?);
     let store = args.database.open_to_restore().await?;
     let rows = store.restore(&args.file).await;
     store.close().await;
-    output::line(format!("Restored {} rows from {}", rows?, args.file.display()));
+    output::line(format!("Restored {} rows from {} to {database}", rows?, args.file.display()));
     Ok(())
 }

@@ -7,11 +7,11 @@ use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
 use super::session::Session;
 use crate::template::registry_block::is_bucket_name;
-use ingot_registry::all_pages;
 use ingot_registry::api::{
     Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
     VersionStatus,
 };
+use ingot_registry::{all_pages, rollback_targets};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelCommand {
@@ -70,7 +70,7 @@ pub(super) enum ChannelCommand {
         /// The version: its name, fingerprint or id
         version: String,
     },
-    /// Assign to a channel the last valid version that it had before this one
+    /// Undo the last change of a channel: assign the valid version that it had before
     Rollback {
         /// The bucket
         bucket: String,
@@ -210,39 +210,49 @@ async fn history(session: &Session, bucket: &str, channel: &str) -> Result<Vec<C
 }
 
 async fn assign(session: &Session, bucket: &str, channel: &str, version: &Version) -> Result<()> {
+    let registry = session.registry();
+    // Whoever may not read it may not change it either, which says more.
+    let before = registry.get_channel(bucket, channel).await.ok();
     let body = UpdateChannelBody {
         update_mask: "versionFingerprint".into(),
         version_fingerprint: version.fingerprint.clone(),
         restricted: false,
     };
-    session.registry().update_channel(bucket, channel, &body).await?;
-    line(format!("{channel} points at {} ({}) now.", version.name, version.fingerprint));
+    registry.update_channel(bucket, channel, &body).await?;
+    let before = before.and_then(|before| before.version).filter(|it| it.id != version.id);
+    let before =
+        before.map(|it| format!("; before, it pointed at {} ({})", it.name, it.fingerprint));
+    line(format!(
+        "{channel} points at {} ({}) now{}.",
+        version.name,
+        version.fingerprint,
+        before.unwrap_or_default()
+    ));
     Ok(())
 }
 
-/// Goes back to the newest valid version that the channel pointed at before it first pointed at the
-/// one it points at now. What it pointed at later is what an earlier rollback left; so the next one
-/// goes further back, and never forward again.
+/// Undoes the last change of a channel: goes back to the newest valid version that it pointed at
+/// before, and further back if the last change was a rollback.
 async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> {
     let registry = session.registry();
     let now = registry.get_channel(bucket, channel).await?;
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
-    let is_current = |entry: &ChannelAssignment| match (&entry.version, current) {
-        (Some(version), Some(current)) => version.id == current.id,
-        _ => false,
+    let revoked = |version: &Version| {
+        version.status == VersionStatus::Revoked
+            || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now())
     };
-    // It is newest first. A channel that points nowhere goes back to what it pointed at last.
-    let first = history.iter().rposition(is_current).map_or(0, |index| index + 1);
-    for version in history[first..].iter().filter_map(|entry| entry.version.as_ref()) {
+    let assigned = history.iter().rev().map(|entry| {
+        let version = entry.version.as_ref()?;
+        Some((version.fingerprint.as_str(), !revoked(version)))
+    });
+    for fingerprint in rollback_targets(assigned) {
         // What the history holds may be as it was then; what counts is how it is now.
-        let version = match registry.get_version(bucket, &version.fingerprint).await {
+        let version = match registry.get_version(bucket, fingerprint).await {
             Err(error) if error.is_absent() => continue,
             result => result?,
         };
-        let revoked = version.status == VersionStatus::Revoked
-            || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
-        if revoked || !version.is_complete() {
+        if revoked(&version) || !version.is_complete() {
             continue;
         }
         // The API cannot make an assignment depend on the one before; this leaves least time for

@@ -58,6 +58,11 @@ fn delay(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
+    // More likely the wrong year than a wish: restoring does not bring channels back.
+    if let Some(at) = args.at.filter(|at| *at <= Timestamp::now()) {
+        return Err(Error::new(format!("-at: {} is in the past", moment(at)))
+            .hint("leave -at out to revoke the version now"));
+    }
     let version = session.version(&args.bucket, &args.version).await?;
     let body = UpdateVersionBody {
         revoke_at: args.at.unwrap_or_default(),

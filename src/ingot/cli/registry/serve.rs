@@ -1,7 +1,7 @@
 //! `ingot registry serve`: the registry for other machines.
 
 use super::output;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
-use ingot_registry::data_directory;
 use ingot_registry::service::{Administration, Credentials};
+use ingot_registry::settings::INGOT_REGISTRY;
 use ingot_registry::store::{Location, Project, Store, transaction};
+use ingot_registry::{data_directory, default_path, local_file};
 use ingot_registry_server::{
     Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
@@ -23,8 +24,8 @@ const CONNECTIONS: u32 = 4;
 /// Which database.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DatabaseArgs {
-    /// A postgres:// URL, or the path of a SQLite file; registry-server.db in the data directory
-    /// unless it is given
+    /// A postgres:// URL, or the path of a SQLite file; unless it is given, the file that
+    /// INGOT_REGISTRY names, else registry-server.db in the data directory
     #[arg(long, env = "INGOT_REGISTRY_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 }
@@ -33,8 +34,15 @@ impl DatabaseArgs {
     pub(super) fn location(&self) -> Result<Location> {
         match &self.database_url {
             Some(text) => Location::parse(text),
-            None => Ok(Location::Sqlite(data_directory().join("registry-server.db"))),
+            None => Ok(Location::Sqlite(named_file()?.unwrap_or_else(server_file))),
         }
+    }
+
+    /// A registry in the data directory that is not this one, where no flag says which is meant.
+    fn other(&self, location: &Location) -> Option<PathBuf> {
+        let Location::Sqlite(path) = location else { return None };
+        let mut others = [default_path(), server_file()].into_iter();
+        others.find(|other| self.database_url.is_none() && other != path && other.exists())
     }
 
     /// Opens one to restore a backup into.
@@ -48,14 +56,42 @@ impl DatabaseArgs {
         if let Location::Sqlite(path) = &location
             && !path.exists()
         {
-            return Err(Error::not_found(format!("there is no registry at {}", path.display()))
-                .advise(Some("`ingot registry serve` creates one; -database-url names another")));
+            let other = match self.other(&location) {
+                Some(other) => format!(", but one at {}", other.display()),
+                None => String::new(),
+            };
+            return Err(Error::not_found(format!(
+                "there is no registry at {}{other}",
+                path.display()
+            ))
+            .advise(Some("`ingot registry serve` creates one; -database-url names another")));
         }
         Store::open_existing(&location, CONNECTIONS).await
     }
 
     pub(super) async fn administration(&self) -> Result<Administration> {
         Ok(Administration::new(self.open_existing().await?))
+    }
+}
+
+/// The file of the registry that is served, where nothing else is named.
+fn server_file() -> PathBuf {
+    data_directory().join("registry-server.db")
+}
+
+/// The file that `INGOT_REGISTRY` names: what builds on this machine publish to.
+fn named_file() -> Result<Option<PathBuf>> {
+    local_file().map_err(|error| {
+        let advice = error.advice().map(|advice| format!("; {advice}"));
+        Error::invalid(format!("{error}{}", advice.unwrap_or_default()))
+    })
+}
+
+/// What messages call a database. A URL may hold a password.
+pub(super) fn shown(location: &Location) -> String {
+    match location {
+        Location::Sqlite(path) => path.display().to_string(),
+        Location::Postgres(_) => "PostgreSQL".into(),
     }
 }
 
@@ -125,7 +161,8 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     })?;
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
-    let store = Store::open(&args.database.location()?, args.connections.max(4)).await?;
+    let location = args.database.location()?;
+    let store = Store::open(&location, args.connections.max(4)).await?;
     let (project, first) = Administration::new(store.clone()).bootstrap().await?;
     let link = match &first {
         Some(first) => Some(ingot_registry_server::web::new_link(&store, &first.principal).await?),
@@ -133,6 +170,8 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     };
     let server = ServerAddress::new(args, address, tls.as_ref());
     transaction!(store, |tx| tx.put_setting(PAGES_AT, &server.pages))?;
+    output::line(format!("The registry is at {}://{}", server.scheme, server.address));
+    tell_database(args, &location);
     greet(args, &server, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
     let stop = CancellationToken::new();
@@ -209,8 +248,8 @@ pub(super) const PAGES_AT: &str = "pages_at";
 /// Where the server is.
 struct ServerAddress {
     scheme: &'static str,
-    /// Where clients on this machine connect to.
-    address: SocketAddr,
+    /// Where clients connect to, as HOST:PORT.
+    address: String,
     /// Whether others cannot connect.
     is_loopback: bool,
     /// The URL of its pages.
@@ -220,15 +259,34 @@ struct ServerAddress {
 impl ServerAddress {
     fn new(args: &ServeArgs, address: SocketAddr, tls: Option<&Tls>) -> Self {
         let is_loopback = address.ip().is_loopback();
-        // A client cannot connect to "any address".
-        let address = match address.ip().is_unspecified() {
-            true => SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()),
-            false => address,
+        let port = address.port();
+        let name = args.tls_name.iter().find(|name| !is_loopback && !name.contains('*'));
+        let address = match name {
+            Some(name) => match name.parse::<IpAddr>() {
+                Ok(ip) => SocketAddr::new(ip, port).to_string(),
+                Err(_) => format!("{name}:{port}"),
+            },
+            // A client cannot connect to "any address", but one on this machine to this.
+            None if address.ip().is_unspecified() => {
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port).to_string()
+            }
+            None => address.to_string(),
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
         let public = args.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
         let pages = public.unwrap_or_else(|| format!("{scheme}://{address}"));
         ServerAddress { scheme, address, is_loopback, pages }
+    }
+}
+
+/// Says which database is served, and how to serve the one that may have been meant.
+fn tell_database(args: &ServeArgs, location: &Location) {
+    output::line(format!("Its database is {}", shown(location)));
+    if let Some(other) = args.database.other(location) {
+        let flag = shell_word(&other.to_string_lossy());
+        output::line(format!(
+            "There is another registry, which `ingot registry serve -database-url {flag}` serves"
+        ));
     }
 }
 
@@ -241,11 +299,21 @@ fn greet(
     link: Option<&str>,
 ) {
     let ServerAddress { scheme, address: shown, pages: at, .. } = server;
-    output::line(format!("The registry is at {scheme}://{shown}"));
     if tls.is_none() && !server.is_loopback {
         output::line(
             "Warning: it is served without TLS; tokens and secrets can be read on the way",
         );
+    }
+    if let Some(tls) = tls.filter(|_| args.tls_cert.is_none() && !server.is_loopback) {
+        let certificate = tls.certificate.display();
+        output::line(format!(
+            "Other machines need a copy of {certificate}, which SSL_CERT_FILE names there"
+        ));
+        if args.listen.ip().is_unspecified() && args.tls_name.is_empty() {
+            output::line(
+                "They cannot use it yet: its certificate needs a name, from -tls-name NAME",
+            );
+        }
     }
     let database = database_flag(args);
     match link {
@@ -259,12 +327,16 @@ fn greet(
     }
     output::line("");
     output::line("To use it, set in the environment:");
+    // It would go before the addresses of HCP.
+    if tls.is_some() && std::env::var_os(INGOT_REGISTRY).is_some() {
+        output::line(format!("  unset {INGOT_REGISTRY}"));
+    }
     let export = |name: &str, value: &str| {
         output::line(format!("  export {name}={}", shell_word(value)));
     };
     match tls {
         Some(_) => {
-            export("HCP_API_ADDRESS", &shown.to_string());
+            export("HCP_API_ADDRESS", shown);
             export("HCP_AUTH_URL", &format!("{scheme}://{shown}"));
         }
         // Secrets are sent to an HCP_AUTH_URL of https only, by HashiCorp's clients as by this one.
@@ -303,8 +375,12 @@ fn greet(
 fn database_flag(args: &ServeArgs) -> String {
     let named = args.database.database_url.as_deref();
     let in_environment = std::env::var("INGOT_REGISTRY_DATABASE_URL").ok();
+    let of_builds = || named_file().ok().flatten().filter(|_| named.is_none());
     match named.filter(|named| in_environment.as_deref() != Some(*named)) {
-        None => String::new(),
+        // What is printed to set takes the place of the variable that names it.
+        None => of_builds().map_or_else(String::new, |file| {
+            format!(" -database-url {}", shell_word(&file.to_string_lossy()))
+        }),
         // It may hold a password, which does not belong on a screen.
         Some(url) if url.contains("://") => " -database-url URL".into(),
         Some(path) => format!(" -database-url {}", shell_word(path)),

@@ -27,6 +27,22 @@ pub(super) fn unreachable_error(doing: String, error: reqwest::Error) -> Error {
 }
 
 fn advice(error: &reqwest::Error) -> Option<&'static str> {
+    let is_of_others = |cause: &(dyn std::error::Error + 'static)| {
+        let Some(rustls::Error::InvalidCertificate(why)) = cause.downcast_ref() else {
+            return false;
+        };
+        matches!(
+            why,
+            rustls::CertificateError::NotValidForName
+                | rustls::CertificateError::NotValidForNameContext { .. }
+        )
+    };
+    if causes(error).any(is_of_others) {
+        return Some(
+            "use a name that the certificate is for, or start the registry with `-tls-name NAME`, \
+             which creates a certificate that clients have to trust anew",
+        );
+    }
     if http::is_bad_certificate(error) {
         return Some(
             "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \

@@ -240,7 +240,7 @@ impl Session {
         tx.own_revocation_choices(&version.id).await
     }
 
-    /// The version that a channel pointed at before and that is still valid.
+    /// The version that a channel goes back to.
     ///
     /// # Errors
     /// The caller may not read the channel, or the database failed.
@@ -249,7 +249,7 @@ impl Session {
         let tx = &mut self.store.read().await?;
         let bucket_id = self.bucket_id(tx, bucket).await?;
         let row = self.find_channel(tx, bucket, &bucket_id, channel).await?;
-        let back = tx.last_valid_before(&row.id, row.version_id.as_deref()).await?;
+        let back = tx.rollbacks(&bucket_id, Some(&row.id)).await?.remove(&row.id);
         let rows = tx.versions_by_id(&back.into_iter().collect::<Vec<_>>()).await?;
         Ok(rows.first().map(|row| version_name(row, &[], tx.now)))
     }
@@ -264,8 +264,12 @@ impl Session {
         let _turn = self.store.search_turn().await?;
         let tx = &mut self.store.read().await?;
         let bucket_id = self.bucket_id(tx, bucket).await?;
-        let mut channels = tx.channels_and_previous(&bucket_id).await?;
-        channels.retain(|(channel, _)| self.may_see(channel));
+        let mut back = tx.rollbacks(&bucket_id, None).await?;
+        let channels = tx.channels(&bucket_id).await?.into_iter();
+        let channels: Vec<(ChannelRow, String)> = channels
+            .filter(|channel| self.may_see(channel))
+            .filter_map(|channel| back.remove(&channel.id).map(|previous| (channel, previous)))
+            .collect();
         let ids: BTreeSet<String> = channels.iter().map(|(_, previous)| previous.clone()).collect();
         let rows = tx.versions_by_id(&ids.into_iter().collect::<Vec<_>>()).await?;
         let names: HashMap<&str, VersionName> =

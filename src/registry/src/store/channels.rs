@@ -1,10 +1,16 @@
 //! Channels and what they pointed at.
 
+use std::collections::HashMap;
+
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
 use super::{Columns, Keyset, Tx, new_id};
 use crate::api::{Result, Timestamp};
+use crate::rollback::rollback_targets;
+
+/// How many assignments of a channel say where it goes back to, the last ones.
+const REPLAYED: i64 = 200;
 
 /// A channel.
 #[derive(Debug, Clone)]
@@ -175,9 +181,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Where a channel goes back to from a version, `from`: the newest valid one that it pointed at
-    /// before it pointed at `from` for the first time, so that going back twice goes back further;
-    /// the last valid one if `from` is none.
+    /// Where a channel goes when a version, `from`, is revoked: to the newest valid one that it pointed
+    /// at before it pointed at `from` for the first time; the last valid one if `from` is none.
     pub async fn last_valid_before(
         &mut self,
         channel: &str,
@@ -211,21 +216,42 @@ impl Tx {
         Ok(query.fetch_optional(self.raw()).await?)
     }
 
-    /// The channels of a bucket that have a version to go back to, with its id: what
-    /// [`Tx::last_valid_before`] says of each, from what it points at now.
-    pub async fn channels_and_previous(
+    /// What each channel of a bucket goes back to, if it can go back: the channel's id and the
+    /// version's. `only` names one channel.
+    pub async fn rollbacks(
         &mut self,
         bucket: &str,
-    ) -> Result<Vec<(ChannelRow, String)>> {
-        let sql = "SELECT * FROM (SELECT c.*, (SELECT a.version_id FROM assignments a \
-                   JOIN versions v ON v.id = a.version_id WHERE a.channel_id = c.id \
-                   AND v.revoked = 0 AND v.number IS NOT NULL \
-                   AND a.number < coalesce((SELECT min(f.number) FROM assignments f \
-                   WHERE f.channel_id = c.id AND f.version_id = c.version_id), $2) \
-                   ORDER BY a.number DESC LIMIT 1) AS previous_id \
-                   FROM channels c WHERE c.bucket_id = $1) AS found WHERE previous_id IS NOT NULL";
-        let rows = sqlx::query(sql).bind(bucket).bind(i64::MAX).fetch_all(self.raw()).await?;
-        rows.iter().map(|row| Ok((channel(row)?, row.text("previous_id")?))).collect()
+        only: Option<&str>,
+    ) -> Result<HashMap<String, String>> {
+        let one = if only.is_some() { "AND c.id = $3" } else { "" };
+        let sql = format!(
+            "SELECT * FROM (SELECT a.channel_id, a.number, a.version_id, \
+             CAST(CASE WHEN v.revoked = 0 AND v.number IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) \
+             AS valid, row_number() OVER (PARTITION BY a.channel_id ORDER BY a.number DESC) AS place \
+             FROM assignments a JOIN channels c ON c.id = a.channel_id \
+             LEFT JOIN versions v ON v.id = a.version_id WHERE c.bucket_id = $1 {one}) AS found \
+             WHERE place <= $2 ORDER BY channel_id, number"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(bucket).bind(REPLAYED);
+        if let Some(only) = only {
+            query = query.bind(only);
+        }
+        let rows = query.fetch_all(self.raw()).await?;
+        let mut histories: HashMap<String, Vec<Option<(String, bool)>>> = HashMap::new();
+        for row in &rows {
+            let valid = row.flag("valid")?;
+            let version = row.maybe_text("version_id")?.map(|id| (id, valid));
+            histories.entry(row.text("channel_id")?).or_default().push(version);
+        }
+        let back = |(channel, history): (String, Vec<Option<(String, bool)>>)| {
+            let assigned = || history.iter().map(Option::as_ref);
+            let ids = assigned().map(|one| one.map(|(id, valid)| (id.as_str(), *valid)));
+            let valid =
+                |id: &&str| assigned().flatten().any(|(other, valid)| other == id && *valid);
+            let back = rollback_targets(ids).into_iter().find(valid)?.to_owned();
+            Some((channel, back))
+        };
+        Ok(histories.into_iter().filter_map(back).collect())
     }
 
     /// A channel's history, newest first, one more than wanted.
