@@ -46,6 +46,29 @@ fn a_variable_beside_what_only_the_run_knows_counts() {
 }
 
 #[test]
+fn a_script_that_a_command_runs_counts() {
+    let text = |two: &str| {
+        let one = "  provisioner \"shell-local\" {\n    command = \"./x.sh\"\n  }\n";
+        null_template(&format!("{one}{}", step("two", two)))
+    };
+    let dir = template(&text("exit 3; "));
+    let dir = dir.path();
+    let script = dir.join("x.sh");
+    let put = |text: &str| std::fs::write(&script, format!("#!/bin/sh\n{text} >> log\n")).unwrap();
+    put("echo one");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    fails(&ingot(dir, KEEP), &["goes on at provisioner 2 of 2"]);
+    write(dir, &text(""));
+    put("echo other");
+    let told = "provisioner 1 has run on its machine, and is not what it was";
+    fails(&ingot(dir, RESUME), &[told, "the file ./x.sh"]);
+    put("echo one");
+    succeeds(&ingot(dir, RESUME));
+    assert_eq!(log(dir), "one two ");
+}
+
+#[test]
 fn times_and_random_values_are_no_change() {
     let source = "content = \"${timestamp()} ${uuidv4()} ${local.t}\"";
     let text = |script: &str| {
@@ -170,7 +193,7 @@ fn records_that_cannot_be_read_are_reported() {
     fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
     let record = kept(dir)[0].join("record.json");
     let whole = std::fs::read_to_string(&record).unwrap();
-    let other = whole.replacen("\"format\":2", "\"format\":1", 1);
+    let other = whole.replacen("\"format\":3", "\"format\":1", 1);
     assert_ne!(whole, other);
     let all = &["cleanup", "-list"];
     let shown = record.parent().unwrap().display().to_string();

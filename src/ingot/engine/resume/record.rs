@@ -25,7 +25,7 @@ use super::inputs::Inputs;
 use crate::engine::journal::{self, owner_runs, process_name};
 
 /// The form of the records that this version writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The largest record that is read, in bytes.
 const LARGEST_RECORD: u64 = 16 << 20;
 /// How the names of directories begin that are not whole yet.
