@@ -28,6 +28,8 @@ variable "version" { default = "0" }
 variable "region" { default = "a" }
 variable "tag" { default = "a" }
 variable "left" { default = "alone" }
+variable "winrm_password" { default = "" }
+variable "key" { default = "" }
 variable "disk_size" { default = 20480 }
 variable "fast" {
   type    = bool
@@ -54,13 +56,15 @@ source "file" "f" {
 build {
   sources = ["source.file.f"]
   post-processor "provenance" {
-    user_variables = { pin = var.pin, code = var.pin, digits = "${var.pin}" }
+    user_variables = { pin = var.pin, code = var.pin, digits = "${var.pin}", named = var.tag }
   }
 }
 "#,
     );
     std::fs::write(dir.path().join("x.auto.pkrvars.hcl"), "region = \"b\"\n").unwrap();
-    std::fs::write(dir.path().join("v.pkrvars.hcl"), "tag = \"c\"\n").unwrap();
+    // Nobody said that these may be known.
+    let text = "tag = \"c\"\nwinrm_password = \"from a file\"\n";
+    std::fs::write(dir.path().join("v.pkrvars.hcl"), text).unwrap();
     let env = [
         ("PKR_VAR_version", "1.0"),
         ("PKR_VAR_region", "from the environment"),
@@ -70,13 +74,13 @@ build {
         ("PKR_VAR_keys", "[\"k1\"]"),
         ("PKR_VAR_unknown", "is not declared"),
     ];
-    let args = ["build", "-var", "version=2.0", "-var-file=v.pkrvars.hcl", "."];
+    let args =
+        ["build", "-var", "version=2.0", "-var", "key=from a flag", "-var-file=v.pkrvars.hcl", "."];
     assert_eq!(
         attested(dir.path(), &args, &env),
         json!({
             "version": "2.0",
             "region": "b",
-            "tag": "c",
             "disk_size": "1024",
             "fast": "true",
             "zones": "[\"a\",\"b\"]",
@@ -84,6 +88,7 @@ build {
             "pin": REDACTED,
             "code": REDACTED,
             "digits": REDACTED,
+            "named": "c",
         })
     );
     assert_eq!(std::fs::read_to_string(dir.path().join("out/disk.img")).unwrap(), "2.0");
@@ -98,8 +103,11 @@ fn the_environment_sets_no_variable_of_a_json_template() {
         "post-processors": ["provenance"],
     });
     std::fs::write(dir.path().join("t.json"), text.to_string()).unwrap();
-    let args = ["build", "-var", "b=3", "t.json"];
+    // A file may be for several templates.
+    let values = json!({"b": "3", "password": "of another template"});
+    std::fs::write(dir.path().join("v.json"), values.to_string()).unwrap();
+    let args = ["build", "-var-file=v.json", "t.json"];
     let variables = attested(dir.path(), &args, &[("PKR_VAR_a", "9")]);
-    assert_eq!(variables, json!({"b": "3"}));
+    assert_eq!(variables, Value::Null);
     assert_eq!(std::fs::read_to_string(dir.path().join("out/disk.img")).unwrap(), "1");
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::resume::{KEEP, RESUME, fails, log, step, succeeds, write};
-use crate::running::Running;
+use crate::running::{Running, container_in, exists};
 use ingot_sdk::file_lock::FileLock;
 use ingot_test_support::{
     Run, docker, docker_template, ingot, null_template, output_of, require, template,
@@ -21,6 +21,15 @@ fn file_template(source: &str, script: &str) -> String {
 fn kept(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir.join("state/kept")).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
+}
+
+/// Gives the only record the form in which an earlier version wrote it.
+fn make_old(dir: &Path) {
+    let record = kept(dir)[0].join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    let old = text.replacen("\"format\":3", "\"format\":1", 1);
+    assert_ne!(text, old);
+    std::fs::write(&record, old).unwrap();
 }
 
 fn said(run: &Run) -> String {
@@ -41,6 +50,29 @@ fn a_variable_beside_what_only_the_run_knows_counts() {
     write(dir, &text(""));
     let changed = ingot(dir, &["build", "-color=false", "-resume", "-var", "x=two", "."]);
     fails(&changed, &["provisioner 1 has run on its machine, and is not what it was", "`inline`"]);
+    succeeds(&ingot(dir, RESUME));
+    assert_eq!(log(dir), "one two ");
+}
+
+#[test]
+fn a_script_that_a_command_runs_counts() {
+    let text = |two: &str| {
+        let one = "  provisioner \"shell-local\" {\n    command = \"./x.sh\"\n  }\n";
+        null_template(&format!("{one}{}", step("two", two)))
+    };
+    let dir = template(&text("exit 3; "));
+    let dir = dir.path();
+    let script = dir.join("x.sh");
+    let put = |text: &str| std::fs::write(&script, format!("#!/bin/sh\n{text} >> log\n")).unwrap();
+    put("echo one");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    fails(&ingot(dir, KEEP), &["goes on at provisioner 2 of 2"]);
+    write(dir, &text(""));
+    put("echo other");
+    let told = "provisioner 1 has run on its machine, and is not what it was";
+    fails(&ingot(dir, RESUME), &[told, "the file ./x.sh"]);
+    put("echo one");
     succeeds(&ingot(dir, RESUME));
     assert_eq!(log(dir), "one two ");
 }
@@ -170,7 +202,7 @@ fn records_that_cannot_be_read_are_reported() {
     fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
     let record = kept(dir)[0].join("record.json");
     let whole = std::fs::read_to_string(&record).unwrap();
-    let other = whole.replacen("\"format\":2", "\"format\":1", 1);
+    let other = whole.replacen("\"format\":3", "\"format\":99", 1);
     assert_ne!(whole, other);
     let all = &["cleanup", "-list"];
     let shown = record.parent().unwrap().display().to_string();
@@ -185,6 +217,44 @@ fn records_that_cannot_be_read_are_reported() {
     fails(&listed, &[]);
     let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     assert_eq!(listed["unreadable"][0]["path"], shown, "{listed}");
+}
+
+#[test]
+fn what_an_earlier_version_kept_is_protected_and_removed() {
+    require!(docker());
+    let step = "  provisioner \"shell\" {\n    inline = [\"exit 3\"]\n  }\n";
+    let dir = template(&docker_template("discard = true", step));
+    let dir = dir.path();
+    let failed = ingot(dir, KEEP);
+    fails(&failed, &["The machine is kept"]);
+    let container = container_in(&failed.stdout);
+    make_old(dir);
+    let cleaned = ingot(dir, &["cleanup"]);
+    succeeds(&cleaned);
+    assert!(cleaned.stdout.contains("What is kept goes with -kept."), "{}", said(&cleaned));
+    let help = "`ingot cleanup -kept` removes what is kept; then build without -resume";
+    fails(
+        &ingot(dir, RESUME),
+        &["`docker.d` cannot go on: another version of Ingot kept it", help],
+    );
+    assert!(exists(&container));
+    succeeds(&ingot(dir, &["cleanup", "-kept"]));
+    assert!(!exists(&container));
+    assert_eq!(kept(dir).len(), 0);
+}
+
+#[test]
+fn post_processors_run_on_what_an_earlier_version_kept() {
+    let content = "content = \"abc\"";
+    let dir = template(&file_template(content, "exit 5"));
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["What the builder made is kept"]);
+    make_old(dir);
+    write(dir, &file_template(content, "echo processed >> log"));
+    let help = "-only-post-processors runs the post-processors on the artifact";
+    fails(&ingot(dir, RESUME), &["`file.f` cannot go on: another version of Ingot kept it", help]);
+    succeeds(&ingot(dir, &["build", "-color=false", "-only-post-processors", "."]));
+    assert_eq!(log(dir), "processed ");
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub struct Options {
     pub(crate) template: String,
     /// The builds that the artifact is of, to be named as a parameter.
     pub(crate) only_builds: Vec<String>,
-    /// Values to be named as parameters, besides the input variables that are set outside of the
-    /// template. Sensitive ones are named without their values.
+    /// Values to be named as parameters, besides the input variables that the environment sets
+    /// (`PKR_VAR_name`). Sensitive ones are named without their values.
     pub(crate) user_variables: BTreeMap<String, String>,
     /// The repository that the build is of; found out by the CI's variables or git.
     pub(crate) source_uri: String,

@@ -269,7 +269,7 @@ impl Attest {
             Some(value) => without_secrets(ctx, value),
             None => REDACTED.to_owned(),
         };
-        let set = ctx.prepare.set_variables.iter();
+        let set = ctx.prepare.environment_variables.iter();
         let set = set.map(|(name, value)| (name.clone(), shown(value.as_ref())));
         let mut variables: BTreeMap<String, String> = set.collect();
         for (name, value) in user_variables {

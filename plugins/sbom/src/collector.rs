@@ -115,6 +115,27 @@ mod tests {
         assert!(records(b"{}").is_none());
     }
 
+    /// A function of the script.
+    fn function(name: &str) -> &'static str {
+        let start = SCRIPT.find(&format!("\n{name}() {{\n")).unwrap();
+        let text = &SCRIPT[start..];
+        &text[..text.find("\n}\n").unwrap() + "\n}\n".len()]
+    }
+
+    #[test]
+    fn all_quotes_around_what_cannot_be_read_are_known() {
+        let (unreadable, errors_of) = (function("unreadable"), function("errors_of"));
+        let script =
+            format!("user=me\n{unreadable}{errors_of}printf '%s\\n' \"$1\" | errors_of find files");
+        for quoted in ["/root", "'/root'", "`/root'"] {
+            let error = format!("find: {quoted}: Permission denied");
+            let mut shell = std::process::Command::new("sh");
+            let run = shell.args(["-c", &script, "sh", &error]).output().unwrap();
+            let said = String::from_utf8_lossy(&run.stdout);
+            assert_eq!(said, "N /root cannot be read by me and is skipped\n", "{quoted}");
+        }
+    }
+
     #[test]
     fn a_file_that_is_too_large_is_not_kept() {
         let line = format!(" {}\n", "x".repeat(1023));

@@ -191,15 +191,16 @@ errors_of() {
     case "$line" in
       # Files come and go on a machine that runs.
       *': No such file or directory') continue ;;
-      "$1: /"* | "$1: '/"*) ;;
+      "$1: /"* | "$1: '/"* | "$1: \`/"*) ;;
       *) continue ;;
     esac
     count=$((count + 1))
     [ "$count" -eq 1 ] || continue
     first=${line#"$1: "}
     first=${first%: *}
-    # GNU's quotes.
+    # GNU's quotes; find before 4.5 opens with a grave accent.
     first=${first#\'}
+    first=${first#\`}
     first=${first%\'}
   done
   unreadable "$count" "$2" "$first"

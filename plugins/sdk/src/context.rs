@@ -68,10 +68,10 @@ pub struct PrepareContext {
     pub user_variables: Arc<BTreeMap<String, UserVariable>>,
     /// The names of the sensitive input variables, also of those that are not strings.
     pub sensitive_variables: Arc<[String]>,
-    /// The input variables that are set outside of the template, by the environment, files or the command
-    /// line, with the values that the build has of them: strings, numbers and bools as text, others as
-    /// JSON. None stands for a sensitive value.
-    pub set_variables: Arc<BTreeMap<String, Option<String>>>,
+    /// The input variables that the environment sets (`PKR_VAR_name`), with the values that the build has
+    /// of them, which may be from a file or a flag: strings, numbers and bools as text, others as JSON. None
+    /// stands for a sensitive value.
+    pub environment_variables: Arc<BTreeMap<String, Option<String>>>,
     /// The names of the values that the builder gives of its machine (`build.NAME`), for provisioners
     /// and post-processors.
     pub build_values: Arc<[String]>,

@@ -100,8 +100,8 @@ pub struct Project {
     releases_only: bool,
     /// The input variables that are strings, gathered once for all builds.
     user_variables: OnceLock<Arc<BTreeMap<String, UserVariable>>>,
-    /// Those that are set outside of the template, as plugins see them.
-    set_variables: Arc<BTreeMap<String, Option<String>>>,
+    /// Those that the environment sets, as plugins see them.
+    environment_variables: Arc<BTreeMap<String, Option<String>>>,
 }
 
 impl Project {
@@ -160,7 +160,7 @@ impl Project {
             #[cfg(feature = "plugin-host")]
             releases_only: options.releases_only,
             user_variables: OnceLock::new(),
-            set_variables: Arc::default(),
+            environment_variables: Arc::default(),
         };
         project.file = files.templates.first().filter(|file| *file == path).cloned();
         #[cfg(feature = "plugin-host")]
@@ -233,7 +233,7 @@ impl Project {
             #[cfg(feature = "plugin-host")]
             releases_only: false,
             user_variables: OnceLock::new(),
-            set_variables: Arc::default(),
+            environment_variables: Arc::default(),
         };
         let nothing = ProjectOptions::default();
         project.evaluate(&nothing, &mut Diagnostics::default());
@@ -256,7 +256,7 @@ impl Project {
         };
         let context = self.context_of_variables();
         let mut sources = std::mem::take(&mut self.sources);
-        let VariableValues { values, set } =
+        let VariableValues { values, in_environment } =
             self.variable_values(&mut sources, &self.functions, &context, diagnostics);
         self.sources = sources;
         self.sound = !diagnostics.has_errors();
@@ -275,7 +275,7 @@ impl Project {
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         // As the user gave it, not made absolute, as in Packer.
         let root = self.template.dir.clone();
-        self.set_variables = contexts::set_variables(&values, &set);
+        self.environment_variables = contexts::environment_variables(&values, &in_environment);
         self.names.insert("var".into(), Value::object(values));
         self.names
             .insert("path".into(), text(vec![("cwd", directory(cwd)), ("root", directory(root))]));

@@ -49,8 +49,8 @@ pub struct VariableInputs {
 pub struct VariableValues {
     /// The value of every variable, by name.
     pub values: BTreeMap<String, Value>,
-    /// The names of those whose values come from outside of the template.
-    pub set: BTreeSet<String>,
+    /// The names of those that the environment sets, also where a file or a flag has another value.
+    pub in_environment: BTreeSet<String>,
 }
 
 struct Declared<'a> {
@@ -89,11 +89,13 @@ pub fn evaluate(
 
     // As in Packer, a condition looks for files where the options will: in the directory of the caller.
     let here = FunctionContext { base_dir: ".".into(), ..functions.clone() };
+    let environment = inputs.environment.iter();
+    let environment: BTreeSet<&str> = environment.map(|(name, _)| name.as_str()).collect();
     let mut values = VariableValues::default();
     for variable in declared.into_values() {
         let Declared { name, block, ty, sensitive, value, place, rules, broken, .. } = variable;
-        if place.is_some() {
-            values.set.insert(name.to_owned());
+        if environment.contains(name) {
+            values.in_environment.insert(name.to_owned());
         }
         let value = match value {
             Some(value) if !broken => {

@@ -130,14 +130,18 @@ impl<'a> NodeEvaluator<'a> {
         plugin: &PluginOptions,
         config: &Config,
     ) -> Vec<(String, String)> {
+        plugin.local_files(&self.rendered(config))
+    }
+
+    /// The options in `config` with `{{ }}` filled in.
+    pub(in crate::engine) fn rendered(&self, config: &Config) -> Config {
         let interpolation = Interpolation::new(self.context);
         let render = |text: &str| {
             let rendered = interpolation.render(text, &serde_json::Value::Null);
             rendered.unwrap_or_else(|_| text.to_owned())
         };
         let values = config.values().iter();
-        let values = values.map(|(name, value)| (name.clone(), rendered(value, &render)));
-        plugin.local_files(&Config::new(values))
+        Config::new(values.map(|(name, value)| (name.clone(), rendered(value, &render))))
     }
 
     /// How an option is written, for where its value does not say it all: in the bodies of a block, as an

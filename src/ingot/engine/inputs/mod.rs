@@ -19,7 +19,8 @@
 //!   copy.
 //! - `-resume` names each option and file that changed, so it has a digest for each, also of those in
 //!   directories. Files that are large or many count by length and time, as it looks at them whenever a
-//!   build with `-on-error=keep` starts.
+//!   build with `-on-error=keep` starts. Of a provisioner it takes what any option names: what it misses is
+//!   not on the machine, and nobody is told; what is no change can be passed with `-start-at`.
 //! - Plans are compared with what was published on another machine. So paths do not depend on the machine.
 //!
 //! How secrets enter digests follows from who can read them. Records of plans are published: secrets are left

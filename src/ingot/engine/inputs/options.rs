@@ -23,24 +23,34 @@ const ENDS: &[&str] = &[
     "_paths",
     "_tree",
     "_roots",
+    "_vars",
+    "_config",
+    "_template",
 ];
-/// Parts of names of options that name something else.
+/// Words in names of options that name something else.
 const NOT_READ: &[&str] = &[
     "output",
+    "outputs",
     "remote",
     "target",
+    "targets",
     "staging",
     "dest",
+    "destination",
     "private_key",
     "password",
     "vault",
     "log",
+    "logs",
     "execute",
     "guest",
     "cache",
     "temp",
+    "temporary",
     "tmp",
     "export",
+    "env",
+    "environment",
 ];
 
 /// What options a plugin takes, and which of them name what it reads.
@@ -131,7 +141,9 @@ fn read_by<'v>(
 
 /// Whether an option names what a plugin reads, as far as its name tells.
 fn looks_read(name: &str) -> bool {
-    ENDS.iter().any(|end| name.ends_with(end)) && !NOT_READ.iter().any(|part| name.contains(part))
+    let words = format!("_{name}_");
+    let is_other = |word: &&str| words.contains(&format!("_{word}_"));
+    ENDS.iter().any(|end| name.ends_with(end)) && !NOT_READ.iter().any(is_other)
 }
 
 /// The options of nested blocks: of one, or of several.
@@ -321,6 +333,17 @@ mod tests {
         let options = [("playbook_file", here), ("output_file", here), ("vars_file", "/nowhere/x")];
         let found = names(of_a_program(), &options);
         assert_eq!(found.len(), usize::from(there), "{found:?}");
+    }
+
+    #[test]
+    fn names_that_tell_something_else_count_as_whole_words() {
+        for name in ["group_vars", "minion_config", "config_template", "template_file"] {
+            assert!(looks_read(name), "{name}");
+        }
+        for name in ["temp_dir", "log_file", "ssh_private_key_file", "environment_vars", "command"]
+        {
+            assert!(!looks_read(name), "{name}");
+        }
     }
 
     /// What is read of the plugin that is installed in the place of a built-in post-processor or builder.

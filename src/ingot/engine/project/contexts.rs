@@ -25,16 +25,16 @@ pub struct RunFlags {
     pub resumes: bool,
 }
 
-/// The variables that are `set` outside of the template, as plugins see them.
-pub(super) fn set_variables(
+/// The variables that are `in_environment`, as plugins see them.
+pub(super) fn environment_variables(
     values: &BTreeMap<String, Value>,
-    set: &BTreeSet<String>,
+    in_environment: &BTreeSet<String>,
 ) -> Arc<BTreeMap<String, Option<String>>> {
     let text = |value: &Value| match value.as_str() {
         Some(text) => text.to_owned(),
         None => json_text(value),
     };
-    let set = values.iter().filter(|(name, _)| set.contains(*name));
+    let set = values.iter().filter(|(name, _)| in_environment.contains(*name));
     let shown = |value: &Value| (!value.holds_secret()).then(|| text(value));
     Arc::new(set.map(|(name, value)| (name.clone(), shown(value))).collect())
 }
@@ -111,7 +111,7 @@ impl Project {
             resumes: flags.resumes,
             user_variables: self.user_variables(),
             sensitive_variables: self.sensitive_variables(),
-            set_variables: self.set_variables.clone(),
+            environment_variables: self.environment_variables.clone(),
             build_values: Arc::default(),
             secrets: self.secrets.clone(),
             run_uuid: self.run_uuid.clone(),

@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::hash::Sha256;
-use ingot_sdk::{Config, StateKey};
+use ingot_sdk::{Config, OptionValue, StateKey};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::inputs::{
-    Block, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
+    Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
 };
 use crate::engine::journal;
 use crate::template::steps::Step;
@@ -84,10 +84,13 @@ impl Inputs {
         });
         let variables = variables.collect();
         let steps = node.provisioners.iter();
-        let provisioners = steps.map(|step| survey.step(step, evaluator.provisioner(step)));
+        let provisioners = steps
+            .map(|step| survey.step(BlockKind::Provisioner, step, evaluator.provisioner(step)));
         let provisioners: Vec<StepInputs> = provisioners.collect();
         let steps = node.pipelines.iter().flatten();
-        let post_processors = steps.map(|step| survey.step(step, evaluator.post_processor(step)));
+        let post_processors = steps.map(|step| {
+            survey.step(BlockKind::PostProcessor, step, evaluator.post_processor(step))
+        });
         let post_processors: Vec<StepInputs> = post_processors.collect();
         let source = evaluator.builder().map(|plugin| {
             let block = Block::source(node, &plugin);
@@ -114,7 +117,7 @@ impl Survey<'_> {
         StateKey::of(&self.salt, [bytes]).to_string()
     }
 
-    fn step(&self, step: &Step, plugin: Option<PluginOptions>) -> StepInputs {
+    fn step(&self, kind: BlockKind, step: &Step, plugin: Option<PluginOptions>) -> StepInputs {
         let place = self.evaluator.project.place(step.block.header);
         let mut inputs = StepInputs {
             kind: step.block.label(0).to_owned(),
@@ -127,8 +130,12 @@ impl Survey<'_> {
         let block = Block::step(step, &plugin);
         let config = self.evaluator.named(&block);
         inputs.options = self.options(&block, &config);
-        for (_, path) in self.evaluator.files(&plugin, &config) {
-            self.file(&path, &mut inputs.files);
+        let mut read = |path: &str| self.file(path, &mut inputs.files);
+        if kind == BlockKind::Provisioner {
+            named_by_provisioner(&self.evaluator.rendered(&config), &mut read);
+        } else {
+            let files = self.evaluator.files(&plugin, &config);
+            files.iter().for_each(|(_, path)| read(path));
         }
         inputs
     }
@@ -248,6 +255,45 @@ impl Survey<'_> {
     }
 }
 
+/// Hands to `read` all that may be the path of a file that a provisioner reads: its options do not tell it
+/// from other text, such as `command = "./prepare.sh"` or `extra_arguments = ["-i", "hosts.ini"]`.
+fn named_by_provisioner(config: &Config, read: &mut dyn FnMut(&str)) {
+    // The provisioner `file` reads on the machine then.
+    if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
+        return;
+    }
+    let local = config.values().iter().filter(|(name, _)| !is_remote(name));
+    local.for_each(|(_, value)| texts_in(value, read));
+}
+
+/// Hands each text in a value to `read`, but for options of nested blocks that are not of this machine.
+fn texts_in(value: &OptionValue, read: &mut dyn FnMut(&str)) {
+    match value {
+        OptionValue::String(text) | OptionValue::Secret(text) => read(text),
+        OptionValue::List(items) => items.iter().for_each(|item| texts_in(item, read)),
+        OptionValue::Map(entries) => {
+            let local = entries.iter().filter(|(name, _)| !is_remote(name));
+            local.for_each(|(_, value)| texts_in(value, read));
+        }
+        _ => {}
+    }
+}
+
+/// Whether an option of a provisioner is a path on the machine, or a text that only runs there; either may
+/// also be the name of a file of this machine.
+fn is_remote(option: &str) -> bool {
+    const REMOTE: &[&str] = &[
+        "destination",
+        "remote_",
+        "inline",
+        "execute_command",
+        "staging_",
+        "environment_vars",
+        "scan_path",
+    ];
+    REMOTE.iter().any(|remote| option.starts_with(remote))
+}
+
 /// How options' names are shown: in quotes, with commas.
 pub(super) fn shown<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -260,4 +306,36 @@ pub(super) fn different<'a>(before: &'a Digests, now: &'a Digests) -> Vec<&'a st
     names.dedup();
     names.retain(|&name| before.get(name) != now.get(name));
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(options: Vec<(&str, OptionValue)>) -> Vec<String> {
+        let options = options.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let mut found = Vec::new();
+        named_by_provisioner(&Config::new(options), &mut |path| found.push(path.to_owned()));
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn any_option_of_a_provisioner_may_name_a_file() {
+        let text = |text: &str| OptionValue::String(text.to_owned());
+        let nested = [("remote_path".to_owned(), text("/r")), ("path".to_owned(), text("p"))];
+        let options = vec![
+            ("command", text("./prepare.sh")),
+            ("extra_arguments", OptionValue::List(vec![text("-i"), text("hosts.ini")])),
+            ("vault_password_file", OptionValue::Secret("v".into())),
+            ("destination", text("/d")),
+            ("remote_folder", text("/r")),
+            ("scan_path", text("/")),
+            ("upload", OptionValue::Map(nested.into())),
+            ("direction", text("upload")),
+        ];
+        assert_eq!(named(options), ["-i", "./prepare.sh", "hosts.ini", "p", "upload", "v"]);
+        let download = vec![("source", text("/etc/motd")), ("direction", text("download"))];
+        assert!(named(download).is_empty());
+    }
 }

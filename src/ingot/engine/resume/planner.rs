@@ -159,12 +159,30 @@ impl Planner<'_> {
             self.diagnostics.push(failed(&"another run has just finished it"));
             return None;
         };
-        let (values, context) = (&prepared.values, &prepared.context);
-        let evaluator = NodeEvaluator::new(self.project, self.reproducible?, node, values, context);
-        let now = Inputs::of(&evaluator, Some(record.build.inputs.salt.as_str()));
-        let changes = Changes::between(&record.build.inputs, &now);
         let artifact_only =
             self.flags.only_post_processors || record.build.stage == Stage::PostProcessing;
+        let changes = if record.build.is_comparable() {
+            let (project, reproducible) = (self.project, self.reproducible?);
+            let (values, context) = (&prepared.values, &prepared.context);
+            let evaluator = NodeEvaluator::new(project, reproducible, node, values, context);
+            let now = Inputs::of(&evaluator, Some(record.build.inputs.salt.as_str()));
+            Changes::between(&record.build.inputs, &now)
+        } else if self.flags.only_post_processors {
+            // They run on what was made, whatever changed.
+            Changes::default()
+        } else {
+            let help = "`ingot cleanup -kept` removes what is kept; then build without -resume";
+            let error = failed(
+                &"another version of Ingot kept it, so what changed since then cannot be compared",
+            );
+            self.diagnostics.push(match artifact_only {
+                true => error.help(format!(
+                    "-only-post-processors runs the post-processors on the artifact; or {help}"
+                )),
+                false => error.help(help),
+            });
+            return None;
+        };
         let start = match artifact_only {
             true => self.post_processing(node, &record.build, &changes)?,
             false => self.provisioning(node, &record.build, &changes)?,

@@ -24,8 +24,11 @@ use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use crate::engine::journal::{self, owner_runs, process_name};
 
-/// The form of the records that this version writes and reads.
-const FORMAT: u32 = 2;
+/// The form of the records that this version writes.
+const FORMAT: u32 = 3;
+/// The oldest form that it reads. All forms say the same of what is kept. They differ in what the digests
+/// are made of, so that changes can be told from records of the same form only.
+const OLDEST_FORMAT: u32 = 1;
 /// The largest record that is read, in bytes.
 const LARGEST_RECORD: u64 = 16 << 20;
 /// How the names of directories begin that are not whole yet.
@@ -143,6 +146,11 @@ impl KeptBuild {
         let (seconds, nanoseconds) = self.started;
         let started = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
         started.replace_nanosecond(nanoseconds).ok()
+    }
+
+    /// Whether what changed since can be told: its digests are made of the same as those of now.
+    pub(super) fn is_comparable(&self) -> bool {
+        self.format == FORMAT
     }
 
     /// Whether something has to be removed before the record may go.
@@ -387,7 +395,7 @@ fn read(path: &Path) -> Result<KeptRecord> {
     let bytes = read_small(&file, "record", LARGEST_RECORD)?;
     let reading = || format!("reading {}", file.display());
     let build: KeptBuild = serde_json::from_slice(&bytes).with_context(reading)?;
-    if build.format != FORMAT {
+    if !(OLDEST_FORMAT..=FORMAT).contains(&build.format) {
         return Err(Error::new(format!(
             "{} was written by another version of Ingot (format {})",
             file.display(),

@@ -39,7 +39,6 @@ pub fn evaluate(
     let mut given = Given { values: BTreeMap::new(), unreadable: false, sources, diagnostics };
     given.read(inputs);
     let Given { mut values, unreadable, .. } = given;
-    let set = values.keys().cloned().collect();
     let sensitive = template.variables.iter().filter(|variable| variable.sensitive);
     let sensitive: BTreeSet<&str> = sensitive.map(|variable| variable.name.text.as_str()).collect();
     let mut unset = BTreeSet::new();
@@ -97,7 +96,8 @@ pub fn evaluate(
         }
         resolved.insert(name, Value::from(""));
     }
-    VariableValues { values: resolved, set }
+    // The environment sets none.
+    VariableValues { values: resolved, in_environment: BTreeSet::new() }
 }
 
 /// The variables for options that are rendered when they are evaluated. Packer puts the value of a
