@@ -1,6 +1,6 @@
 //! Ingot: a Packer-compatible image builder.
 //!
-//! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
+//! Data flows one way: template text → [`ingot_hcl`] → [`ingot_template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
 //! plugins that are part of the program, [`state_stores`] where they keep states, [`build_plan`] is
 //! what a run would do, [`build_logs`] keeps what a build says while it runs, [`family`] builds what is
@@ -21,5 +21,4 @@ pub mod graph;
 pub mod image_lookup;
 pub mod publish;
 pub mod state_stores;
-pub mod template;
 pub use ingot_ui as ui;

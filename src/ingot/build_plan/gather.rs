@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ingot_hcl::value::Kind;
 use ingot_hcl::{Scope, Value};
+use ingot_template::uses::Uses;
 use serde_json::Value as Json;
 use time::format_description::well_known::Rfc3339;
 
@@ -20,7 +21,6 @@ use crate::engine::{CheckedNode, Project};
 use crate::graph::Node;
 use crate::publish::Plan;
 use crate::publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
-use crate::template::uses::Uses;
 
 /// The form of what [`gather`] makes.
 const FORMAT: u32 = 1;

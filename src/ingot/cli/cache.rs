@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use ingot_hcl::diagnostic::closest;
 use ingot_registry::api::Timestamp;
 use ingot_sdk::{Error, Result, StateKey, byte_size};
+use ingot_template::Companion;
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
@@ -17,7 +18,6 @@ use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
 use crate::engine::step_cache::{CacheDirectory, CachedState, StateStore, shared_directory};
 use crate::state_stores::state_stores;
-use crate::template::Companion;
 use crate::ui::{Redactor, Renderer, UiOptions};
 
 /// How many digits of a key tables show.

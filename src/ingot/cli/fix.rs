@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::fix;
+use ingot_template::load;
 use serde_json::Value;
 
 use super::args::FixArgs;
-use crate::template::load;
 use crate::ui::Redactor;
 
 /// Prints a JSON template with the options of old versions brought up to date: 0 if that went well

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use super::args::FmtArgs;
 use super::whole_file;
-use crate::template::load::{COMPANION, conceal_unparsed, without_quotes};
 use crate::ui::Redactor;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::{read_text, read_text_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_template::load::{COMPANION, conceal_unparsed, without_quotes};
 
 /// How files of variables end, of which no line is shown: it may hold a secret.
 const VARIABLES: &str = ".pkrvars.hcl";

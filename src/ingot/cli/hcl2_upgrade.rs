@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::upgrade::{self, Form, Kind};
 use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
+use ingot_template::load;
 
 use super::args::UpgradeArgs;
 use super::whole_file;
 use crate::builtin::plugins;
-use crate::template::load;
 use crate::ui::Redactor;
 
 /// Writes a JSON template as HCL2: 0 if all of it could be.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ingot_sdk::{Error, Result, Ui};
+use ingot_template::variables::VariableFlag;
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
@@ -10,7 +11,6 @@ use super::interrupts::Listening;
 use crate::engine::Project;
 use crate::family::promoted_channel;
 use crate::publish::{CommandOptions, Plan, Publication};
-use crate::template::variables::VariableFlag;
 use ingot_registry::connect;
 
 pub(super) use crate::publish::{check, check_artifacts, plan};

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_template::variables::VariableFlag;
 
 use crate::builtin::plugins;
 use crate::engine::{Project, ProjectOptions};
-use crate::template::variables::VariableFlag;
 
 /// Reads a template that far. A legacy JSON template cannot require plugins, which is an error.
 pub(super) fn read(

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use ingot_sdk::Ui;
+use ingot_template::Companion;
 
 use super::args::{StepCacheArgs, go_bool};
 use crate::engine::step_cache::shared_directory;
 use crate::engine::{StepCache, StepCacheOptions};
-use crate::template::Companion;
 
 /// The environment variable that turns the cache on.
 const VARIABLE: &str = "INGOT_CACHE";

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
+use ingot_template::load::STANDARD_INPUT;
 
 use super::command::{command, with_one_dash};
-use crate::template::load::STANDARD_INPUT;
 use crate::ui::Redactor;
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};

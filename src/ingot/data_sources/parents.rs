@@ -4,8 +4,7 @@ use ingot_hcl::ast::{Block, Expr};
 use ingot_hcl::eval::eval;
 use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Value};
-
-use crate::template::Template;
+use ingot_template::Template;
 
 /// The data sources, the options that say which version is meant (by bucket, by channel, by itself),
 /// and the attribute of what they give that is the version's id.

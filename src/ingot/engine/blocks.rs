@@ -7,12 +7,12 @@ use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{
     Config, ConfigError, ConfigErrors, ConfigWarning, Prepare, PrepareContext, Prepared, Schema,
 };
+use ingot_template::option_place::{config_errors, option_place};
+use ingot_template::options::{self, Given};
+use ingot_template::packer_block::RequiredPlugin;
+use ingot_template::steps::Step;
 
 use crate::graph::Node;
-use crate::template::option_place::{config_errors, option_place};
-use crate::template::options::{self, Given};
-use crate::template::packer_block::RequiredPlugin;
-use crate::template::steps::Step;
 use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::source::Span;

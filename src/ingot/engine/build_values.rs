@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ingot_sdk::GeneratedData;
+use ingot_template::options::from_json;
 use serde_json::Value as Json;
 
 use crate::graph::Node;
-use crate::template::options::from_json;
 use ingot_hcl::Value;
 use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::types::Type;

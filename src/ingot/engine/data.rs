@@ -2,16 +2,16 @@
 
 use ingot_registry::only_reading;
 use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, Ui};
+use ingot_template::dynamic::{Names, Part};
+use ingot_template::locals_and_data::FetchData;
+use ingot_template::option_types::object_type;
+use ingot_template::options::{Given, from_json};
+use ingot_template::packer_block::RequiredPlugin;
 use tokio::runtime::Runtime;
 
 use super::blocks::{Check, find, label_span};
 use super::signals::or_cancelled;
 use crate::data_sources::reads_registry;
-use crate::template::dynamic::{Names, Part};
-use crate::template::locals_and_data::FetchData;
-use crate::template::option_types::object_type;
-use crate::template::options::{Given, from_json};
-use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Block;
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};

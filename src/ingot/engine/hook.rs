@@ -10,6 +10,7 @@ use ingot_sdk::{
     Prepare, PrepareContext, Provision, Provisioning, Result, RunContext, Sbom, Schema, StateKey,
     StepInfo, StepKind,
 };
+use ingot_template::steps::Step;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -22,7 +23,6 @@ use super::project::Project;
 use super::resume::Keeper;
 use super::step_cache::{NodeCache, Ran};
 use crate::graph::Node;
-use crate::template::steps::Step;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
 

@@ -12,10 +12,10 @@ use ingot_plugin_host::{
 };
 use ingot_sdk::plugin_set::{is_of, plugin_name};
 use ingot_sdk::{Error, Platform, PluginSet};
+use ingot_template::packer_block::RequiredPlugin;
+use ingot_template::{Build, Template};
 
 use super::journal::{FileJournal, RunInfo};
-use crate::template::packer_block::RequiredPlugin;
-use crate::template::{Build, Template};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 
 /// Names plugins whose installed programs take the place of what is built in, with commas between

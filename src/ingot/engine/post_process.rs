@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
+use ingot_template::steps::Step;
 
 use super::build_values::with_no_server;
 use super::hook::{NodeHook, prepare_step};
-use crate::template::steps::Step;
 
 type Shared = Arc<dyn Artifact>;
 

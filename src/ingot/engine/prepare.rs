@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ingot_sdk::{Build, Builder, PrepareContext, Prepared};
+use ingot_template::builds;
+use ingot_template::dynamic::{Names, Part};
+use ingot_template::options::Given;
+use ingot_template::steps::Step;
 
 use super::artifact_tests;
 use super::blocks::{Check, find, label_span};
 use super::build_values::BuildValues;
 use super::project::{Project, RunFlags};
 use crate::graph::{self, Filter, Node};
-use crate::template::builds;
-use crate::template::dynamic::{Names, Part};
-use crate::template::options::Given;
-use crate::template::steps::Step;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, Severity};
 use ingot_hcl::{Scope, Unknowns, Value};
 

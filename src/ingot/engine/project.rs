@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use ingot_sdk::{Facts, PluginSet, PrepareContext, Secrets, TemplatePlace, Ui, UserVariable};
+use ingot_template::variables::{self, VariableFlag, VariableInputs, VariableValues};
+use ingot_template::{
+    Build, Companion, RegistryBlock, Template, builds, companion, legacy, load, locals_and_data,
+    siblings,
+};
 
 pub use contexts::RunFlags;
 pub use published::Enforced;
@@ -20,11 +25,6 @@ use super::data::DataSources;
 use super::installed::InstalledPlugins;
 use super::stores::stores;
 use crate::graph::{Filter, Node};
-use crate::template::variables::{self, VariableFlag, VariableInputs, VariableValues};
-use crate::template::{
-    Build, Companion, RegistryBlock, Template, builds, companion, legacy, load, locals_and_data,
-    siblings,
-};
 use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::functions::{FunctionContext, SecretSink};

@@ -6,6 +6,7 @@ use ingot_sdk::{
     Config, ConfigErrors, OptionType, OptionValue, PluginSet, Prepare, PrepareContext, Prepared,
     Schema,
 };
+use ingot_template::steps::Step;
 use proptest::prelude::*;
 
 use super::blocks::{prepare_config, step_options};
@@ -14,7 +15,6 @@ use super::{Project, ProjectOptions, check, prepare};
 use crate::builtin::plugins;
 use crate::engine::project::RunFlags;
 use crate::graph::{self, Filter, Node};
-use crate::template::steps::Step;
 use crate::ui::Redactor;
 use ingot_hcl::{Diagnostics, Unknowns, Value};
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ingot_hcl::{Diagnostic, Diagnostics};
-
-use crate::template::load;
+use ingot_template::load;
 
 /// How many directories deep templates are looked for.
 const DEEPEST: usize = 8;

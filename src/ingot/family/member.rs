@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use ingot_hcl::{Diagnostic, Diagnostics};
 use ingot_sdk::{Secrets, TemplatePlace};
+use ingot_template::variables::VariableFlag;
 
 use crate::data_sources::{FoundBy, parent_references};
 use crate::engine::project::RunFlags;
 use crate::engine::{Project, ProjectOptions, check};
 use crate::graph::Filter;
 use crate::publish;
-use crate::template::variables::VariableFlag;
 
 /// A template of a family.
 #[derive(Debug, Clone)]

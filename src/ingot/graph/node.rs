@@ -2,11 +2,11 @@
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest, list};
 use ingot_hcl::source::Span;
+use ingot_template::dynamic::Part;
+use ingot_template::steps::Step;
+use ingot_template::{Build, Template};
 
 use super::filter::Filter;
-use crate::template::dynamic::Part;
-use crate::template::steps::Step;
-use crate::template::{Build, Template};
 
 /// One thing to build.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use ingot_registry::client::Registry;
 use ingot_registry::settings::{self, Settings};
 use ingot_registry::{Connected, connect, find_in_pages, new_id};
 use ingot_sdk::{Error, Result, Ui};
+use ingot_template::EnforcedBlock;
 
 use super::enforced::enforced_blocks;
 use super::plan::Plan;
@@ -17,7 +18,6 @@ use crate::engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord
 use crate::engine::resume::Plans;
 use crate::engine::{CheckedNode, Project};
 use crate::graph::{self, Filter};
-use crate::template::EnforcedBlock;
 use ingot_hcl::Diagnostics;
 
 /// Where a record of inputs is in what is published of a build: in `packer` of its metadata, of which

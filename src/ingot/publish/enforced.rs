@@ -2,8 +2,7 @@
 
 use ingot_registry::{Connected, api};
 use ingot_sdk::{Error, Result};
-
-use crate::template::EnforcedBlock;
+use ingot_template::EnforcedBlock;
 
 /// The blocks that a registry enforces in a bucket.
 ///

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
 use crate::engine::{CheckedNode, Project};
-use crate::template::Build;
-use crate::template::registry_block::{RegistryBlock, is_bucket_name};
 use ingot_hcl::Value;
 use ingot_hcl::{Diagnostic, Diagnostics};
 use ingot_registry::api::{LATEST_CHANNEL, Labels, TemplateType};
+use ingot_template::Build;
+use ingot_template::registry_block::{RegistryBlock, is_bucket_name};
 
 /// What a run publishes.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, RegistryVersion, Result, Sbom, Ui};
+use ingot_template::EnforcedBlock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,6 @@ use super::version::{Target, all_builds, complete_error, deliver, is_final};
 use crate::engine::inputs::InputsRecord;
 use crate::engine::{Publisher, Start, Unpublished};
 use crate::graph::Node;
-use crate::template::EnforcedBlock;
 use ingot_registry::api::{
     self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
     UpdateBuildBody,

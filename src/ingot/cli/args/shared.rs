@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 use ingot_sdk::GoDuration;
-
-use crate::template::variables::VariableFlag;
+use ingot_template::variables::VariableFlag;
 
 /// `-var` and `-var-file`, in the order they were given, which is the order they apply in.
 #[derive(Debug, Clone, Default)]

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use ingot_sdk::GoDuration;
-
-use crate::template::Companion;
-use crate::template::companion::TestBlock;
+use ingot_template::Companion;
+use ingot_template::companion::TestBlock;
 
 pub(super) fn text(companion: &Companion) -> String {
     let mut text = String::new();

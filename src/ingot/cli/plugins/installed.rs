@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ingot_plugin_host::install::{PluginAddress, remove, remove_unfinished};
 use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
 use ingot_sdk::{Error, Result};
+use ingot_template::version::VersionConstraints;
 use semver::Version;
 
 use super::lines::Lines;
 use crate::engine::started_programs;
-use crate::template::version::VersionConstraints;
 
 /// The plugin directory.
 pub(super) fn directory() -> Result<PathBuf> {

@@ -13,6 +13,8 @@ use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory};
 use ingot_sdk::error::causes;
 use ingot_sdk::{Error, Platform, PluginSet, Result, Ui};
+use ingot_template::Template;
+use ingot_template::packer_block::RequiredPlugin;
 use semver::Version;
 use tokio::runtime::Runtime;
 
@@ -24,8 +26,6 @@ use crate::cli::asynchronous::{Threads, runtime};
 use crate::cli::output::{diagnostic_of, report};
 use crate::cli::requirements;
 use crate::engine::{Project, is_for_other_builders};
-use crate::template::Template;
-use crate::template::packer_block::RequiredPlugin;
 use ingot_hcl::ast::Body;
 use ingot_hcl::{Diagnostic, Diagnostics};
 

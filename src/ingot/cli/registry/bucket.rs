@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
+use ingot_template::registry_block::is_bucket_name;
 
 use super::form::Form;
 use super::labels::{ChangeLabels, SetLabels};
 use super::output::{fields, json, labels, line, moment, table};
 use super::session::Session;
-use crate::template::registry_block::is_bucket_name;
 use ingot_registry::api::{Bucket, CreateBucketBody, UpdateBucketBody};
 
 #[derive(Debug, Subcommand)]

@@ -2,11 +2,11 @@
 
 use clap::Subcommand;
 use ingot_sdk::{Error, Result};
+use ingot_template::registry_block::is_bucket_name;
 
 use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
 use super::session::Session;
-use crate::template::registry_block::is_bucket_name;
 use ingot_registry::api::{
     Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
     VersionStatus,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::{Error, Result};
+use ingot_template::EnforcedBlock as Content;
 use serde_json::json;
 
 use super::form::Form;
@@ -12,7 +13,6 @@ use super::labels::SetLabels;
 use super::output::{self, fields, labels, line, moment, table};
 use super::session::Session;
 use crate::engine::Project;
-use crate::template::EnforcedBlock as Content;
 use ingot_hcl::Diagnostics;
 use ingot_registry::api::{
     CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlock, EnforcedBlockDetail,

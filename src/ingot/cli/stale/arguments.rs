@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ingot_report::ReportTarget;
+use ingot_template::variables::VariableFlag;
 
 use crate::cli::args::{BuildArgs, OnErrorFlag};
 use crate::family::MemberBuild;
-use crate::template::variables::VariableFlag;
 
 /// What the command lines of all builds are made of.
 pub(super) struct MemberArguments {

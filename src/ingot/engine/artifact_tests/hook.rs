@@ -9,10 +9,10 @@ use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Hook, Provisioning, Result, RunContext,
     StepInfo, StepKind, StepOutcome,
 };
+use ingot_template::companion::{TestBlock, TestCheck};
 use parking_lot::Mutex;
 
 use crate::engine::Project;
-use crate::template::companion::{TestBlock, TestCheck};
 
 /// Runs tests.
 pub(super) struct TestHook {

@@ -9,6 +9,10 @@ use ingot_sdk::{
     Artifact, Config, Context as _, Error, GoDuration, OnError, OptionValue, PrepareContext,
     Result, RunContext, StepInfo, StepKind, TestMachine, TestRun, TestSubject,
 };
+use ingot_template::companion::{TestBlock, TestCheck};
+use ingot_template::dynamic::Part;
+use ingot_template::option_place::config_errors;
+use ingot_template::options::{self, Given};
 
 use super::hook::TestHook;
 use crate::engine::blocks::prepare_config;
@@ -16,10 +20,6 @@ use crate::engine::hook::NodeHook;
 use crate::engine::prepare::source_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
-use crate::template::companion::{TestBlock, TestCheck};
-use crate::template::dynamic::Part;
-use crate::template::option_place::config_errors;
-use crate::template::options::{self, Given};
 
 /// How long a machine that is tested may take to go after the time for its tests is over.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5 * 60);

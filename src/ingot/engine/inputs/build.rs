@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::{Config, OptionValue};
+use ingot_template::dynamic::{Names, Part};
+use ingot_template::steps::Step;
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
@@ -11,8 +13,6 @@ use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
 use crate::engine::prepare::CheckedNode;
 use crate::engine::project::{Project, Reproducible};
-use crate::template::dynamic::{Names, Part};
-use crate::template::steps::Step;
 use ingot_hcl::{Scope, Value, print};
 
 /// What stands for the template's directory, which is elsewhere on each machine.

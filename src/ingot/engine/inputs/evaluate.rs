@@ -8,6 +8,10 @@ use ingot_hcl::source::Span;
 use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Config, OptionValue, PrepareContext};
+use ingot_template::dynamic::{Names, Part};
+use ingot_template::options::{self, Given};
+use ingot_template::steps::Step;
+use ingot_template::uses::Uses;
 
 use super::options::PluginOptions;
 use crate::engine::blocks::step_options;
@@ -15,10 +19,6 @@ use crate::engine::build_values::BuildValues;
 use crate::engine::prepare::run_names;
 use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
-use crate::template::dynamic::{Names, Part};
-use crate::template::options::{self, Given};
-use crate::template::steps::Step;
-use crate::template::uses::Uses;
 
 /// A block of a node, for its plugin.
 pub(in crate::engine) struct Block<'b> {

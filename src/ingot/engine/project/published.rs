@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::interpolate::COMPATIBLE_PACKER_VERSION;
+use ingot_template::builds::SourceUse;
+use ingot_template::{EnforcedBlock, companion, enforced, locals_and_data};
 
 use super::Project;
 #[cfg(feature = "plugin-host")]
 use crate::engine::installed::InstalledPlugins;
-use crate::template::builds::SourceUse;
-use crate::template::{EnforcedBlock, companion, enforced, locals_and_data};
 
 /// What was found in enforced blocks.
 #[derive(Debug, Default)]

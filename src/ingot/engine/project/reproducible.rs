@@ -6,9 +6,9 @@ use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::functions::{FunctionContext, SecretSink};
 use ingot_hcl::{Scope, Value};
 use ingot_sdk::PrepareContext;
+use ingot_template::locals_and_data;
 
 use super::{Project, packer};
-use crate::template::locals_and_data;
 
 /// What blocks see in every run: see [`Project::reproducible`].
 pub(in crate::engine) struct Reproducible {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::hash::Sha256;
 use ingot_sdk::{Config, OptionValue, StateKey};
+use ingot_template::steps::Step;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::inputs::{
     Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
 };
 use crate::engine::journal;
-use crate::template::steps::Step;
 
 /// Of files that are larger, in bytes, length and time stand for the contents.
 const LARGE_FILE: u64 = 256 << 20;

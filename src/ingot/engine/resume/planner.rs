@@ -2,6 +2,7 @@
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_sdk::Ui;
+use ingot_template::steps::Step;
 use tokio::runtime::Handle;
 
 use super::changes::Changes;
@@ -14,7 +15,6 @@ use crate::engine::orphaned_runs::shown_time;
 use crate::engine::prepare::PreparedNode;
 use crate::engine::project::{Project, Reproducible};
 use crate::graph::Node;
-use crate::template::steps::Step;
 
 /// What the builds of a run are planned with.
 pub(super) struct Planner<'a> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use ingot_sdk::{CachedStates, Provisioning, Result, RunContext, StateKey, StepInfo, StepOutcome};
+use ingot_template::steps::Step;
 use parking_lot::Mutex;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -15,7 +16,6 @@ use super::index::CachedState;
 use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
 use super::secret::{OWNER_DIGITS, Secret};
 use crate::engine::hook::NodeHook;
-use crate::template::steps::Step;
 
 /// What a build knows of its steps.
 pub(in crate::engine) struct NodeCache {

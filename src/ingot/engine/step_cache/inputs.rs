@@ -10,6 +10,7 @@ use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
 use ingot_sdk::{
     Config, Effect, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey,
 };
+use ingot_template::steps::Step;
 use serde_json::json;
 
 use super::files::{Contents, LocalFile};
@@ -21,7 +22,6 @@ use crate::engine::inputs::PluginOptions;
 use crate::engine::prepare::run_names;
 use crate::engine::project::Project;
 use crate::graph::Node;
-use crate::template::steps::Step;
 
 /// The form of keys. What changes what a key stands for takes a new one.
 const FORMAT: &str = "1";

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingot_sdk::{CachedStates, Result, environment};
+use ingot_template::Companion;
 
 use super::index::CacheDirectory;
 use super::secret::Secret;
-use crate::template::Companion;
 
 /// How a run uses the step cache.
 #[derive(Debug, Clone, Default)]

@@ -13,10 +13,10 @@ use ingot_hcl::ast::{Body, Expr};
 use ingot_hcl::eval::eval;
 use ingot_hcl::functions::{FunctionContext, VolatileCalls};
 use ingot_sdk::{Config, OptionValue, PrepareContext};
+use ingot_template::steps::Step;
 use regex::Regex;
 
 use crate::engine::project::Project;
-use crate::template::steps::Step;
 
 /// Functions of `{{ }}` whose results differ from run to run.
 const VOLATILE_ACTIONS: &[&str] = &["isotime", "strftime", "timestamp", "uuid"];

@@ -18,11 +18,11 @@ use ingot_sdk::{ConfigErrors, TestRun};
 
 use super::names::Names;
 use super::reader::Reader;
-use crate::template::block_form::{labels, only};
-use crate::template::dynamic::{self, Part, expand};
-use crate::template::option_place::config_errors;
-use crate::template::options::{self, Given};
-use crate::template::steps::Applies;
+use crate::block_form::{labels, only};
+use crate::dynamic::{self, Part, expand};
+use crate::option_place::config_errors;
+use crate::options::{self, Given};
+use crate::steps::Applies;
 
 /// How long a test may take as a whole, if nothing says so.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);

@@ -9,9 +9,9 @@ use ingot_hcl::unknowns::Unknowns;
 use super::names::Names;
 use super::reader::Reader;
 use super::{CacheBlock, Companion, FamilyBlock, StepBlock, test_block};
-use crate::template::block_form::{labels, only};
-use crate::template::blocks::{IN_BUILD, TOP_LEVEL};
-use crate::template::builds::Build;
+use crate::block_form::{labels, only};
+use crate::blocks::{IN_BUILD, TOP_LEVEL};
+use crate::builds::Build;
 
 /// The blocks of a companion file, and what their labels are.
 const BLOCKS: &[(&str, &[&str])] =

@@ -19,9 +19,9 @@ use ingot_sdk::interpolate::{self, Interpolation};
 use regex::Regex;
 use serde_json::Value as Json;
 
-use crate::template::dynamic::Names;
-use crate::template::load::read_json_variables;
-use crate::template::variables::{VariableFlag, VariableInputs, VariableValues};
+use crate::dynamic::Names;
+use crate::load::read_json_variables;
+use crate::variables::{VariableFlag, VariableInputs, VariableValues};
 
 /// Functions that read what stands outside of the template; only variables may.
 const OUTSIDE: &[&str] = &["consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"];

@@ -125,7 +125,7 @@ fn inside<'a>(expr: &'a Expr, index: Option<usize>, path: &[Step]) -> &'a Expr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::dynamic::{Names, Part};
+    use crate::dynamic::{Names, Part};
     use ingot_hcl::diagnostic::Diagnostics;
     use ingot_hcl::json::{self, Texts};
     use ingot_hcl::source::SourceMap;

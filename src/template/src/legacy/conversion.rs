@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ingot_hcl::value::{Kind, Value};
 use ingot_sdk::OptionType;
 
-use crate::template::option_types::type_of;
+use crate::option_types::type_of;
 
 /// `value` as near to what an option takes as it can be read; what is not near at all stays.
 pub fn freely(value: &Value, ty: &OptionType) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::template::builds::{Build, SourceUse};
+use crate::builds::{Build, SourceUse};
 
 /// What the template has that a companion file refers to.
 pub(super) struct Names {

@@ -165,7 +165,7 @@ fn read_template(
 }
 
 /// The path that stands for standard input.
-pub(crate) const STANDARD_INPUT: &str = "-";
+pub const STANDARD_INPUT: &str = "-";
 
 /// Whether the first character of a file, after white space, is a brace: only legacy JSON templates
 /// may have any name.

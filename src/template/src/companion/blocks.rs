@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingot_hcl::source::Span;
 
 use super::test_block::TestBlock;
-use crate::template::steps::Step;
+use crate::steps::Step;
 
 /// What the companion files of a template say, evaluated.
 #[derive(Debug, Default)]

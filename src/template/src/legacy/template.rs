@@ -10,14 +10,14 @@ use ingot_json_template::{Component, Template as JsonTemplate, Text, fix};
 use ingot_sdk::PrepareContext;
 use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
 
-use crate::template::blocks::Template;
-use crate::template::builds::{Build, SourceUse, Steps};
-use crate::template::dynamic::Names;
-use crate::template::packer_block::constraints;
-use crate::template::steps::{LEGACY_PROVISIONER_OPTIONS, Reader, Step};
+use crate::blocks::Template;
+use crate::builds::{Build, SourceUse, Steps};
+use crate::dynamic::Names;
+use crate::packer_block::constraints;
+use crate::steps::{LEGACY_PROVISIONER_OPTIONS, Reader, Step};
 
 /// Its builders as source blocks, by type and name.
-pub(in crate::template) fn sources(template: &JsonTemplate, into: &mut Template) {
+pub(crate) fn sources(template: &JsonTemplate, into: &mut Template) {
     for builder in &template.builders {
         let key = (builder.ty.text.clone(), builder.label().text.clone());
         let mut block = block("source", builder, Position::Builder);
