@@ -7,7 +7,6 @@
 //! out of date of templates that build on each other, [`image_lookup`] finds what is known of an image,
 //! [`cli`] puts all of it together.
 
-mod artifact_presence;
 #[cfg(feature = "amazon")]
 mod aws_keys;
 pub mod build_logs;

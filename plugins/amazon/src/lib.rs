@@ -42,7 +42,7 @@ pub use ami_management::AmiManagement;
 pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
 pub use ebs::{
     CachedImage, EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG,
-    artifact_is_there, cached_images, remove_cached_image,
+    cached_images, remove_cached_image,
 };
 pub use ecr::AmazonEcr;
 pub use import::AmazonImport;

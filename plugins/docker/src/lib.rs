@@ -55,7 +55,7 @@ use ingot_sdk::ecr::EcrLogin;
 pub use builder::DockerBuilder;
 pub use contents::{ImageContents, ImageFile, ImageFileKind, image_contents};
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
-pub use reclaim::{DockerReclaim, image_is_there};
+pub use reclaim::DockerReclaim;
 pub use states::{cached_images, remove_cached_image};
 
 /// Adds the plugins of this crate to `set`. `ecr` gets passwords for `ecr_login`, where the program

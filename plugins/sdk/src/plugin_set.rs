@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     Build, Builder, Component, DataSource, Fetch, PostProcess, PostProcessor, Provision,
-    Provisioner, Reclaim, TestMachine,
+    Provisioner, Reclaim, Resource, Result, TestMachine,
 };
 
 /// All plugins known to a run. Each plugin crate adds its own with a `register` function.
@@ -93,6 +93,19 @@ impl PluginSet {
     /// Adds a remover of leftovers.
     pub fn reclaimer(&mut self, reclaimer: impl Reclaim + 'static) {
         self.reclaimers.push(Arc::new(reclaimer));
+    }
+
+    /// Whether `resource`, which a builder made, is there; what no plugin can look for counts as there.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub async fn is_there(&self, resource: &Resource) -> Result<bool> {
+        for reclaimer in &self.reclaimers {
+            if let Some(there) = reclaimer.is_there(resource).await? {
+                return Ok(there);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -11,8 +11,6 @@ use ingot_sdk::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::artifact_presence::is_there;
-
 /// How long it may take to find out whether an image is there.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -102,7 +100,7 @@ impl RecordedArtifact {
         }
         for resource in &self.resources {
             let what = format!("{} {}", resource.kind, resource.id);
-            let looked = tokio::time::timeout(LOOK_TIMEOUT, is_there(resource)).await;
+            let looked = tokio::time::timeout(LOOK_TIMEOUT, plugins.is_there(resource)).await;
             let looked = looked.unwrap_or_else(|_| Err(Error::new("there is no response")));
             if !looked.with_context(|| format!("looking for {what}"))? {
                 return Err(gone(&what));
