@@ -39,7 +39,7 @@ mod xml;
 use ingot_sdk::{Component as _, PluginSet};
 
 pub use ami_management::AmiManagement;
-pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
+pub use data::{AmiData, ParameterStoreData, SecretsManager, SecretsManagerData};
 pub use ebs::{
     CachedImage, EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG,
     cached_images, remove_cached_image,
@@ -57,6 +57,7 @@ pub fn register(set: &mut PluginSet) {
     set.add_builder(EbsSurrogateBuilder);
     set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());
+    set.reads_aws_secrets(SecretsManager);
     set.add_post_processor(AmiManagement);
     set.add_post_processor(AmazonImport);
     set.provides("github.com/hashicorp/amazon", "1.8.2");

@@ -8,6 +8,7 @@
 //! what a plugin's tests need to prepare and run it without an engine.
 
 pub mod artifact;
+pub mod aws_secrets;
 pub mod builder;
 pub mod checkpoint;
 pub mod command;
@@ -47,6 +48,7 @@ pub mod walk;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;
+pub use aws_secrets::AwsSecrets;
 pub use builder::{Build, Builder};
 pub use checkpoint::{Provisioning, Snapshots, StateKey};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};

@@ -53,7 +53,7 @@ pub(super) fn run(args: &ConsoleArgs) -> ExitCode {
             project.evaluate(&options, &mut diagnostics);
             project
         }
-        None => Project::empty(Some(&ui)),
+        None => Project::empty(Some(&ui), &options.plugins),
     };
     let json = match args.template {
         Some(_) => project.template.legacy.is_some(),

@@ -136,7 +136,7 @@ impl Project {
             start: options.started.unwrap_or_else(time::OffsetDateTime::now_utc),
             env_allowed: false,
             secrets: sink(&secrets),
-            stores: stores(options.fetch_data.as_ref()),
+            stores: stores(options.fetch_data.as_ref(), &options.plugins),
             volatile: Default::default(),
         };
         let mut project = Project {
@@ -200,8 +200,8 @@ impl Project {
     }
 
     /// A project without a template, for evaluating expressions. `ui` is where stores that functions
-    /// read from speak.
-    pub fn empty(ui: Option<&Ui>) -> Project {
+    /// read from speak, and `plugins` says what reads secrets of AWS.
+    pub fn empty(ui: Option<&Ui>, plugins: &PluginSet) -> Project {
         let secrets = Secrets::default();
         let mut project = Project {
             sources: SourceMap::default(),
@@ -223,7 +223,7 @@ impl Project {
                 conceals: false,
                 env_allowed: false,
                 secrets: sink(&secrets),
-                stores: stores(ui),
+                stores: stores(ui, plugins),
                 volatile: Default::default(),
             },
             plugins: PluginSet::default(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ingot_sdk::file_work::read_small_text;
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Error, PluginSet, Result};
 use ingot_template::EnforcedBlock as Content;
 use serde_json::json;
 
@@ -118,7 +118,7 @@ impl NewContent {
 
 /// Checks that there are provisioners, and nothing else.
 fn check(file: &Path, content: &str) -> Result<()> {
-    let mut project = Project::empty(None);
+    let mut project = Project::empty(None, &PluginSet::default());
     let mut diagnostics = Diagnostics::default();
     let block = Content {
         name: file.display().to_string(),
