@@ -5,7 +5,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use ingot_hcl::Diagnostics;
-use ingot_registry::{only_reading, settings};
+use ingot_registry::{only_reading, only_reading_here, settings};
 use ingot_sdk::{Error, Result, Ui};
 
 use super::args::{PlanArgs, PlanFormat};
@@ -63,7 +63,11 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         ..ProjectOptions::default()
     };
     let mut project = Project::load(&args.template, &options, &mut diagnostics);
-    project.evaluate(&options, &mut diagnostics);
+    match args.evaluate_datasources {
+        true => project.evaluate(&options, &mut diagnostics),
+        // Where only the registry is asked, nothing is built.
+        false => only_reading_here(|| project.evaluate(&options, &mut diagnostics)),
+    }
     let filter = project.filter(&args.selection.only, &args.selection.except);
     let filter = diagnostics.keep(filter).unwrap_or_default();
     project.secrets().hide_in(&ui);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
+use ingot_sdk::{
+    Component, ConfigErrors, Decoded, Facts, Fetch, PrepareContext, Prepared, Result, Ui,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,10 @@ impl Component for ImageData {
     const NAME: &'static str = "hcp-packer-image";
     type Options = Options;
     type Ready = FindImage;
+
+    fn facts(&self) -> Facts {
+        Facts { reads_registry: true, ..Facts::default() }
+    }
 
     fn prepare(
         &self,

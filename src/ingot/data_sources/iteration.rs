@@ -1,7 +1,9 @@
 //! `data "hcp-packer-iteration"`: what `hcp-packer-version` was called before.
 
 use async_trait::async_trait;
-use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
+use ingot_sdk::{
+    Component, ConfigErrors, Decoded, Facts, Fetch, PrepareContext, Prepared, Result, Ui,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,10 @@ impl Component for IterationData {
     const NAME: &'static str = "hcp-packer-iteration";
     type Options = Options;
     type Ready = FindIteration;
+
+    fn facts(&self) -> Facts {
+        Facts { reads_registry: true, ..Facts::default() }
+    }
 
     fn prepare(
         &self,

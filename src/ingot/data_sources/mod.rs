@@ -9,5 +9,5 @@ mod parents;
 mod register;
 mod version;
 
-pub use parents::{FoundBy, ParentReference, parent_references, reads_registry};
+pub use parents::{FoundBy, ParentReference, parent_references};
 pub use register::register;

@@ -44,7 +44,7 @@ pub enum FoundBy {
 }
 
 /// Whether a data source of this type reads a registry of images.
-pub fn reads_registry(ty: &str) -> bool {
+fn reads_registry(ty: &str) -> bool {
     KINDS.iter().any(|(known, ..)| *known == ty)
 }
 

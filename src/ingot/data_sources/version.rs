@@ -1,7 +1,9 @@
 //! `data "hcp-packer-version"`: the version that a channel points at.
 
 use async_trait::async_trait;
-use ingot_sdk::{Component, ConfigErrors, Decoded, Fetch, PrepareContext, Prepared, Result, Ui};
+use ingot_sdk::{
+    Component, ConfigErrors, Decoded, Facts, Fetch, PrepareContext, Prepared, Result, Ui,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,10 @@ impl Component for VersionData {
     const NAME: &'static str = "hcp-packer-version";
     type Options = Options;
     type Ready = FindVersion;
+
+    fn facts(&self) -> Facts {
+        Facts { reads_registry: true, ..Facts::default() }
+    }
 
     fn prepare(
         &self,

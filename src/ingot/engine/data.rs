@@ -1,6 +1,5 @@
 //! Gives `data` blocks their values: placeholders for `validate`, the real ones for the rest.
 
-use ingot_registry::only_reading;
 use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, Ui};
 use ingot_template::dynamic::{Names, Part};
 use ingot_template::locals_and_data::FetchData;
@@ -11,7 +10,6 @@ use tokio::runtime::Runtime;
 
 use super::blocks::{Check, find, label_span};
 use super::signals::or_cancelled;
-use crate::data_sources::reads_registry;
 use ingot_hcl::ast::Block;
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -41,14 +39,7 @@ impl DataSources<'_> {
                 .map_err(|error| Error::new(format!("cannot fetch data: {error}")))?,
         };
         let runtime = self.runtime.insert(runtime);
-        let fetch = or_cancelled(data.fetch_value(ui));
-        runtime.block_on(async {
-            match self.ui {
-                Some(_) => fetch.await,
-                // Where only the registry is asked, nothing is built.
-                None => only_reading(fetch).await,
-            }
-        })
+        runtime.block_on(or_cancelled(data.fetch_value(ui)))
     }
 }
 
@@ -67,7 +58,7 @@ impl FetchData for DataSources<'_> {
         let ty = object_type(&output);
         let plugin: &dyn Prepare<dyn FetchValue> = &*plugin;
         let mut check = Check { context: &self.context, diagnostics };
-        let ui = self.ui.or(self.registry_ui.filter(|_| reads_registry(kind)));
+        let ui = self.ui.or(self.registry_ui.filter(|_| plugin.facts().reads_registry));
         // Where something failed before, options may be unknown for it, which is not a mistake as well.
         let Some(ui) = ui.filter(|_| !broken) else {
             check.check(given, plugin, &[], scope);
