@@ -2,10 +2,9 @@
 //!
 //! Data flows one way: template text → [`ingot_hcl`] → [`ingot_template`] → [`graph`] → [`engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
-//! plugins that are part of the program, [`state_stores`] where they keep states, [`build_plan`] is
-//! what a run would do, [`build_logs`] keeps what a build says while it runs, [`family`] builds what is
-//! out of date of templates that build on each other, [`image_lookup`] finds what is known of an image,
-//! [`cli`] puts all of it together.
+//! plugins that are part of the program, [`build_plan`] is what a run would do, [`build_logs`] keeps
+//! what a build says while it runs, [`family`] builds what is out of date of templates that build on each
+//! other, [`image_lookup`] finds what is known of an image, [`cli`] puts all of it together.
 
 #[cfg(feature = "amazon")]
 mod aws_keys;
@@ -19,5 +18,4 @@ pub mod family;
 pub mod graph;
 pub mod image_lookup;
 pub mod publish;
-pub mod state_stores;
 pub use ingot_ui as ui;

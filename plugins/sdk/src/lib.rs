@@ -40,6 +40,7 @@ pub mod secrets;
 pub mod shell_local;
 pub mod shown;
 pub mod signals;
+pub mod state_store;
 pub mod steps;
 pub mod test_machine;
 pub mod testing;
@@ -71,6 +72,7 @@ pub use provisioner::{Provision, Provisioner};
 pub use sbom::{Sbom, SbomFormat};
 pub use schema::{OptionSpec, OptionType, Reads, Schema, TemplateFunction};
 pub use secrets::Secrets;
+pub use state_store::{StateDirectories, StateStore, StoredState, StoredStates};
 pub use steps::{DoneBefore, ProvisionStep, Provisioned, Step, run_steps};
 pub use test_machine::{TestMachine, TestRun, TestSubject};
 pub use ui::{

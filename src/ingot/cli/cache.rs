@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use ingot_hcl::diagnostic::closest;
 use ingot_registry::api::Timestamp;
-use ingot_sdk::{Error, Result, StateKey, byte_size};
+use ingot_sdk::{Error, Result, StateDirectories, StateKey, StateStore, byte_size};
 use ingot_template::Companion;
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 use super::args::duration;
 use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
-use crate::engine::step_cache::{CacheDirectory, CachedState, StateStore, shared_directory};
-use crate::state_stores::state_stores;
+use crate::builtin::plugins;
+use crate::engine::step_cache::{CacheDirectory, CachedState, shared_directory};
 use crate::ui::{Redactor, Renderer, UiOptions};
 
 /// How many digits of a key tables show.
@@ -91,7 +91,8 @@ async fn answer(args: &CacheArgs, redactor: &Redactor) -> Result<bool> {
     let flag = args.cache_dir.as_deref();
     let shared = shared_directory(flag, &Companion::default(), Path::new("."));
     let directory = CacheDirectory::open(shared.as_deref())?;
-    let stores = state_stores(shared, directory.path());
+    let directories = StateDirectories { shared, records: directory.path().to_owned() };
+    let stores = Stores { all: plugins().state_stores, directories };
     let (states, whole) = states(&directory, &stores, redactor).await?;
     match &args.command {
         CacheCommand::List { json: true } => json(&json!({
@@ -115,6 +116,12 @@ async fn answer(args: &CacheArgs, redactor: &Redactor) -> Result<bool> {
         }
     }
     Ok(whole)
+}
+
+/// Where builders keep states.
+struct Stores {
+    all: Vec<Arc<dyn StateStore>>,
+    directories: StateDirectories,
 }
 
 /// A state that is there, and what is known of it.
@@ -169,15 +176,15 @@ impl State {
 /// All states that are there, those that were used last first, and whether these are all.
 async fn states(
     directory: &CacheDirectory,
-    stores: &[Box<dyn StateStore>],
+    stores: &Stores,
     redactor: &Redactor,
 ) -> Result<(Vec<State>, bool)> {
     let owner = directory.owner().await?;
     let index = directory.index();
     let (mut states, mut whole) = (Vec::new(), true);
-    for store in stores {
+    for store in &stores.all {
         let builder = store.builder();
-        let found = match store.list(&owner).await {
+        let found = match store.list(&owner, &stores.directories).await {
             Ok(found) => found,
             // Who has never kept one there need not hear of it.
             Err(error) if index.states.values().any(|known| known.builder == builder) => {
@@ -216,10 +223,10 @@ fn total<'a>(states: impl IntoIterator<Item = &'a State>) -> u64 {
 }
 
 /// How many bytes on disks here are of states that were removed.
-async fn unfreed(directory: &CacheDirectory, stores: &[Box<dyn StateStore>]) -> Result<u64> {
+async fn unfreed(directory: &CacheDirectory, stores: &Stores) -> Result<u64> {
     let owner = directory.owner().await?;
     // A store that cannot be read was already reported.
-    let all = stores.iter().map(|store| store.unfreed(&owner).unwrap_or_default());
+    let all = stores.all.iter().map(|store| store.unfreed(&owner).unwrap_or_default());
     Ok(all.fold(0, u64::saturating_add))
 }
 
@@ -305,7 +312,7 @@ fn chosen<'a>(args: &PruneArgs, states: &'a [State], now: OffsetDateTime) -> Vec
 async fn prune(
     args: &PruneArgs,
     directory: &CacheDirectory,
-    stores: &[Box<dyn StateStore>],
+    stores: &Stores,
     states: Vec<State>,
     redactor: &Redactor,
 ) -> Result<bool> {
@@ -318,10 +325,10 @@ async fn prune(
     // Those that others may be started from last.
     chosen.sort_by_key(|state| std::cmp::Reverse(state.created));
     for state in chosen {
-        let store = stores.iter().find(|store| store.builder() == state.builder);
+        let store = stores.all.iter().find(|store| store.builder() == state.builder);
         let done = match (args.dry_run, store) {
             (true, _) | (_, None) => Ok(()),
-            (false, Some(store)) => store.remove(&state.key).await,
+            (false, Some(store)) => store.remove(&state.key, &stores.directories).await,
         };
         match done {
             Ok(()) => removed.push(state),

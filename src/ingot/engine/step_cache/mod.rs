@@ -17,7 +17,6 @@ mod inputs;
 mod outlook;
 mod run;
 mod secret;
-mod store;
 #[cfg(test)]
 mod tests;
 mod volatile;
@@ -27,4 +26,3 @@ pub use index::{CacheDirectory, CachedState, Index};
 pub use outlook::{Outlook, outlook};
 pub use run::{StepCache, StepCacheOptions, shared_directory};
 pub use secret::OWNER_DIGITS;
-pub use store::{StateStore, StoredState, StoredStates};

@@ -1,8 +1,21 @@
 //! Where builders keep states, for those who list and remove them.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
-use ingot_sdk::{Error, Result, StateKey};
-pub use ingot_shared_states::StoredState;
+
+use crate::{Error, Result, StateKey};
+
+/// A state that is kept: by a builder on this machine, in the directory that machines share, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredState {
+    /// Its key.
+    pub key: StateKey,
+    /// When it was kept, in seconds since 1970.
+    pub created: i64,
+    /// How many bytes it takes by itself.
+    pub bytes: u64,
+}
 
 /// The states of one type of builder.
 #[derive(Default)]
@@ -19,6 +32,15 @@ impl From<Vec<StoredState>> for StoredStates {
     }
 }
 
+/// The directories of the step cache that builders keep states in, besides their own.
+#[derive(Debug, Clone)]
+pub struct StateDirectories {
+    /// The one by which machines share states, if they do.
+    pub shared: Option<PathBuf>,
+    /// The one in which it is written down where states are that are neither there nor on this machine.
+    pub records: PathBuf,
+}
+
 /// The states that one type of builder keeps.
 #[async_trait]
 pub trait StateStore: Send + Sync {
@@ -29,7 +51,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// What keeps them cannot be asked.
-    async fn list(&self, owner: &str) -> Result<StoredStates>;
+    async fn list(&self, owner: &str, directories: &StateDirectories) -> Result<StoredStates>;
 
     /// Whether states take room on a disk here: on this machine, or in the directory that machines
     /// share.
@@ -50,5 +72,5 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// It may still be there.
-    async fn remove(&self, key: &StateKey) -> Result<()>;
+    async fn remove(&self, key: &StateKey, directories: &StateDirectories) -> Result<()>;
 }
