@@ -1,8 +1,11 @@
 //! SBOMs of builds on their way to the registry.
 
 use bytes::Bytes;
-use ingot_registry::api::{self, SbomFormat};
+use ingot_registry::api::{self, SbomFormat, limits};
 use ingot_registry::client::Registry;
+
+// The engine reads SBOMs of kept builds up to this, and knows no registry.
+const _: () = assert!(ingot_sdk::Sbom::LARGEST == limits::SBOM);
 
 /// An SBOM that is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,6 @@ use std::io::ErrorKind::NotFound;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use ingot_registry::api::limits;
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::whole_file::{self, Options, sync_directory};
@@ -262,7 +261,7 @@ impl KeptRecord {
     /// One cannot be read.
     pub(super) fn sboms(&self) -> Result<Vec<Sbom>> {
         let read = |kept: &KeptSbom| {
-            let document = read_small(&self.path.join(&kept.file), "SBOM", limits::SBOM)?;
+            let document = read_small(&self.path.join(&kept.file), "SBOM", Sbom::LARGEST)?;
             let format = if kept.spdx { SbomFormat::Spdx } else { SbomFormat::CycloneDx };
             Ok(Sbom { name: kept.name.clone(), format, document: document.into() })
         };
