@@ -23,7 +23,7 @@ fn hold(name: &str, text: &str) {
 
 #[test]
 fn the_reference_is_true() {
-    for (name, text) in ingot::engine::reference::pages(&ingot::builtin::plugins()) {
+    for (name, text) in ingot_engine::reference::pages(&ingot::builtin::plugins()) {
         hold(name, &text);
     }
 }

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ingot_engine::journal::{directory, owner_runs, process_name};
 use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::{Event, StepOutcome};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 
-use crate::engine::journal::{directory, owner_runs, process_name};
 use crate::ui::Redactor;
 
 pub use layer::{BuildLogLayer, Slot};

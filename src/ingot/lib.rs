@@ -1,6 +1,6 @@
 //! Ingot: a Packer-compatible image builder.
 //!
-//! Data flows one way: template text → [`ingot_hcl`] → [`ingot_template`] → [`graph`] → [`engine`] → plugins →
+//! Data flows one way: template text → [`ingot_hcl`] → [`ingot_template`] → [`ingot_engine`] → plugins →
 //! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
 //! plugins that are part of the program, [`build_plan`] is what a run would do, [`build_logs`] keeps
 //! what a build says while it runs, [`family`] builds what is out of date of templates that build on each
@@ -13,9 +13,7 @@ pub mod build_plan;
 pub mod builtin;
 pub mod cli;
 pub mod data_sources;
-pub mod engine;
 pub mod family;
-pub mod graph;
 pub mod image_lookup;
 pub mod publish;
 pub use ingot_ui as ui;

@@ -1,7 +1,7 @@
 //! Blocks of a plan.
 
 use super::model::{PlannedBlock, PlannedFile};
-use crate::engine::inputs::{BlockInputs, BlockKind, FileDigest};
+use ingot_engine::inputs::{BlockInputs, BlockKind, FileDigest};
 
 /// A block, as a plan shows it.
 pub(super) fn planned(block: &BlockInputs, ty: &str) -> PlannedBlock {

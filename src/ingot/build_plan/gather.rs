@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ingot_engine::graph::Node;
+use ingot_engine::inputs::{BlockKind, BuildInputs, InputReader};
+use ingot_engine::step_cache::outlook;
+use ingot_engine::{CheckedNode, Project};
 use ingot_hcl::value::Kind;
 use ingot_hcl::{Scope, Value};
 use ingot_template::uses::Uses;
@@ -15,10 +19,6 @@ use super::model::{
     PlannedVersion, PublishPlan, State,
 };
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
-use crate::engine::inputs::{BlockKind, BuildInputs, InputReader};
-use crate::engine::step_cache::outlook;
-use crate::engine::{CheckedNode, Project};
-use crate::graph::Node;
 use crate::publish::Plan;
 use crate::publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
 

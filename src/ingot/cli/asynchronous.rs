@@ -15,7 +15,7 @@ pub(super) enum Threads {
 }
 
 /// Runs `work` to its end. What it started and did not wait for ends with it. A signal ends the process
-/// as if nobody listened, unless the work does: see [`crate::engine::signals::or_cancelled`].
+/// as if nobody listened, unless the work does: see [`ingot_engine::signals::or_cancelled`].
 ///
 /// # Errors
 /// Those of the work, or the system has no threads for it.

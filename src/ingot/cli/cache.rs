@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use ingot_engine::step_cache::{CacheDirectory, CachedState, shared_directory};
 use ingot_hcl::diagnostic::closest;
 use ingot_registry::api::Timestamp;
 use ingot_sdk::{Error, Result, StateDirectories, StateKey, StateStore, byte_size};
@@ -17,7 +18,6 @@ use super::args::duration;
 use super::asynchronous::{Threads, to_end};
 use super::registry::output::{fields, json, line, moment, table};
 use crate::builtin::plugins;
-use crate::engine::step_cache::{CacheDirectory, CachedState, shared_directory};
 use crate::ui::{Redactor, Renderer, UiOptions};
 
 /// How many digits of a key tables show.

@@ -1,16 +1,16 @@
 //! `ingot build -changed-only`: whether there is anything to build.
 
+use ingot_engine::graph::Filter;
+use ingot_engine::inputs::InputReader;
+use ingot_engine::project::RunFlags;
+use ingot_engine::signals::or_cancelled;
+use ingot_engine::{Project, check};
 use ingot_hcl::Diagnostics;
 use ingot_sdk::{Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use crate::data_sources::parent_references;
-use crate::engine::inputs::InputReader;
-use crate::engine::project::RunFlags;
-use crate::engine::signals::or_cancelled;
-use crate::engine::{Project, check};
-use crate::graph::Filter;
 use crate::publish::Plan;
 use crate::publish::changes::{
     Change, Published, compare, last_published, parent_records, removed,

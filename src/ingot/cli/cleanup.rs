@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use ingot_engine::orphaned_runs::{
+    OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
+};
+use ingot_engine::resume::record::{self as kept, Stage, UnreadableRecord};
+use ingot_engine::resume::{KeptBuild, KeptRecord};
 use ingot_sdk::{DiscoveryScope, Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
@@ -12,11 +17,6 @@ use time::OffsetDateTime;
 use super::args::duration;
 use super::asynchronous::{Threads, to_end};
 use crate::builtin::plugins;
-use crate::engine::orphaned_runs::{
-    OrphanedResource, OrphanedRun, living_runs, orphaned_runs, place, shown_time,
-};
-use crate::engine::resume::record::{self as kept, Stage, UnreadableRecord};
-use crate::engine::resume::{KeptBuild, KeptRecord};
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]

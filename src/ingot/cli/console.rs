@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_engine::{Project, ProjectOptions};
 use ingot_sdk::Ui;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -14,7 +15,6 @@ use rustyline::{
 
 use super::args::{ConfigType, ConsoleArgs};
 use crate::builtin::plugins;
-use crate::engine::{Project, ProjectOptions};
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::Diagnostics;
 use ingot_hcl::parse::parse_expr;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use ingot_compare::{Difference, Part, compare, text};
+use ingot_engine::signals::or_cancelled;
+use ingot_engine::{FileJournal, RunInfo};
 use ingot_registry::http::Mask;
 use ingot_sdk::{Error, Result, RunContext, Ui, byte_size};
 
 use super::asynchronous::{Threads, to_end};
-use crate::engine::signals::or_cancelled;
-use crate::engine::{FileJournal, RunInfo};
 use crate::image_lookup::look_up;
 use crate::ui::{Redactor, Renderer, UiOptions};
 

@@ -42,7 +42,7 @@ use super::plugins::install_required as install;
 #[cfg(not(feature = "plugin-host"))]
 fn install(
     _args: &InitArgs,
-    project: &crate::engine::Project,
+    project: &ingot_engine::Project,
     _ui: &Ui,
     diagnostics: &mut Diagnostics,
 ) {

@@ -8,13 +8,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_engine::{Project, ProjectOptions};
 use ingot_sdk::Ui;
 use ingot_template::Build;
 use ingot_template::steps::Step;
 
 use super::args::InspectArgs;
 use crate::builtin::plugins;
-use crate::engine::{Project, ProjectOptions};
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::Diagnostics;
 use ingot_hcl::{Value, print};

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ingot_engine::Interrupts;
+use ingot_engine::signals::Signals;
 use ingot_sdk::Ui;
 use ingot_sdk::process_group::kill_live_groups;
 use parking_lot::Mutex;
 
 use super::run_report::RunReport;
 use crate::build_logs::Slot;
-use crate::engine::Interrupts;
-use crate::engine::signals::Signals;
 use crate::publish::Publication;
 use crate::ui::Renderer;
 

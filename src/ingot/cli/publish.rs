@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use ingot_engine::Project;
 use ingot_sdk::{Error, Result, Ui};
 use ingot_template::variables::VariableFlag;
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use super::interrupts::Listening;
-use crate::engine::Project;
 use crate::family::promoted_channel;
 use crate::publish::{CommandOptions, Plan, Publication};
 use ingot_registry::connect;

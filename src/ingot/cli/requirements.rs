@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::{Diagnostic, Diagnostics};
 use ingot_template::variables::VariableFlag;
 
 use crate::builtin::plugins;
-use crate::engine::{Project, ProjectOptions};
 
 /// Reads a template that far. A legacy JSON template cannot require plugins, which is an error.
 pub(super) fn read(

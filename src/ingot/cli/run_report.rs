@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingot_engine::{FileJournal, RunInfo};
 use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
 use ingot_hcl::source::{SourceMap, Span};
 use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
@@ -17,7 +18,6 @@ use time::OffsetDateTime;
 use super::args::BuildArgs;
 use super::failures;
 use crate::build_logs::BuildLogs;
-use crate::engine::{FileJournal, RunInfo};
 use crate::ui::ci::{CiSystem, Level};
 use crate::ui::{Redactor, Renderer, plain};
 

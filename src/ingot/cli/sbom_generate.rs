@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use ingot_engine::signals::or_cancelled;
 use ingot_sbom::scanner_args::ScannerArgs;
 use ingot_sdk::{Error, Result, RunContext, Ui};
 
 use super::args::Unused;
 use super::asynchronous::{Threads, to_end};
-use crate::engine::signals::or_cancelled;
 use crate::ui::{Renderer, UiOptions};
 
 #[derive(Debug, Args)]

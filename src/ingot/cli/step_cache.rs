@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use ingot_engine::step_cache::shared_directory;
+use ingot_engine::{StepCache, StepCacheOptions};
 use ingot_sdk::Ui;
 use ingot_template::Companion;
 
 use super::args::{StepCacheArgs, go_bool};
-use crate::engine::step_cache::shared_directory;
-use crate::engine::{StepCache, StepCacheOptions};
 
 /// The environment variable that turns the cache on.
 const VARIABLE: &str = "INGOT_CACHE";

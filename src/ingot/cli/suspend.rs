@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use ingot_engine::signals;
 use ingot_sdk::process_table::Stat;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::engine::signals;
 use crate::ui::Renderer;
 
 /// Stops the process whenever the terminal asks it to, which it does not do by itself any more. Does

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ingot_engine::{Outcome, PreparedNode, Project};
 use ingot_hcl::diagnostic::{Diagnostic, list};
 use ingot_sdk::{TestSubject, Ui};
 
 use super::args::{BuildArgs, ProgressFlag, StepCacheArgs, TestArgs};
 use super::{build, run_report};
-use crate::engine::{Outcome, PreparedNode, Project};
 
 /// Says that a Docker image is meant.
 const DOCKER: &str = "docker:";

@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use ingot_engine::project::RunFlags;
+use ingot_engine::{Project, ProjectOptions, check};
 use ingot_sdk::Ui;
 
 use super::args::ValidateArgs;
 use super::{publish, run_report};
 use crate::builtin::plugins;
-use crate::engine::project::RunFlags;
-use crate::engine::{Project, ProjectOptions, check};
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions};
 use ingot_hcl::Diagnostics;

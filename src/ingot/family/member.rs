@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use ingot_engine::graph::Filter;
+use ingot_engine::project::RunFlags;
+use ingot_engine::{Project, ProjectOptions, check};
 use ingot_hcl::{Diagnostic, Diagnostics};
 use ingot_sdk::{Secrets, TemplatePlace};
 use ingot_template::variables::VariableFlag;
 
 use crate::data_sources::{FoundBy, parent_references};
-use crate::engine::project::RunFlags;
-use crate::engine::{Project, ProjectOptions, check};
-use crate::graph::Filter;
 use crate::publish;
 
 /// A template of a family.

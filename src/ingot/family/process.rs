@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use ingot_engine::signals::Signals;
 use ingot_sdk::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
@@ -16,7 +17,6 @@ use super::event::{FamilyEvent, OutputStream, Report};
 use super::member::Member;
 use super::membership::{MEMBER_VARIABLE, member_of_this};
 use super::run::{Children, Run};
-use crate::engine::signals::Signals;
 
 /// The longest line of a build that is reported as one, in bytes.
 const LONGEST_LINE: u64 = 64 << 10;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ingot_engine::signals::Signals;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
 use ingot_registry::{Completion, Connected, completion, new_id};
 use ingot_sdk::{Error, Result};
@@ -17,7 +18,6 @@ use super::outcome::MemberOutcome;
 use super::process::{Arguments, MemberBuild, stop_on_signal};
 use super::promote::{finish_promotion, promote};
 use super::standing::{of_one_run, standing};
-use crate::engine::signals::Signals;
 use crate::publish::queue::KEPT_FOR_LATER;
 
 /// How a family is built.

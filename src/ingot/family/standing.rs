@@ -185,7 +185,7 @@ async fn built_from(
     }
     let records = last.builds.iter().filter_map(published_inputs);
     let records = records.flat_map(|record| record.parents);
-    let same = |one: &crate::engine::inputs::ParentRecord| {
+    let same = |one: &ingot_engine::inputs::ParentRecord| {
         one.bucket == link.bucket && link.channel.as_ref().is_none_or(|it| one.channel == *it)
     };
     let mut records: Vec<_> = records.filter(same).collect();

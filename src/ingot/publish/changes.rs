@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ingot_engine::graph::{self, Filter};
+use ingot_engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
+use ingot_engine::resume::Plans;
+use ingot_engine::{CheckedNode, Project};
 use ingot_registry::api::{self, Build, Timestamp, Version, VersionStatus};
 use ingot_registry::client::Registry;
 use ingot_registry::settings::{self, Settings};
@@ -14,10 +18,6 @@ use super::enforced::enforced_blocks;
 use super::plan::Plan;
 
 use crate::data_sources::{FoundBy, ParentReference, parent_references};
-use crate::engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
-use crate::engine::resume::Plans;
-use crate::engine::{CheckedNode, Project};
-use crate::graph::{self, Filter};
 use ingot_hcl::Diagnostics;
 
 /// Where a record of inputs is in what is published of a build: in `packer` of its metadata, of which

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
-use crate::engine::{CheckedNode, Project};
+use ingot_engine::{CheckedNode, Project};
 use ingot_hcl::Value;
 use ingot_hcl::{Diagnostic, Diagnostics};
 use ingot_registry::api::{LATEST_CHANNEL, Labels, TemplateType};

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use ingot_engine::graph::Node;
+use ingot_engine::inputs::InputsRecord;
+use ingot_engine::{Publisher, Start, Unpublished};
 use ingot_sdk::{Artifact, Error, PluginSet, RegistryImage, RegistryVersion, Result, Sbom, Ui};
 use ingot_template::EnforcedBlock;
 use tokio::task::JoinHandle;
@@ -21,9 +24,6 @@ use super::published::{Published, images_of};
 use super::queue::{self, Kept, Queued};
 use super::sboms::{self, SbomUpload};
 use super::version::{Target, all_builds, complete_error, deliver, is_final};
-use crate::engine::inputs::InputsRecord;
-use crate::engine::{Publisher, Start, Unpublished};
-use crate::graph::Node;
 use ingot_registry::api::{
     self, ArtifactCreateBody, Build, BuildStatus, Code, CreateBucketBody, Labels, Timestamp,
     UpdateBuildBody,

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ingot_engine::journal;
+use ingot_engine::state_file::write;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -14,8 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::channels::{Late, assign_late};
 use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
-use crate::engine::journal;
-use crate::engine::state_file::write;
 use ingot_registry::api::limits::SBOM;
 use ingot_registry::api::{
     self, Code, CreateBucketBody, Location, SbomFormat, TemplateType, Timestamp, UpdateBuildBody,

@@ -1,5 +1,12 @@
 //! A template that `build` has checked.
 
+use ingot_engine::graph::Filter;
+use ingot_engine::project::RunFlags;
+use ingot_engine::resume::record::Stage;
+use ingot_engine::resume::{self, KeptBuild, KeptRecord};
+use ingot_engine::{
+    PreparedNode, Project, ProjectOptions, ResumeFlags, StepCacheOptions, check, prepare,
+};
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_sdk::{OnError, Ui};
@@ -8,13 +15,6 @@ use super::reporting::{Ending, Reporting};
 use crate::builtin::plugins;
 use crate::cli::args::{BuildArgs, OnErrorFlag};
 use crate::cli::{publish, step_cache};
-use crate::engine::project::RunFlags;
-use crate::engine::resume::record::Stage;
-use crate::engine::resume::{self, KeptBuild, KeptRecord};
-use crate::engine::{
-    PreparedNode, Project, ProjectOptions, ResumeFlags, StepCacheOptions, check, prepare,
-};
-use crate::graph::Filter;
 use crate::publish::Plan;
 
 /// A template in which nothing is wrong as far as is known before its builds are published, and what

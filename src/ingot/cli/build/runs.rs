@@ -4,6 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ingot_engine::run::human;
+use ingot_engine::{
+    FileJournal, KeepOptions, Publisher, RunInfo, RunOptions, Tests, reclaim_orphaned_runs,
+};
 use ingot_hcl::diagnostic::Diagnostic;
 use ingot_report::Status;
 use tokio::runtime::Runtime;
@@ -14,10 +18,6 @@ use super::summary::{say_cancelled, summary};
 use crate::build_logs::{BuildLogs, Slot};
 use crate::cli::args::BuildArgs;
 use crate::cli::{failures, step_cache, suspend, test};
-use crate::engine::run::human;
-use crate::engine::{
-    self, FileJournal, KeepOptions, Publisher, RunInfo, RunOptions, Tests, reclaim_orphaned_runs,
-};
 use crate::ui::Renderer;
 
 /// Runs the builds to their end.
@@ -63,7 +63,7 @@ pub(super) fn run_builds(
         (None, false) => Tests::Built,
     };
     report.recorder().expect(names.iter().map(String::as_str));
-    if let Some(warning) = engine::journal::warning() {
+    if let Some(warning) = ingot_engine::journal::warning() {
         ui.error(warning);
     }
     let logs = open_logs(logs.as_ref(), &names, renderer);
@@ -91,7 +91,7 @@ pub(super) fn run_builds(
             keep: KeepOptions::new(args.template.clone(), fingerprint, plans),
             tests: tests.clone(),
         };
-        engine::run(Arc::clone(&project), prepared, &options).await
+        ingot_engine::run(Arc::clone(&project), prepared, &options).await
     });
     let interrupted = interrupts.cancel.is_cancelled();
     listening.wait_until_told();

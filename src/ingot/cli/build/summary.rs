@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use ingot_engine::Outcome;
 use ingot_sdk::{ErrorKind, Ui};
 
-use crate::engine::Outcome;
 use crate::publish::queue::KEPT_FOR_LATER;
 
 /// Tells the end of a run that was interrupted, in Packer's words where nothing is left.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ingot_engine::started_programs;
 use ingot_plugin_host::install::{PluginAddress, remove, remove_unfinished};
 use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
 use ingot_sdk::{Error, Result};
@@ -10,7 +11,6 @@ use ingot_template::version::VersionConstraints;
 use semver::Version;
 
 use super::lines::Lines;
-use crate::engine::started_programs;
 
 /// The plugin directory.
 pub(super) fn directory() -> Result<PathBuf> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_engine::{Project, is_for_other_builders};
 use ingot_plugin_host::discovery;
 use ingot_plugin_host::install::{Installed, Installer, OnlyOlder, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
@@ -25,7 +26,6 @@ use crate::cli::args::InitArgs;
 use crate::cli::asynchronous::{Threads, runtime};
 use crate::cli::output::{diagnostic_of, report};
 use crate::cli::requirements;
-use crate::engine::{Project, is_for_other_builders};
 use ingot_hcl::ast::Body;
 use ingot_hcl::{Diagnostic, Diagnostics};
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use ingot_engine::signals::or_cancelled;
 use ingot_registry::connect;
 use ingot_registry::http::Mask;
 use ingot_sdk::Result;
@@ -17,7 +18,6 @@ use super::{
     revoke, sbom, version,
 };
 use crate::cli::asynchronous::{Threads, to_end};
-use crate::engine::signals::or_cancelled;
 use crate::ui::Redactor;
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use ingot_engine::Project;
 use ingot_sdk::file_work::read_small_text;
 use ingot_sdk::{Error, PluginSet, Result};
 use ingot_template::EnforcedBlock as Content;
@@ -12,7 +13,6 @@ use super::form::Form;
 use super::labels::SetLabels;
 use super::output::{self, fields, labels, line, moment, table};
 use super::session::Session;
-use crate::engine::Project;
 use ingot_hcl::Diagnostics;
 use ingot_registry::api::{
     CreateEnforcedBlockBody, CreateEnforcedBlockVersionBody, EnforcedBlock, EnforcedBlockDetail,

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use ingot_engine::signals::Signals;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::signals::Signals;
 use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::service::{Administration, Credentials};
 use ingot_registry::settings::INGOT_REGISTRY;

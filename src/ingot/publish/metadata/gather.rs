@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use ingot_engine::graph::Node;
 use ingot_registry::api::{Build, BuildMetadata, JsonText};
 use ingot_registry::settings::variable;
 use ingot_sdk::PluginSet;
@@ -11,7 +12,6 @@ use ingot_sdk::plugin_set::plugin_name;
 use serde_json::{Value, json};
 
 use super::{ci, machine, vcs};
-use crate::graph::Node;
 
 /// How long the published reason of a failed build may be, in characters.
 const REASON: usize = 4000;
