@@ -21,7 +21,7 @@ pub fn plugins() -> PluginSet {
     #[cfg(feature = "amazon")]
     ingot_amazon::register(&mut set);
     ingot_sbom::register(&mut set);
-    crate::data_sources::register(&mut set);
+    ingot_publish::data_sources::register(&mut set);
     #[cfg(feature = "plugin-host")]
     set.reclaimer(ingot_plugin_host::ReclaimProcesses);
     set

@@ -1,7 +1,7 @@
 //! Ingot: a Packer-compatible image builder.
 //!
 //! Data flows one way: template text → [`ingot_hcl`] → [`ingot_template`] → [`ingot_engine`] → plugins →
-//! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
+//! [`ingot_publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
 //! plugins that are part of the program, [`build_plan`] is what a run would do, [`build_logs`] keeps
 //! what a build says while it runs, [`family`] builds what is out of date of templates that build on each
 //! other, [`image_lookup`] finds what is known of an image, [`cli`] puts all of it together.
@@ -12,8 +12,6 @@ pub mod build_logs;
 pub mod build_plan;
 pub mod builtin;
 pub mod cli;
-pub mod data_sources;
 pub mod family;
 pub mod image_lookup;
-pub mod publish;
 pub use ingot_ui as ui;

@@ -9,6 +9,9 @@ use ingot_engine::step_cache::outlook;
 use ingot_engine::{CheckedNode, Project};
 use ingot_hcl::value::Kind;
 use ingot_hcl::{Scope, Value};
+use ingot_publish::Plan;
+use ingot_publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
+use ingot_publish::data_sources::{FoundBy, ParentReference, parent_references};
 use ingot_template::uses::Uses;
 use serde_json::Value as Json;
 use time::format_description::well_known::Rfc3339;
@@ -18,9 +21,6 @@ use super::model::{
     BuildPlan, PlannedBuild, PlannedCache, PlannedData, PlannedParent, PlannedVariable,
     PlannedVersion, PublishPlan, State,
 };
-use crate::data_sources::{FoundBy, ParentReference, parent_references};
-use crate::publish::Plan;
-use crate::publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
 
 /// The form of what [`gather`] makes.
 const FORMAT: u32 = 1;

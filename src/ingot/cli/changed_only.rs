@@ -6,15 +6,13 @@ use ingot_engine::project::RunFlags;
 use ingot_engine::signals::or_cancelled;
 use ingot_engine::{Project, check};
 use ingot_hcl::Diagnostics;
+use ingot_publish::Plan;
+use ingot_publish::changes::{Change, Published, compare, last_published, parent_records, removed};
+use ingot_publish::data_sources::parent_references;
 use ingot_sdk::{Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
-use crate::data_sources::parent_references;
-use crate::publish::Plan;
-use crate::publish::changes::{
-    Change, Published, compare, last_published, parent_records, removed,
-};
 
 /// Whether a selected build differs from the last complete version of its bucket; reports that for
 /// each build. Adds the provisioners that the registry enforces to `project`, which must be evaluated

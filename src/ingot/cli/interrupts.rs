@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ingot_engine::Interrupts;
 use ingot_engine::signals::Signals;
+use ingot_publish::Publication;
 use ingot_sdk::Ui;
 use ingot_sdk::process_group::kill_live_groups;
 use parking_lot::Mutex;
 
 use super::run_report::RunReport;
 use crate::build_logs::Slot;
-use crate::publish::Publication;
 use crate::ui::Renderer;
 
 /// How long whoever reads the output is waited for where something else must not wait.

@@ -8,6 +8,8 @@ use ingot_engine::project::RunFlags;
 use ingot_engine::signals::or_cancelled;
 use ingot_engine::{Project, ProjectOptions, check};
 use ingot_hcl::Diagnostics;
+use ingot_publish::Plan;
+use ingot_publish::changes::{Published, is_there, last_published};
 use ingot_registry::{only_reading, only_reading_here, settings};
 use ingot_sdk::{Error, Result, Ui};
 
@@ -19,8 +21,6 @@ use super::output::failed;
 use super::usage;
 use crate::build_plan::{self, BuildPlan};
 use crate::builtin::plugins;
-use crate::publish::changes::{Published, is_there, last_published};
-use crate::publish::{self, Plan};
 use crate::ui::{Redactor, Renderer, UiOptions};
 
 /// Shows what `build` would do: 0 if that can be said, 1 if not.
@@ -74,7 +74,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
     redactor.keep(project.public_names());
     let publish = match diagnostics.has_errors() {
         true => None,
-        false => publish::plan(&project, None, &mut diagnostics),
+        false => ingot_publish::plan(&project, None, &mut diagnostics),
     };
     let mut registry = None;
     if let Some(plan) = publish.as_ref().filter(|_| asks && !diagnostics.has_errors()) {
@@ -86,7 +86,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         registry = Some(found);
     }
     let nodes = check(&project, &filter, &RunFlags::default(), &mut diagnostics);
-    publish::check_artifacts(&project, &nodes, &mut diagnostics);
+    ingot_publish::check_artifacts(&project, &nodes, &mut diagnostics);
     let color = args.color && std::io::stderr().is_terminal();
     super::show(&diagnostics, &project.sources, &redactor, color);
     if diagnostics.has_errors() {

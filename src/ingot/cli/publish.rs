@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ingot_engine::Project;
+use ingot_publish::{CommandOptions, Plan, Publication};
 use ingot_sdk::{Error, Result, Ui};
 use ingot_template::variables::VariableFlag;
 use tokio::runtime::Runtime;
@@ -10,10 +11,9 @@ use tokio::runtime::Runtime;
 use super::args::BuildArgs;
 use super::interrupts::Listening;
 use crate::family::promoted_channel;
-use crate::publish::{CommandOptions, Plan, Publication};
 use ingot_registry::connect;
 
-pub(super) use crate::publish::{check, check_artifacts, plan};
+pub(super) use ingot_publish::{check, check_artifacts, plan};
 
 /// Opens the version that `plan` names, and says so; none if there was nothing left to build. Reports
 /// errors itself, with the builds that the version lacks where it is open.

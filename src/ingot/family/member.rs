@@ -6,11 +6,9 @@ use ingot_engine::graph::Filter;
 use ingot_engine::project::RunFlags;
 use ingot_engine::{Project, ProjectOptions, check};
 use ingot_hcl::{Diagnostic, Diagnostics};
+use ingot_publish::data_sources::{FoundBy, parent_references};
 use ingot_sdk::{Secrets, TemplatePlace};
 use ingot_template::variables::VariableFlag;
-
-use crate::data_sources::{FoundBy, parent_references};
-use crate::publish;
 
 /// A template of a family.
 #[derive(Debug, Clone)]
@@ -94,7 +92,7 @@ pub fn read_member(
     project.evaluate(&options, diagnostics);
     let plan = match diagnostics.has_errors() {
         true => None,
-        false => publish::plan(&project, None, diagnostics),
+        false => ingot_publish::plan(&project, None, diagnostics),
     };
     let nodes = check(&project, &Filter::default(), &RunFlags::default(), diagnostics);
     let filter = diagnostics.keep(project.filter(only, except)).unwrap_or_default();

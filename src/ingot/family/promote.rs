@@ -1,12 +1,12 @@
 //! Assigning a member's channel the version that was built and tested.
 
+use ingot_publish::changes::is_revoked;
+use ingot_publish::{assign_late, meant_for};
 use ingot_registry::api::{self, Code, CreateChannelBody, UpdateChannelBody, Version};
 use ingot_registry::client::Registry;
 
 use super::member::Member;
 use super::standing::{Standing, channel_version, of_one_run};
-use crate::publish::changes::is_revoked;
-use crate::publish::{assign_late, meant_for};
 
 /// Assigns `channel` of a bucket a version. A channel that is not there is created.
 ///

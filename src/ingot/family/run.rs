@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ingot_engine::signals::Signals;
+use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
 use ingot_registry::{Completion, Connected, completion, new_id};
 use ingot_sdk::{Error, Result};
@@ -18,7 +19,6 @@ use super::outcome::MemberOutcome;
 use super::process::{Arguments, MemberBuild, stop_on_signal};
 use super::promote::{finish_promotion, promote};
 use super::standing::{of_one_run, standing};
-use crate::publish::queue::KEPT_FOR_LATER;
 
 /// How a family is built.
 pub struct FamilyRunOptions {

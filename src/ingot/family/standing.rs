@@ -1,5 +1,7 @@
 //! Whether a member's last version is built from what is to be built from now.
 
+use ingot_publish::changes::{is_revoked, last_completed, published_inputs};
+use ingot_publish::meant_for;
 use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, all_relations};
@@ -7,8 +9,6 @@ use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::member::{Member, ParentLink};
-use crate::publish::changes::{is_revoked, last_completed, published_inputs};
-use crate::publish::meant_for;
 
 /// How a member stands.
 #[derive(Debug, Clone, Default)]

@@ -9,13 +9,13 @@ use ingot_engine::{
 };
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_publish::Plan;
 use ingot_sdk::{OnError, Ui};
 
 use super::reporting::{Ending, Reporting};
 use crate::builtin::plugins;
 use crate::cli::args::{BuildArgs, OnErrorFlag};
 use crate::cli::{publish, step_cache};
-use crate::publish::Plan;
 
 /// A template in which nothing is wrong as far as is known before its builds are published, and what
 /// the command line says of building it.

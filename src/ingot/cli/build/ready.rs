@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ingot_engine::resume::{self, Plans};
 use ingot_engine::{PreparedNode, Project, StepCacheOptions, prepare};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
+use ingot_publish::{Publication, changes};
 use ingot_sdk::Error;
 use tokio::runtime::Runtime;
 
@@ -12,7 +13,6 @@ use super::checked::Checked;
 use super::reporting::{Ending, Reporting};
 use crate::cli::interrupts::Listening;
 use crate::cli::{changed_only, publish, test};
-use crate::publish::{Publication, changes};
 
 /// Builds that can run, prepared as far as is possible before they start.
 pub(super) struct Ready {

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use ingot_engine::Outcome;
+use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_sdk::{ErrorKind, Ui};
-
-use crate::publish::queue::KEPT_FOR_LATER;
 
 /// Tells the end of a run that was interrupted, in Packer's words where nothing is left.
 pub(super) fn say_cancelled(ui: &Ui, outcomes: &[Outcome]) {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ingot_publish::queue::{self, Pushed, Queued, Waiting};
 use ingot_sdk::{Context, Error, Result};
 use serde_json::json;
 
 use super::form::Form;
 use super::output::{self, line, moment, table};
-use crate::publish::queue::{self, Pushed, Queued, Waiting};
 use ingot_registry::Connected;
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Why nothing is known of a repository.
 #[derive(Debug)]
-pub(in crate::publish) enum Unknown {
+pub(crate) enum Unknown {
     /// There is none, or it has no commit.
     NoCommit,
     /// `git` cannot be run, or refuses to read it, for this reason.
@@ -16,7 +16,7 @@ pub(in crate::publish) enum Unknown {
 
 impl Unknown {
     /// Why a repository that is there cannot be read.
-    pub(in crate::publish) fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Unknown::NoCommit => None,
             Unknown::Unreadable(why) => Some(why),
@@ -64,14 +64,14 @@ fn is_in_repository(dir: &Path) -> bool {
 }
 
 /// The commit that is checked out.
-pub(in crate::publish) fn sha(dir: &Path) -> Result<String, Unknown> {
+pub(crate) fn sha(dir: &Path) -> Result<String, Unknown> {
     git(dir, &["rev-parse", "--verify", "--quiet", "HEAD"])
 }
 
 /// What a template is built from that the commit does not hold, by git's names: changes of files
 /// that git knows, and templates and files of variables that it does not. Other files that it does
 /// not know are left out: builds leave such.
-pub(in crate::publish) fn changed_since_commit(dir: &Path) -> Result<Vec<String>, Unknown> {
+pub(crate) fn changed_since_commit(dir: &Path) -> Result<Vec<String>, Unknown> {
     let said = git(dir, &["status", "--porcelain", "--untracked-files=all", "--no-renames", "-z"])?;
     let ends = [".pkr.hcl", ".pkr.json", ".pkrvars.hcl", ".pkrvars.json"];
     // Each is two letters, a space and a name.
