@@ -23,7 +23,6 @@ use super::args::{BuildArgs, ProgressFlag};
 use super::run_report::{self, RunReport};
 use super::{stale, usage};
 use crate::build_logs::{self, Slot};
-use crate::family;
 use crate::ui::ci::CiSystem;
 use crate::ui::{Renderer, UiOptions, View};
 
@@ -66,7 +65,7 @@ pub(super) fn run(args: &BuildArgs) -> ExitCode {
         run_report::show(Diagnostic::error(why).help("-progress=auto shows what can be shown"));
         return ExitCode::FAILURE;
     }
-    family::attach(&renderer.redactor());
+    ingot_family::attach(&renderer.redactor());
     let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
     super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
     let report = match RunReport::open(args, &renderer, ci) {

@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use ingot_engine::ProjectOptions;
+use ingot_family::{Family, arrange, find_templates, read_member};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_template::variables::VariableFlag;
 
 use super::args::{Selection, Variables};
 use crate::builtin::plugins;
-use crate::family::{Family, arrange, find_templates, read_member};
 use crate::ui::Redactor;
 
 /// Reads the templates that `paths` stand for and puts them into order; none if something is wrong,

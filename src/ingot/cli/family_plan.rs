@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_engine::signals::or_cancelled;
+use ingot_family::{Family, ParentStanding, Standing, predicted_reasons, standing};
 use ingot_publish::changes::{connect_to_read, is_revoked};
 use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, Result, Ui};
@@ -16,7 +17,6 @@ use super::family;
 use super::masked_json::masked_json;
 use super::output::failed;
 use crate::build_plan::{Branch, Graph, PlannedVersion, Style};
-use crate::family::{Family, ParentStanding, Standing, predicted_reasons, standing};
 use crate::ui::Renderer;
 
 /// The form of the JSON.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use ingot_family::MEMBER_VARIABLE;
 use ingot_sdk::{Error, Result, environment};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,7 +13,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::build_logs::{BuildLogLayer, Slot};
-use crate::family::MEMBER_VARIABLE;
 use crate::ui::{LogWriter, Redactor};
 
 /// The variable that names the file.

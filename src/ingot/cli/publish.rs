@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ingot_engine::Project;
+use ingot_family::promoted_channel;
 use ingot_publish::{CommandOptions, Plan, Publication};
 use ingot_sdk::{Error, Result, Ui};
 use ingot_template::variables::VariableFlag;
@@ -10,7 +11,6 @@ use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 use super::interrupts::Listening;
-use crate::family::promoted_channel;
 use ingot_registry::connect;
 
 pub(super) use ingot_publish::{check, check_artifacts, plan};

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use ingot_family::MemberBuild;
 use ingot_report::ReportTarget;
 use ingot_template::variables::VariableFlag;
 
 use crate::cli::args::{BuildArgs, OnErrorFlag};
-use crate::family::MemberBuild;
 
 /// What the command lines of all builds are made of.
 pub(super) struct MemberArguments {

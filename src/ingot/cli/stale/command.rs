@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_family::{Family, FamilyEvent, FamilyRunOptions, MemberBuild, build_outdated};
 use ingot_hcl::Diagnostic;
 use ingot_registry::connect;
 use ingot_sdk::{Result, Ui};
@@ -14,7 +15,6 @@ use super::lines::{Lines, summary};
 use crate::cli::args::{BuildArgs, OnErrorFlag, ProgressFlag};
 use crate::cli::asynchronous::{Threads, to_end};
 use crate::cli::{family, run_report};
-use crate::family::{Family, FamilyEvent, FamilyRunOptions, MemberBuild, build_outdated};
 use crate::ui::{Renderer, UiOptions, View};
 
 /// Builds what is out of date: 0 if all that is was built, or nothing is; 1 if not.

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
+use ingot_family::{Family, predicted_reasons, standing};
 use ingot_registry::Connected;
 use ingot_sdk::{Result, Ui};
-
-use crate::family::{Family, predicted_reasons, standing};
 
 /// Says what would be built, and builds nothing.
 pub(super) async fn dry_run(

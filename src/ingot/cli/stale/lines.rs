@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_family::{FamilyEvent, Member, MemberOutcome, OutputStream};
 use ingot_sdk::Ui;
 
 use crate::cli::interrupts::say_in_time;
-use crate::family::{FamilyEvent, Member, MemberOutcome, OutputStream};
 use crate::ui::{Redactor, Renderer};
 
 /// Shows what happens while a family is built.

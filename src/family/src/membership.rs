@@ -7,10 +7,9 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
+use ingot_ui::Redactor;
 use parking_lot::Mutex;
 use rustix::process::{Signal, getpid, getppid, kill_process};
-
-use crate::ui::Redactor;
 
 /// The variable by which a family tells a run that it is of it: the id of the family's process, a colon
 /// and the channel that the version will be assigned to, if any. What the run itself starts has it too

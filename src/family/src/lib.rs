@@ -4,6 +4,13 @@
 //! Each template of a family is built by a process of its own, so that nothing of one run gets into
 //! another: its values, its journal, the directory that plugins of it work in. What these processes
 //! write is reported line by line to whoever started the run of the family.
+//!
+//! - [`find_templates`] and [`read_member`] read the templates, [`arrange`] puts parents before children;
+//! - [`standing()`] says which are out of date and why, [`build_outdated`] builds these;
+//! - [`attach`] is for the processes that build the members.
+//!
+//! Knows templates, what is published of them, and a program that builds one; knows no plugin, no
+//! flag and nothing of how any of this is shown.
 
 mod arrange;
 mod event;
