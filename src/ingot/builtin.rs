@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+use ingot_cli::BuiltIn;
 use ingot_provenance::KeyService;
 use ingot_sdk::PluginSet;
 use ingot_sdk::ecr::EcrLogin;
+
+use crate::docker_images::EngineImages;
+
+/// What the command line gets from this program.
+pub const BUILT_IN: BuiltIn = BuiltIn { plugins, key_service, docker_images: &EngineImages };
 
 /// The plugins that are part of this binary.
 pub fn plugins() -> PluginSet {
@@ -40,7 +46,7 @@ fn ecr_login() -> Option<Arc<dyn EcrLogin>> {
 }
 
 /// What signs with the keys that a cloud keeps.
-pub(crate) fn key_service() -> Option<Arc<dyn KeyService>> {
+fn key_service() -> Option<Arc<dyn KeyService>> {
     #[cfg(feature = "amazon")]
     {
         Some(Arc::new(crate::aws_keys::AwsKeys))

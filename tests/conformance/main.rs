@@ -7,7 +7,7 @@ mod console;
 
 use std::path::PathBuf;
 
-use ingot::cli::console::answer;
+use ingot_cli::console::answer;
 use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::Diagnostics;
 

@@ -5,7 +5,7 @@
 //! another: its values, its journal, the directory that plugins of it work in. What these processes
 //! write is reported line by line to whoever started the run of the family.
 //!
-//! - [`find_templates`] and [`read_member`] read the templates, [`arrange`] puts parents before children;
+//! - [`find_templates`] and [`read_member`] read the templates, [`arrange()`] puts parents before children;
 //! - [`standing()`] says which are out of date and why, [`build_outdated`] builds these;
 //! - [`attach`] is for the processes that build the members.
 //!
