@@ -23,14 +23,14 @@ fn hold(name: &str, text: &str) {
 
 #[test]
 fn the_reference_is_true() {
-    for (name, text) in ingot::engine::reference::pages(&ingot::builtin::plugins()) {
+    for (name, text) in ingot_engine::reference::pages(&ingot::builtin::plugins()) {
         hold(name, &text);
     }
 }
 
 #[test]
 fn the_reference_of_commands_is_true() {
-    hold("commands.md", &ingot::cli::reference::page());
+    hold("commands.md", &ingot_cli::reference::page());
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn what_the_tables_call_the_same_is_there() {
         assert!(!same.is_empty());
         same.iter().for_each(|name| assert!(has(kind, name), "the {kind} {name} is missing"));
     }
-    let text = ingot::cli::reference::page();
+    let text = ingot_cli::reference::page();
     for command in promised("command") {
         assert!(text.contains(&format!("\n## `ingot {command}`\n")), "{command} is missing");
     }

@@ -1,25 +1,11 @@
 //! Ingot: a Packer-compatible image builder.
 //!
-//! Data flows one way: template text → [`ingot_hcl`] → [`template`] → [`graph`] → [`engine`] → plugins →
-//! [`publish`] → [`ui`]. No module knows one that stands after it in that list. [`builtin`] names the
-//! plugins that are part of the program, [`state_stores`] where they keep states, [`build_plan`] is
-//! what a run would do, [`build_logs`] keeps what a build says while it runs, [`family`] builds what is
-//! out of date of templates that build on each other, [`image_lookup`] finds what is known of an image,
-//! [`cli`] puts all of it together.
+//! Data flows one way: template text → `ingot_hcl` → `ingot_template` → `ingot_engine` → plugins →
+//! `ingot_publish` → `ingot_ui`. No crate knows one that stands after it in that list, and [`ingot_cli`]
+//! puts them together. What is left for the program is here: [`builtin`] names the plugins that are part of
+//! it, other modules join those that need each other and do not know each other.
 
-mod artifact_presence;
 #[cfg(feature = "amazon")]
 mod aws_keys;
-pub mod build_logs;
-pub mod build_plan;
 pub mod builtin;
-pub mod cli;
-pub mod data_sources;
-pub mod engine;
-pub mod family;
-pub mod graph;
-pub mod image_lookup;
-pub mod publish;
-pub mod state_stores;
-pub mod template;
-pub use ingot_ui as ui;
+mod docker_images;

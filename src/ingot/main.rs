@@ -13,11 +13,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const STACK_SIZE: usize = 128 << 20;
 
 fn main() -> ExitCode {
+    let run = || ingot_cli::run(&ingot::builtin::BUILT_IN);
     let thread = std::thread::Builder::new().name("main".into()).stack_size(STACK_SIZE);
-    match thread.spawn(ingot::cli::main).map(std::thread::JoinHandle::join) {
+    match thread.spawn(run).map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
         // The panic was already reported.
         Ok(Err(_)) => ExitCode::from(101),
-        Err(_) => ingot::cli::main(),
+        Err(_) => run(),
     }
 }

@@ -7,8 +7,8 @@ mod console;
 
 use std::path::PathBuf;
 
-use ingot::cli::console::answer;
-use ingot::engine::{Project, ProjectOptions};
+use ingot_cli::console::answer;
+use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::Diagnostics;
 
 /// Where Ingot differs on purpose, and why. docs/moving-from-packer.md explains each.

@@ -39,11 +39,8 @@ mod xml;
 use ingot_sdk::{Component as _, PluginSet};
 
 pub use ami_management::AmiManagement;
-pub use data::{AmiData, ParameterStoreData, SecretsManagerData, read_secret};
-pub use ebs::{
-    CachedImage, EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG,
-    artifact_is_there, cached_images, remove_cached_image,
-};
+pub use data::{AmiData, ParameterStoreData, SecretsManager, SecretsManagerData};
+pub use ebs::{EbsBuilder, EbsReclaim, EbsSurrogateBuilder, EbsVolumeBuilder, RUN_TAG};
 pub use ecr::AmazonEcr;
 pub use import::AmazonImport;
 
@@ -57,6 +54,8 @@ pub fn register(set: &mut PluginSet) {
     set.add_builder(EbsSurrogateBuilder);
     set.add_builder(EbsVolumeBuilder);
     set.reclaimer(EbsReclaim::default());
+    set.add_state_store(ebs::CachedImages);
+    set.reads_aws_secrets(SecretsManager);
     set.add_post_processor(AmiManagement);
     set.add_post_processor(AmazonImport);
     set.provides("github.com/hashicorp/amazon", "1.8.2");

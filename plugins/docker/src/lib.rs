@@ -55,8 +55,7 @@ use ingot_sdk::ecr::EcrLogin;
 pub use builder::DockerBuilder;
 pub use contents::{ImageContents, ImageFile, ImageFileKind, image_contents};
 pub use post_processors::{DockerImport, DockerPush, DockerSave, DockerTag};
-pub use reclaim::{DockerReclaim, image_is_there};
-pub use states::{cached_images, remove_cached_image};
+pub use reclaim::DockerReclaim;
 
 /// Adds the plugins of this crate to `set`. `ecr` gets passwords for `ecr_login`, where the program
 /// has something that can.
@@ -69,5 +68,6 @@ pub fn register(set: &mut PluginSet, ecr: Option<Arc<dyn EcrLogin>>) {
     set.add_post_processor(DockerSave);
     set.add_post_processor(DockerImport);
     set.reclaimer(DockerReclaim);
+    set.add_state_store(states::CachedImages);
     set.provides("github.com/hashicorp/docker", "1.1.5");
 }

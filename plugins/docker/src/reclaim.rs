@@ -99,21 +99,6 @@ pub(crate) async fn is_taken(engine: &Engine, image: &str) -> Result<bool> {
     }
 }
 
-/// Whether the image of a record is there; none if the record is of something else.
-///
-/// # Errors
-/// The Engine does not say.
-pub async fn image_is_there(resource: &Resource) -> Result<Option<bool>> {
-    if resource.kind != IMAGE {
-        return Ok(None);
-    }
-    let engine = engine_of(resource)?.connect().await?;
-    match engine.ask(engine.api.inspect_image(&resource.id)).await {
-        Err(error) if status(&error) == Some(404) => Ok(Some(false)),
-        found => found.map(|_| Some(true)).doing(format_args!("looking for {}", resource.id)),
-    }
-}
-
 /// Waits until the Engine is done with a commit that nobody waits for any more, as it goes on
 /// with one. It pauses the container for that.
 async fn await_commit(engine: &Engine, image: &str, container: &str) {
@@ -160,6 +145,17 @@ impl Reclaim for DockerReclaim {
 
     fn place(&self, resource: &Resource) -> Option<String> {
         endpoint(resource).map(str::to_owned)
+    }
+
+    async fn is_there(&self, resource: &Resource) -> Result<Option<bool>> {
+        if resource.kind != IMAGE {
+            return Ok(None);
+        }
+        let engine = engine_of(resource)?.connect().await?;
+        match engine.ask(engine.api.inspect_image(&resource.id)).await {
+            Err(error) if status(&error) == Some(404) => Ok(Some(false)),
+            found => found.map(|_| Some(true)).doing(format_args!("looking for {}", resource.id)),
+        }
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {

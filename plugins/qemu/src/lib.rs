@@ -41,13 +41,13 @@ use ingot_vm::scratch::ReclaimScratch;
 
 pub use builder::QemuBuilder;
 pub use reclaim::QemuReclaim;
-pub use states::{cached_states, remove_cached_state, unfreed_bytes};
 
 /// Adds the plugins of this crate to `set`.
 pub fn register(set: &mut PluginSet) {
     set.add_builder(QemuBuilder);
     set.add_test_machine("qemu", test_machine::DiskTest);
     set.reclaimer(QemuReclaim);
+    set.add_state_store(states::CachedDisks);
     set.reclaimer(ReclaimScratch);
     set.provides("github.com/hashicorp/qemu", "1.1.5");
 }

@@ -16,6 +16,9 @@ pub struct Facts {
     /// Of a post-processor: the builder whose artifacts are the only ones it takes, if there is one. An
     /// installed plugin of the same name is used for those of others.
     pub only_for: Option<&'static str>,
+    /// Of a data source: whether it reads the registry of images. Plans fetch it, also where they fetch
+    /// no others.
+    pub reads_registry: bool,
 }
 
 impl Default for Facts {
@@ -26,6 +29,7 @@ impl Default for Facts {
             own_communicator: false,
             states: None,
             only_for: None,
+            reads_registry: false,
         }
     }
 }

@@ -113,6 +113,13 @@ pub trait Reclaim: Send + Sync {
     fn place(&self, _resource: &Resource) -> Option<String> {
         None
     }
+    /// Whether `resource`, which a builder made, is still there. None if this cannot look for it.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    async fn is_there(&self, _resource: &Resource) -> Result<Option<bool>> {
+        Ok(None)
+    }
     /// Looks for things that runs left at `place` by what marks them there, for when the journal
     /// is lost. None if this knows no way to look there.
     ///

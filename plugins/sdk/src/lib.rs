@@ -8,6 +8,7 @@
 //! what a plugin's tests need to prepare and run it without an engine.
 
 pub mod artifact;
+pub mod aws_secrets;
 pub mod builder;
 pub mod checkpoint;
 pub mod command;
@@ -39,6 +40,7 @@ pub mod secrets;
 pub mod shell_local;
 pub mod shown;
 pub mod signals;
+pub mod state_store;
 pub mod steps;
 pub mod test_machine;
 pub mod testing;
@@ -47,6 +49,7 @@ pub mod walk;
 
 pub use artifact::{Artifact, FileArtifact, RegistryImage};
 pub use async_trait::async_trait;
+pub use aws_secrets::AwsSecrets;
 pub use builder::{Build, Builder};
 pub use checkpoint::{Provisioning, Snapshots, StateKey};
 pub use communicator::{Communicator, ExitStatus, FileMeta, OutputSink, RemoteCommand};
@@ -69,6 +72,7 @@ pub use provisioner::{Provision, Provisioner};
 pub use sbom::{Sbom, SbomFormat};
 pub use schema::{OptionSpec, OptionType, Reads, Schema, TemplateFunction};
 pub use secrets::Secrets;
+pub use state_store::{StateDirectories, StateStore, StoredState, StoredStates};
 pub use steps::{DoneBefore, ProvisionStep, Provisioned, Step, run_steps};
 pub use test_machine::{TestMachine, TestRun, TestSubject};
 pub use ui::{

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    Build, Builder, Component, DataSource, Fetch, PostProcess, PostProcessor, Provision,
-    Provisioner, Reclaim, TestMachine,
+    AwsSecrets, Build, Builder, Component, DataSource, Fetch, PostProcess, PostProcessor,
+    Provision, Provisioner, Reclaim, Resource, Result, StateStore, TestMachine,
 };
 
 /// All plugins known to a run. Each plugin crate adds its own with a `register` function.
@@ -25,6 +25,10 @@ pub struct PluginSet {
     pub provided: BTreeMap<String, String>,
     /// What can remove the leftovers of a killed run.
     pub reclaimers: Vec<Arc<dyn Reclaim>>,
+    /// Where builders keep states for the step cache, for those who list and remove them.
+    pub state_stores: Vec<Arc<dyn StateStore>>,
+    /// What reads the secrets of AWS that functions of expressions name, if anything can.
+    pub aws_secrets: Option<Arc<dyn AwsSecrets>>,
 }
 
 impl PluginSet {
@@ -93,6 +97,29 @@ impl PluginSet {
     /// Adds a remover of leftovers.
     pub fn reclaimer(&mut self, reclaimer: impl Reclaim + 'static) {
         self.reclaimers.push(Arc::new(reclaimer));
+    }
+
+    /// Adds where a builder keeps states.
+    pub fn add_state_store(&mut self, store: impl StateStore + 'static) {
+        self.state_stores.push(Arc::new(store));
+    }
+
+    /// Says what reads secrets of AWS.
+    pub fn reads_aws_secrets(&mut self, secrets: impl AwsSecrets + 'static) {
+        self.aws_secrets = Some(Arc::new(secrets));
+    }
+
+    /// Whether `resource`, which a builder made, is there; what no plugin can look for counts as there.
+    ///
+    /// # Errors
+    /// It cannot be found out.
+    pub async fn is_there(&self, resource: &Resource) -> Result<bool> {
+        for reclaimer in &self.reclaimers {
+            if let Some(there) = reclaimer.is_there(resource).await? {
+                return Ok(there);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -29,3 +29,8 @@ pub struct Sbom {
     /// The document.
     pub document: bytes::Bytes,
 }
+
+impl Sbom {
+    /// How large a document may be, in bytes: what registries take.
+    pub const LARGEST: u64 = 32 << 20;
+}

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ingot_sdk::file_work::blocking;
-use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
+use ingot_sdk::{Context, Error, Result, RunContext, StateKey, StoredState};
 use tokio_util::sync::CancellationToken;
 
 use crate::file::{self, Found, NEW};
-use crate::stored::StoredState;
 use crate::trust::{self, Opened, Owners};
 
 /// After how long a file that was being written is of a build that was killed.

@@ -22,4 +22,4 @@ mod stored;
 mod trust;
 
 pub use directory::SharedStates;
-pub use stored::{StoredState, merged};
+pub use stored::merged;

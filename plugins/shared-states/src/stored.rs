@@ -2,18 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ingot_sdk::StateKey;
-
-/// A state that is kept: by a builder on this machine, in the directory that machines share, or both.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredState {
-    /// Its key.
-    pub key: StateKey,
-    /// When it was kept, in seconds since 1970.
-    pub created: i64,
-    /// How many bytes it takes by itself.
-    pub bytes: u64,
-}
+use ingot_sdk::{StateKey, StoredState};
 
 /// The states of two places, in the order of their keys. One that is in both is listed once, with the
 /// bytes that it takes in both.

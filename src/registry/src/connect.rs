@@ -51,6 +51,11 @@ pub async fn only_reading<F: Future>(work: F) -> F::Output {
     ONLY_READING.scope((), work).await
 }
 
+/// As [`only_reading`], for work that waits for the registry on the thread that it runs on.
+pub fn only_reading_here<T>(work: impl FnOnce() -> T) -> T {
+    ONLY_READING.sync_scope((), work)
+}
+
 /// Uses the registry that the environment names. `mask` is given what must never be shown.
 ///
 /// # Errors

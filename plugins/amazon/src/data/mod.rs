@@ -7,6 +7,6 @@ mod secrets_manager;
 
 pub use ami::AmiData;
 pub use parameter_store::ParameterStoreData;
-pub use secrets_manager::{SecretsManagerData, read_secret};
+pub use secrets_manager::{SecretsManager, SecretsManagerData};
 
 use name::check_name;

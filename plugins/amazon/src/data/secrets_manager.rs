@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{
-    Component, ConfigErrors, Decoded, Error, Fetch, PrepareContext, Prepared, Result, Ui,
-    async_trait,
+    AwsSecrets, Component, ConfigErrors, Decoded, Error, Fetch, PrepareContext, Prepared, Result,
+    Ui, async_trait,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,14 +118,17 @@ impl Fetch for ReadSecret {
     }
 }
 
-/// A secret as the functions `aws_secretsmanager` and `aws_secretsmanager_raw` give it: the value
-/// of `key`; without one, the only value of a JSON object, or the whole secret where it is something
-/// else. `raw` gives the whole secret always. Access comes from the environment alone. The secret is
-/// masked from here on.
-///
-/// # Errors
-/// There are no credentials or no region, AWS refuses, or the secret has no such value.
-pub async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Result<String> {
+/// Reads secrets for the functions `aws_secretsmanager` and `aws_secretsmanager_raw`.
+pub struct SecretsManager;
+
+#[async_trait]
+impl AwsSecrets for SecretsManager {
+    async fn read(&self, name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Result<String> {
+        read_secret(name, key, raw, ui).await
+    }
+}
+
+async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Result<String> {
     let access = Access::open(&AccessOptions::default(), ui).await?;
     let region = access.region();
     let request = json!({ "SecretId": name, "VersionStage": "AWSCURRENT" });

@@ -12,7 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_sdk_ec2::types::Image;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::whole_file::{self, Options};
-use ingot_sdk::{Context as _, Error, Resource, Result, StateKey};
+use ingot_sdk::{
+    Context as _, Error, Resource, Result, StateDirectories, StateKey, StateStore, StoredState,
+    StoredStates, async_trait,
+};
 use serde::{Deserialize, Serialize};
 
 use super::reclaim::EbsReclaim;
@@ -183,16 +186,27 @@ impl Records {
     }
 }
 
-/// An AMI that keeps a state.
-#[derive(Debug, Clone)]
-pub struct CachedImage {
-    /// The state's key.
-    pub key: StateKey,
-    /// When it was kept, in seconds since 1970.
-    pub created: i64,
-    /// How large its volumes are, in bytes. AWS takes money for less: for what is in their blocks,
-    /// and of states that build on each other for what differs.
-    pub bytes: u64,
+/// The AMIs of the builder `amazon-ebs` that have a record: AWS is not asked before one is removed.
+pub(crate) struct CachedImages;
+
+#[async_trait]
+impl StateStore for CachedImages {
+    fn builder(&self) -> &'static str {
+        "amazon-ebs"
+    }
+
+    async fn list(&self, owner: &str, directories: &StateDirectories) -> Result<StoredStates> {
+        cached_images(&directories.records, owner)
+    }
+
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    async fn remove(&self, key: &StateKey, directories: &StateDirectories) -> Result<()> {
+        // Nobody but the user writes the records, unless machines share them.
+        remove_cached_image(&directories.records, directories.shared.is_none(), key).await
+    }
 }
 
 /// The AMIs that keep states whose keys begin with `owner`, by the records beside the index of the
@@ -200,15 +214,15 @@ pub struct CachedImage {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn cached_images(cache: &Path, owner: &str) -> Result<(Vec<CachedImage>, Vec<Error>)> {
+fn cached_images(cache: &Path, owner: &str) -> Result<StoredStates> {
     let records = Records::new(cache);
     let directory = &records.directory;
     let reading = || format!("reading {}", directory.display());
-    let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+    let mut stored = StoredStates::default();
     let found = match std::fs::read_dir(directory) {
         Ok(found) => found,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok((images, unreadable));
+            return Ok(stored);
         }
         Err(error) => return Err(error).with_context(reading),
     };
@@ -218,13 +232,16 @@ pub fn cached_images(cache: &Path, owner: &str) -> Result<(Vec<CachedImage>, Vec
         let Some(key) = key.and_then(|key| key.parse::<StateKey>().ok()) else { continue };
         match records.read(&key) {
             Ok(Some(record)) => {
-                images.push(CachedImage { key, created: record.created, bytes: record.bytes });
+                // How large its volumes are. AWS takes money for less: for what is in their blocks, and
+                // of states that build on each other for what differs.
+                let bytes = record.bytes;
+                stored.states.push(StoredState { key, created: record.created, bytes });
             }
             Ok(None) => {}
-            Err(error) => unreadable.push(error),
+            Err(error) => stored.unreadable.push(error),
         }
     }
-    Ok((images, unreadable))
+    Ok(stored)
 }
 
 /// Deregisters the AMI that keeps a state, deletes its snapshots and forgets its record. One that is
@@ -234,7 +251,7 @@ pub fn cached_images(cache: &Path, owner: &str) -> Result<(Vec<CachedImage>, Vec
 /// # Errors
 /// AWS cannot be reached or refuses, it is in another account, or what the record names is no such
 /// AMI: the record stays.
-pub async fn remove_cached_image(cache: &Path, own: bool, key: &StateKey) -> Result<()> {
+async fn remove_cached_image(cache: &Path, own: bool, key: &StateKey) -> Result<()> {
     let records = if own { Records::own(cache) } else { Records::new(cache) };
     let Some(record) = records.read(key)? else { return Ok(()) };
     let removed = EbsReclaim::default().reclaim_state(&record.image, key).await;
@@ -297,18 +314,18 @@ mod tests {
         let records = Records::new(dir.path());
         let key = StateKey::of("test", ["a"]);
         let owner = &key.as_str()[..8];
-        assert!(cached_images(dir.path(), owner).unwrap().0.is_empty());
+        assert!(cached_images(dir.path(), owner).unwrap().states.is_empty());
         records.write(&key, &record(resource())).unwrap();
         assert_eq!(records.read(&key).unwrap(), Some(record(resource())));
         let path = records.directory.join(format!("{owner}{}.json", "0".repeat(56)));
         std::fs::write(&path, "{ half").unwrap();
-        let (listed, unreadable) = cached_images(dir.path(), owner).unwrap();
+        let StoredStates { states: listed, unreadable } = cached_images(dir.path(), owner).unwrap();
         assert_eq!(listed.len(), 1);
         assert_eq!((&listed[0].key, listed[0].created, listed[0].bytes), (&key, 7, 8 << 30));
         assert_eq!(unreadable.len(), 1);
         let text = unreadable[0].to_string();
         assert!(text.contains(&path.display().to_string()), "{text}");
-        let (listed, unreadable) = cached_images(dir.path(), "zz").unwrap();
+        let StoredStates { states: listed, unreadable } = cached_images(dir.path(), "zz").unwrap();
         assert!(listed.is_empty() && unreadable.is_empty());
         records.forget(&key).unwrap();
         records.forget(&key).unwrap();

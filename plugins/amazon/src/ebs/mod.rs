@@ -41,7 +41,7 @@ mod volume_artifact;
 pub(crate) mod wait;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
-pub use cached_images::{CachedImage, cached_images, remove_cached_image};
-pub use reclaim::{EbsReclaim, artifact_is_there};
+pub(crate) use cached_images::CachedImages;
+pub use reclaim::EbsReclaim;
 pub use tags::RUN_TAG;
 pub(crate) use test_machine::AmiTest;

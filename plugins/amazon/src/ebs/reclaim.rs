@@ -121,6 +121,10 @@ impl Reclaim for EbsReclaim {
         attribute(resource, "region").map(str::to_owned)
     }
 
+    async fn is_there(&self, resource: &Resource) -> Result<Option<bool>> {
+        artifact_is_there(resource).await
+    }
+
     async fn discover(&self, place: &DiscoveryScope) -> Result<Option<Vec<Discovered>>> {
         let DiscoveryScope::Aws { region } = place;
         super::discovery::discover(region).await.map(Some)
@@ -142,7 +146,7 @@ impl Reclaim for EbsReclaim {
 ///
 /// # Errors
 /// EC2 does not say, or it is in another account.
-pub async fn artifact_is_there(resource: &Resource) -> Result<Option<bool>> {
+async fn artifact_is_there(resource: &Resource) -> Result<Option<bool>> {
     if ![IMAGE, VOLUME, SNAPSHOT].contains(&&*resource.kind) {
         return Ok(None);
     }

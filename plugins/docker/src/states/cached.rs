@@ -4,20 +4,41 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::query_parameters::ListImagesOptionsBuilder;
-use ingot_sdk::{Result, StateKey};
-use ingot_shared_states::{StoredState, merged};
+use ingot_sdk::{
+    Result, StateDirectories, StateKey, StateStore, StoredState, StoredStates, async_trait,
+};
+use ingot_shared_states::merged;
 
 use super::image::{REPOSITORY, name_of};
 use super::shared;
 use crate::engine::{Engine, EngineContext};
 use crate::reclaim::remove_image;
 
+/// The images of the states, on the Engine that the environment names, and their files in the directory
+/// that machines share.
+pub(crate) struct CachedImages;
+
+#[async_trait]
+impl StateStore for CachedImages {
+    fn builder(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn list(&self, owner: &str, directories: &StateDirectories) -> Result<StoredStates> {
+        Ok(cached_images(owner, directories.shared.as_deref()).await?.into())
+    }
+
+    async fn remove(&self, key: &StateKey, directories: &StateDirectories) -> Result<()> {
+        remove_cached_image(key, directories.shared.as_deref()).await
+    }
+}
+
 /// The states on the Engine that the environment names, and in the directory that machines share, whose
 /// keys begin with `owner`.
 ///
 /// # Errors
 /// The Engine cannot be reached, or does not tell; or the directory cannot be read.
-pub async fn cached_images(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
+async fn cached_images(owner: &str, directory: Option<&Path>) -> Result<Vec<StoredState>> {
     let shared = directory.map(|directory| shared::states(directory).list(owner)).transpose()?;
     let images = match on_engine(owner).await {
         // A machine that only looks after the directory needs no Engine.
@@ -59,7 +80,7 @@ async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
 ///
 /// # Errors
 /// The Engine cannot be reached, or does not do it; or the directory cannot be written.
-pub async fn remove_cached_image(key: &StateKey, directory: Option<&Path>) -> Result<()> {
+async fn remove_cached_image(key: &StateKey, directory: Option<&Path>) -> Result<()> {
     let shared = directory.map(|directory| shared::states(directory).remove(key)).transpose();
     match Engine::connect(false).await {
         Ok(engine) => remove_image(&engine, &name_of(key)).await?,

@@ -21,7 +21,7 @@ mod restore;
 mod result;
 mod shared;
 
-pub use cached::{cached_images, remove_cached_image};
+pub(crate) use cached::CachedImages;
 pub(crate) use image::{BaseImage, is_a_state};
 pub(crate) use keep::ContainerStates;
 pub(crate) use look_up::{FindState, FoundState, give_up, restore_found};

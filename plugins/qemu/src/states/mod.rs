@@ -23,7 +23,7 @@ mod tags;
 
 pub(crate) use base::{base_key, cannot_be_held};
 pub(crate) use build::{MachineStates, States};
-pub use cached::{cached_states, remove_cached_state, unfreed_bytes};
+pub(crate) use cached::CachedDisks;
 pub(crate) use find::{FoundState, find};
 pub(crate) use set::{Fault, Set};
 pub(crate) use shared::export;

@@ -13,8 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::{blocking, read_small};
-use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, StateKey, hash};
-use ingot_shared_states::StoredState;
+use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, StateKey, StoredState, hash};
 use ingot_vm::cache;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;

@@ -1,0 +1,115 @@
+//! `ingot build`
+
+mod checked;
+mod ready;
+mod reporting;
+mod runs;
+mod summary;
+
+use std::io::IsTerminal;
+use std::iter;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_hcl::diagnostic::Diagnostic;
+use ingot_hcl::parse::STACK_SIZE;
+use ingot_sdk::{EventSink, PluginSet, Ui};
+use ingot_ui::ci::CiSystem;
+use ingot_ui::{Renderer, UiOptions, View};
+
+use self::checked::check_template;
+use self::ready::make_ready;
+use self::reporting::{Ending, Reporting};
+use self::runs::run_builds;
+use super::args::{BuildArgs, ProgressFlag};
+use super::run_report::{self, RunReport};
+use super::{stale, usage};
+use crate::build_logs::{self, Slot};
+
+/// Builds a template: 0 if every build succeeded, 1 if not.
+pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
+    if args.stale {
+        return stale::run(args, plugins);
+    }
+    if !args.family.is_empty() && !args.dry_run {
+        let templates = iter::once(&args.template).chain(&args.family);
+        if let Some(why) = usage::no_template("ingot build", templates) {
+            usage::show(why);
+            return ExitCode::FAILURE;
+        }
+    }
+    if !args.family.is_empty() || args.dry_run {
+        let what = if args.dry_run { "-dry-run" } else { "more than one template" };
+        let why = format!("{what} is for families: -stale is missing");
+        let templates = iter::once(&args.template).chain(&args.family);
+        let help = usage::several_templates("ingot build", "-stale", templates);
+        run_report::show(Diagnostic::error(why).help(help));
+        return ExitCode::FAILURE;
+    }
+    let may_color = args.color && !super::plain();
+    let color = may_color && std::io::stdout().is_terminal();
+    let ci = CiSystem::detect().filter(|_| !args.machine_readable);
+    let renderer = Renderer::new(UiOptions {
+        machine_readable: args.machine_readable,
+        color,
+        view_color: may_color,
+        timestamps: args.timestamp_ui,
+        view: view(args.progress),
+        ci,
+    });
+    if args.progress == ProgressFlag::Live && !renderer.can_show_view() {
+        let why = match args.machine_readable {
+            true => "-progress=live and -machine-readable exclude each other",
+            false => "-progress=live needs a terminal whose cursor can be moved",
+        };
+        run_report::show(Diagnostic::error(why).help("-progress=auto shows what can be shown"));
+        return ExitCode::FAILURE;
+    }
+    ingot_family::attach(&renderer.redactor());
+    let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
+    super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
+    let report = match RunReport::open(args, &renderer, ci) {
+        Ok(report) => report,
+        Err(diagnostic) => {
+            run_report::show(diagnostic);
+            return ExitCode::FAILURE;
+        }
+    };
+    let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn EventSink>);
+    let reporting = Reporting { renderer, ui, color, report, logs };
+    let Ending { code, status } = build(args, plugins, &reporting);
+    match reporting.report.write(status) {
+        true => code,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// What is drawn while builds run.
+fn view(flag: ProgressFlag) -> View {
+    let in_ci = std::env::var("CI").is_ok_and(|value| !matches!(&*value, "" | "0" | "false"));
+    match flag {
+        ProgressFlag::Plain => View::Nothing,
+        ProgressFlag::Live => View::Always,
+        ProgressFlag::Auto if in_ci => View::Transfers,
+        ProgressFlag::Auto => View::Several,
+    }
+}
+
+fn build(args: &BuildArgs, plugins: PluginSet, reporting: &Reporting) -> Ending {
+    let checked = match check_template(args, plugins, reporting) {
+        Ok(checked) => checked,
+        Err(ending) => return ending,
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            reporting.ui.error(format!("cannot start the threads that builds run on: {error}"));
+            return Ending::FAILED;
+        }
+    };
+    match make_ready(checked, reporting, &runtime) {
+        Ok(ready) => run_builds(args, ready, reporting, runtime),
+        Err(ending) => ending,
+    }
+}

@@ -1,0 +1,66 @@
+//! What shows and reports a run, and how it can end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_hcl::SourceMap;
+use ingot_hcl::diagnostic::Diagnostics;
+use ingot_report::Status;
+use ingot_sdk::{Error, Ui};
+use ingot_ui::Renderer;
+
+use crate::build_logs::Slot;
+use crate::interrupts::{Interrupted, Listening};
+use crate::report;
+use crate::run_report::RunReport;
+
+/// How a run ended.
+pub(super) struct Ending {
+    pub code: ExitCode,
+    /// How it went, where its builds do not say.
+    pub status: Option<Status>,
+}
+
+impl Ending {
+    /// A run that failed before anything was built.
+    pub(super) const FAILED: Ending =
+        Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
+    /// A run in which nothing was to be built.
+    pub(super) const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
+
+    /// A run in which `error` came before anything was built.
+    pub(super) fn of(error: &Error) -> Ending {
+        let cancelled = error.is_cancelled().then_some(Status::Cancelled);
+        Ending { status: cancelled.or(Ending::FAILED.status), ..Ending::FAILED }
+    }
+}
+
+/// What shows and reports a run.
+pub(super) struct Reporting {
+    pub renderer: Arc<Renderer>,
+    pub ui: Ui,
+    /// Whether text may be coloured.
+    pub color: bool,
+    pub report: Arc<RunReport>,
+    /// The logs of the builds, once there are some.
+    pub logs: Option<Slot>,
+}
+
+impl Reporting {
+    /// Shows what was found in a template, and puts it into the report.
+    pub(super) fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
+        report(&self.ui, found, sources, self.color);
+        self.report.add(found, sources);
+    }
+
+    /// Listens for what interrupts the run from now on.
+    pub(super) fn listen(&self) -> Listening {
+        let interrupted = Interrupted {
+            ui: self.ui.clone(),
+            renderer: Arc::clone(&self.renderer),
+            report: Arc::clone(&self.report),
+            logs: self.logs.clone(),
+        };
+        interrupted.listen()
+    }
+}

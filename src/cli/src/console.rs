@@ -1,0 +1,225 @@
+//! `ingot console`
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingot_engine::{Project, ProjectOptions};
+use ingot_sdk::{PluginSet, Ui};
+use ingot_ui::{Renderer, UiOptions};
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler, KeyEvent,
+    Movement, RepeatCount,
+};
+
+use super::args::{ConfigType, ConsoleArgs};
+use ingot_hcl::Diagnostics;
+use ingot_hcl::parse::parse_expr;
+use ingot_hcl::source::SourceMap;
+use ingot_hcl::{Type, Value, eval, print};
+
+const HELP: &str = "\
+Type an expression, such as upper(\"a\") or var.name, and press enter to see its value.
+
+  variables  lists the variables and locals of the template
+  help       shows this
+  exit       leaves, as do Ctrl-D, and Ctrl-C on an empty line";
+
+/// Evaluates expressions: from a terminal each as it is typed, else all lines of standard input,
+/// of which only the last one's value is shown.
+pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
+    let mut diagnostics = Diagnostics::default();
+    let color = std::io::stderr().is_terminal();
+    if args.template.is_none() && !args.variables.0.is_empty() {
+        eprintln!("error: -var and -var-file are for the variables of a template; name one");
+        return ExitCode::FAILURE;
+    }
+    let renderer = Renderer::new(UiOptions::default());
+    let redactor = renderer.redactor();
+    super::logging::start(Arc::clone(&redactor));
+    let ui = Ui::new(renderer);
+    let options = ProjectOptions {
+        plugins,
+        variables: args.variables.0.clone(),
+        fetch_data: Some(ui.clone()),
+        ..Default::default()
+    };
+    let project = match &args.template {
+        Some(path) => {
+            let mut project = Project::load(path, &options, &mut diagnostics);
+            project.evaluate(&options, &mut diagnostics);
+            project
+        }
+        None => Project::empty(Some(&ui), &options.plugins),
+    };
+    let json = match args.template {
+        Some(_) => project.template.legacy.is_some(),
+        None => args.indifferent.config_type == Some(ConfigType::Json),
+    };
+    project.secrets().hide_in(&ui);
+    redactor.keep(project.public_names());
+    super::show(&diagnostics, &project.sources, &redactor, color);
+    // People inspect templates that still have errors: values that cannot be evaluated are unknown.
+    if !project.is_readable() {
+        return ExitCode::FAILURE;
+    }
+    let prompt = std::io::stdin().is_terminal();
+    let mut input = Input::open();
+    let mut failed = false;
+    let mut last = String::new();
+    loop {
+        let line = match input.line(prompt) {
+            Entered::Line(line) => line,
+            Entered::End => break,
+            Entered::Interrupted => return ExitCode::from(INTERRUPTED),
+        };
+        let line = line.trim();
+        if prompt && line == "exit" {
+            break;
+        }
+        let answered = match json {
+            true => answer_json(&project, line),
+            false => answer(&project, line),
+        };
+        last = match answered {
+            // What a data source makes of a secret is one too.
+            Ok(text) => redactor.apply(&text),
+            Err((diagnostics, sources)) => {
+                failed = true;
+                super::show(&diagnostics, &sources, &redactor, color);
+                continue;
+            }
+        };
+        if prompt {
+            super::answer(&last);
+        }
+    }
+    if prompt {
+        return ExitCode::SUCCESS;
+    }
+    super::answer(&last);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The exit code of a program that Ctrl-C ends.
+const INTERRUPTED: u8 = 130;
+
+/// Where lines come from.
+enum Input {
+    /// A person, who edits them and gets earlier ones back. Those are in memory only: values may be
+    /// secret.
+    Editor(Box<Editor<(), MemHistory>>),
+    Plain,
+}
+
+/// What came.
+enum Entered {
+    Line(String),
+    End,
+    Interrupted,
+}
+
+impl Input {
+    fn open() -> Input {
+        let open = || -> rustyline::Result<_> {
+            let mut editor = Editor::<(), _>::with_history(Config::default(), MemHistory::new())?;
+            let clear = EventHandler::Conditional(Box::new(ClearLine));
+            editor.bind_sequence(KeyEvent::ctrl('C'), clear);
+            Ok(editor)
+        };
+        let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        match on_terminal.then(open) {
+            Some(Ok(editor)) => Input::Editor(Box::new(editor)),
+            _ => Input::Plain,
+        }
+    }
+
+    fn line(&mut self, prompt: bool) -> Entered {
+        let Input::Editor(editor) = self else { return plain_line(prompt) };
+        match editor.readline(PROMPT) {
+            Ok(line) => {
+                let _ = editor.add_history_entry(line.as_str());
+                Entered::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Entered::Interrupted,
+            Err(_) => Entered::End,
+        }
+    }
+}
+
+const PROMPT: &str = "> ";
+
+fn plain_line(prompt: bool) -> Entered {
+    if prompt {
+        let mut out = std::io::stdout();
+        let _ = out.write_all(PROMPT.as_bytes()).and_then(|()| out.flush());
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => Entered::End,
+        Ok(_) => Entered::Line(line),
+    }
+}
+
+/// Ctrl-C empties a line that something was typed in; it ends the console on an empty one.
+struct ClearLine;
+
+impl ConditionalEventHandler for ClearLine {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        (!context.line().is_empty()).then_some(Cmd::Kill(Movement::WholeBuffer))
+    }
+}
+
+const JSON_HELP: &str = "\
+Type what a string in a JSON template may hold, such as {{timestamp}} or {{user `name`}}, and press
+enter to see what becomes of it.
+
+  variables  lists the variables of the template
+  help       shows this
+  exit       leaves, as do Ctrl-D, and Ctrl-C on an empty line";
+
+/// The console's response to a line about a legacy JSON template.
+fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    match line {
+        "" | "exit" => return Ok(String::new()),
+        "help" => return Ok(JSON_HELP.to_owned()),
+        "variables" => {
+            let values = project.names.get("var").and_then(Value::as_entries);
+            let lines = values.into_iter().flatten().map(|(name, value)| {
+                let shown = match (value.sensitive, value.as_str()) {
+                    (true, _) => "<sensitive>",
+                    (false, text) => text.unwrap_or_default(),
+                };
+                format!("{name}: {shown},\n")
+            });
+            return Ok(format!("\n{}", lines.collect::<String>()));
+        }
+        _ => {}
+    }
+    project.render(line).map_err(|error| (error.into(), SourceMap::default()))
+}
+
+/// What the console says to a line.
+///
+/// # Errors
+/// What is wrong with it, and the texts that the places in that are places in.
+pub fn answer(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    match line {
+        "" | "exit" => return Ok(String::new()),
+        "help" => return Ok(HELP.to_owned()),
+        "variables" => return Ok(print::variables(&project.names)),
+        _ => {}
+    }
+    // Every line is a text of its own, so that a place in it is a place in the line.
+    let mut sources = SourceMap::default();
+    let file = sources.add("<console>", line);
+    let mut scope = project.scope();
+    // Only a build has one; until then it is unknown.
+    scope.set("source", Value::unknown(Type::Dynamic));
+    match parse_expr(&sources, file).and_then(|expr| eval(&expr, &scope)) {
+        Ok(value) => Ok(print::lines(&value)),
+        Err(error) => Err((error.into(), sources)),
+    }
+}

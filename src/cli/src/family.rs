@@ -1,0 +1,71 @@
+//! Reading the templates of a family, for `build -stale` and `plan -family`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use ingot_engine::ProjectOptions;
+use ingot_family::{Family, arrange, find_templates, read_member};
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_sdk::PluginSet;
+use ingot_template::variables::VariableFlag;
+use ingot_ui::Redactor;
+
+use super::args::{Selection, Variables};
+
+/// Reads the templates that `paths` stand for and puts them into order; none if something is wrong,
+/// which is shown.
+pub(super) fn read(
+    paths: &[PathBuf],
+    plugins: PluginSet,
+    variables: &Variables,
+    selection: &Selection,
+    releases_only: bool,
+    redactor: &Redactor,
+) -> Option<Family> {
+    let color = std::io::stderr().is_terminal();
+    let show = |diagnostics: &Diagnostics, sources: &SourceMap| {
+        super::show(diagnostics, sources, redactor, color);
+    };
+    let mut diagnostics = Diagnostics::default();
+    let templates = find_templates(paths, &mut diagnostics);
+    let mut broken = diagnostics.has_errors();
+    show(&diagnostics, &SourceMap::default());
+    let options = ProjectOptions {
+        plugins,
+        variables: variables.0.clone(),
+        releases_only,
+        ..ProjectOptions::default()
+    };
+    let mut members = Vec::new();
+    for template in &templates {
+        let mut found = Diagnostics::default();
+        let selection = (&*selection.only, &*selection.except);
+        let (project, member) = read_member(template, &options, selection, &mut found);
+        // What one template hides is hidden in what is shown of all.
+        redactor.add_all(project.secrets().all().iter().map(String::as_str));
+        redactor.keep(project.public_names());
+        show(&found, &project.sources);
+        broken |= member.is_none();
+        members.extend(member);
+    }
+    if broken {
+        return None;
+    }
+    let mut diagnostics = Diagnostics::default();
+    for flag in &variables.0 {
+        let taken = members.iter().any(|member| member.variables.contains(flag));
+        if let (VariableFlag::Value(text), false) = (flag, taken) {
+            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+            diagnostics.push(
+                Diagnostic::error(format!("no template of the family has a variable `{name}`"))
+                    .help("remove the -var, or declare the variable in a template"),
+            );
+        }
+    }
+    let family = match diagnostics.has_errors() {
+        true => None,
+        false => arrange(members, &mut diagnostics),
+    };
+    show(&diagnostics, &SourceMap::default());
+    family
+}

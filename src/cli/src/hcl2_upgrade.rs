@@ -1,0 +1,132 @@
+//! `ingot hcl2_upgrade`
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_json_template::upgrade::{self, Form, Kind};
+use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
+use ingot_template::load;
+use ingot_ui::Redactor;
+
+use super::args::UpgradeArgs;
+use super::whole_file;
+
+/// Writes a JSON template as HCL2: 0 if all of it could be.
+pub(super) fn run(args: &UpgradeArgs, plugins: PluginSet) -> ExitCode {
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    let written = write(args, plugins, &mut sources, &mut diagnostics);
+    let color = std::io::stderr().is_terminal();
+    super::show(&diagnostics, &sources, &Redactor::default(), color);
+    let code = u8::from(diagnostics.has_errors());
+    if let Some(path) = written {
+        // Packer's words.
+        super::answer(&format!("Successfully created {}. Exit {code}", path.display()));
+    }
+    code.into()
+}
+
+/// Writes the file; where. What is wrong with the template goes to `diagnostics`.
+fn write(
+    args: &UpgradeArgs,
+    plugins: PluginSet,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Option<PathBuf> {
+    let files = diagnostics.keep(load::find(&args.template))?;
+    let Some(path) = files.legacy else {
+        let shown = args.template.display();
+        diagnostics.push(
+            Diagnostic::error(format!("{shown} is an HCL2 template already"))
+                .help("give a legacy JSON template"),
+        );
+        return None;
+    };
+    let template = load::parse_legacy(&path, sources, diagnostics)?;
+    // What Packer says of it does not keep it from writing either.
+    let mut found = Diagnostics::default();
+    template.check(&mut found);
+    for mut diagnostic in found {
+        diagnostic.severity = ingot_hcl::Severity::Warning;
+        diagnostics.push(diagnostic);
+    }
+    let upgraded = upgrade::upgrade(&template, &Known(plugins), args.with_annotations);
+    let output = args.output_file.clone().unwrap_or_else(|| {
+        let mut name = path.into_os_string();
+        name.push(".pkr.hcl");
+        name.into()
+    });
+    let written = whole_file::write(&output, &upgraded.text);
+    let failed = |error| Diagnostic::error(format!("cannot write {}: {error}", output.display()));
+    diagnostics.keep(written.map_err(failed))?;
+    for unknown in &upgraded.unknown {
+        diagnostics.push(
+            Diagnostic::error(format!("{unknown} is not known"))
+                .help("name its plugin in required_plugins of the file that was written"),
+        );
+    }
+    if upgraded.left > 0 {
+        let (count, output) = (upgraded.left, output.display());
+        let what = if count == 1 { "place is" } else { "places are" };
+        diagnostics.push(
+            Diagnostic::warning(format!("{count} {what} left to be written in HCL2"))
+                .help(format!("look for TODO in {output}")),
+        );
+    }
+    Some(output)
+}
+
+/// What is built in.
+struct Known(PluginSet);
+
+impl Known {
+    fn schema(&self, kind: Kind, ty: &str) -> Option<Schema> {
+        match kind {
+            Kind::Builder => self.0.builders.get(ty).map(|plugin| plugin.schema()),
+            Kind::Provisioner => self.0.provisioners.get(ty).map(|plugin| plugin.schema()),
+            Kind::PostProcessor => self.0.post_processors.get(ty).map(|plugin| plugin.schema()),
+        }
+    }
+}
+
+impl Known {
+    /// The option at a path of names, whose case does not matter.
+    fn option(&self, kind: Kind, ty: &str, path: &[&str]) -> Option<OptionSpec> {
+        let mut schema = self.schema(kind, ty)?;
+        let (last, around) = path.split_last()?;
+        for name in around {
+            schema = match of_name(&schema, name)?.ty.clone() {
+                OptionType::Block(inner) | OptionType::Blocks(inner) => inner,
+                _ => return None,
+            };
+        }
+        of_name(&schema, last).cloned()
+    }
+}
+
+fn of_name<'s>(schema: &'s Schema, name: &str) -> Option<&'s OptionSpec> {
+    let same = || schema.options.iter().find(|option| option.name.eq_ignore_ascii_case(name));
+    schema.get(name).or_else(same)
+}
+
+impl upgrade::Plugins for Known {
+    fn has(&self, kind: Kind, ty: &str) -> bool {
+        self.schema(kind, ty).is_some()
+    }
+
+    fn form(&self, kind: Kind, ty: &str, path: &[&str]) -> Option<Form> {
+        Some(match self.option(kind, ty, path)?.ty {
+            OptionType::Block(_) | OptionType::Blocks(_) => Form::Block,
+            OptionType::List(item) if !matches!(*item, OptionType::List(_)) => Form::List,
+            OptionType::Map(_) => Form::Map,
+            OptionType::Bool => Form::Bool,
+            _ => Form::Attribute,
+        })
+    }
+
+    fn spelling(&self, kind: Kind, ty: &str, path: &[&str]) -> Option<String> {
+        self.option(kind, ty, path).map(|option| option.name)
+    }
+}

@@ -1,0 +1,214 @@
+//! The log: to standard error if `PACKER_LOG` asks for one, or to the file that `PACKER_LOG_PATH` names.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ingot_family::MEMBER_VARIABLE;
+use ingot_sdk::{Error, Result, environment};
+use ingot_ui::{LogWriter, Redactor};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::build_logs::{BuildLogLayer, Slot};
+
+/// The variable that names the file.
+const PATH: &str = "PACKER_LOG_PATH";
+
+/// The file, from [`open()`] until a log goes there.
+static FILE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
+
+/// The file, from when a log goes there.
+static IN_USE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
+
+/// The file that the log goes to.
+struct LogFile {
+    path: PathBuf,
+    file: parking_lot::Mutex<File>,
+}
+
+/// Writes to the file as it is open now.
+struct ToFile(Arc<LogFile>);
+
+impl Write for ToFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.file.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.file.lock().flush()
+    }
+}
+
+/// Opens a file to add to it.
+fn append_to(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Opens the file that the log goes to, if there is one.
+///
+/// # Errors
+/// It cannot be written; Packer does not run then either.
+pub(super) fn open() -> Result<()> {
+    let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
+    let Some(path) = path.map(PathBuf::from) else { return Ok(()) };
+    let file = append_to(&path).map_err(|error| {
+        Error::from(error)
+            .context(format_args!("the log cannot be written to {}", path.display()))
+            .hint(format!("{PATH} names that file"))
+    })?;
+    *FILE.lock() = Some(Arc::new(LogFile { path, file: parking_lot::Mutex::new(file) }));
+    Ok(())
+}
+
+/// Opens the file of the log again: whoever rotates logs has renamed the one in use.
+#[cfg_attr(not(all(unix, feature = "registry-server")), allow(dead_code))]
+pub(super) fn reopen() {
+    let Some(log) = IN_USE.lock().clone() else { return };
+    // Opening a pipe waits for its reader.
+    if !log.file.lock().metadata().is_ok_and(|about| about.is_file()) {
+        return;
+    }
+    match append_to(&log.path) {
+        Ok(file) => *log.file.lock() = file,
+        Err(error) => {
+            tracing::error!(%error, "the log's file cannot be opened again; the open one is kept");
+        }
+    }
+}
+
+/// What `PACKER_LOG` says; none if that is nothing.
+fn wanted() -> Option<LevelFilter> {
+    match std::env::var("PACKER_LOG").unwrap_or_default().to_uppercase().as_str() {
+        "" => None,
+        "0" | "OFF" => Some(LevelFilter::OFF),
+        "TRACE" => Some(LevelFilter::TRACE),
+        "INFO" => Some(LevelFilter::INFO),
+        "WARN" => Some(LevelFilter::WARN),
+        "ERROR" => Some(LevelFilter::ERROR),
+        _ => Some(LevelFilter::DEBUG),
+    }
+}
+
+/// Starts the log if the environment asks for one. Secrets are hidden in it as everywhere.
+pub(super) fn start(redactor: Arc<Redactor>) {
+    start_or(redactor, None);
+}
+
+/// As [`start`], with a level to log at if the environment says nothing.
+pub(super) fn start_or(redactor: Arc<Redactor>, default: Option<LevelFilter>) {
+    if let Some(lines) = lines(redactor, default, Box::new(std::io::stderr())) {
+        begin(tracing_subscriber::registry().with(lines));
+    }
+}
+
+/// As [`start`], for builds: their own logs get what happens, too, once `logs` holds them. What goes
+/// to standard error is written by `stderr`.
+pub(super) fn start_for_builds(redactor: Arc<Redactor>, stderr: LogWriter, logs: Option<Slot>) {
+    let lines = lines(redactor, None, Box::new(stderr));
+    // Libraries say little that helps, and much.
+    let own =
+        Targets::new().with_default(LevelFilter::WARN).with_target("ingot", LevelFilter::DEBUG);
+    let logs = logs.map(|logs| BuildLogLayer(logs).with_filter(own));
+    if lines.is_some() || logs.is_some() {
+        begin(tracing_subscriber::registry().with(lines).with(logs));
+    }
+}
+
+fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
+    // A log that is on already stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+}
+
+/// The lines that the environment asks for, or else those of level `default`.
+fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
+    redactor: Arc<Redactor>,
+    default: Option<LevelFilter>,
+    stderr: Box<dyn Write + Send>,
+) -> Option<impl Layer<S> + Send + Sync> {
+    let file = FILE.lock().take();
+    let level = wanted().or(default).or(file.as_ref().map(|_| LevelFilter::DEBUG))?;
+    if level == LevelFilter::OFF {
+        return None;
+    }
+    let target: Box<dyn Write + Send> = match file {
+        None => stderr,
+        Some(file) => {
+            // As Packer's, it has one run. The log of a server has all, and the members of a family
+            // share one.
+            if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
+                empty(&file.file.lock());
+            }
+            *IN_USE.lock() = Some(Arc::clone(&file));
+            Box::new(ToFile(file))
+        }
+    };
+    let writer = Mutex::new(Redacted { target, redactor });
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    Some(lines.with_filter(targets(level)))
+}
+
+/// Takes out what a file holds. Pipes and devices hold nothing.
+fn empty(file: &File) {
+    if file.metadata().is_ok_and(|about| about.is_file())
+        && let Err(error) = file.set_len(0)
+    {
+        eprintln!("the log goes on after what is in {PATH}: {error}");
+    }
+}
+
+/// Libraries that write whole requests and answers to the log, with passwords, keys and tokens that
+/// nobody has masked yet; by how their names begin.
+const TALKATIVE: [&str; 7] = ["aws_", "h2", "hyper", "reqwest", "tungstenite", "bollard", "oci_"];
+
+/// Ingot's own lines at `level`. No library goes further than debugging, and those that would tell
+/// secrets then say what is informative only.
+fn targets(level: LevelFilter) -> Targets {
+    let quiet = TALKATIVE.map(|name| (name, level.min(LevelFilter::INFO)));
+    Targets::new()
+        .with_default(level.min(LevelFilter::DEBUG))
+        .with_target("ingot", level)
+        .with_targets(quiet)
+}
+
+struct Redacted {
+    target: Box<dyn Write + Send>,
+    redactor: Arc<Redactor>,
+}
+
+impl Write for Redacted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.target.write_all(self.redactor.apply(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.target.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn no_library_writes_what_it_sends_and_gets() {
+        let all = targets(LevelFilter::TRACE);
+        assert!(all.would_enable("ingot_amazon::ebs", &Level::TRACE));
+        assert!(all.would_enable("some_library", &Level::DEBUG));
+        assert!(!all.would_enable("some_library", &Level::TRACE));
+        for library in ["aws_smithy_runtime::client::orchestrator", "aws_sigv4", "hyper_util", "h2"]
+        {
+            assert!(!all.would_enable(library, &Level::DEBUG), "{library}");
+            assert!(all.would_enable(library, &Level::INFO), "{library}");
+        }
+        assert!(!targets(LevelFilter::WARN).would_enable("aws_config", &Level::INFO));
+    }
+}

@@ -1,0 +1,86 @@
+//! What commands show.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_sdk::{Error, Ui, environment};
+use ingot_ui::Redactor;
+use ingot_ui::ci::CiSystem;
+
+use super::program;
+
+/// Whether the command line says that nothing is to be coloured.
+static COLOR_IS_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Colours nothing from now on: standard error neither, which has no flag of its own.
+pub(super) fn turn_color_off() {
+    COLOR_IS_OFF.store(true, Ordering::Relaxed);
+}
+
+/// Whether the environment or the command line says that nothing is to be coloured.
+pub(super) fn plain() -> bool {
+    COLOR_IS_OFF.load(Ordering::Relaxed)
+        || ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
+}
+
+/// Shows diagnostics on standard error.
+pub(super) fn show(
+    diagnostics: &Diagnostics,
+    sources: &SourceMap,
+    redactor: &Redactor,
+    color: bool,
+) {
+    if !diagnostics.is_empty() {
+        let text = redactor.apply(&rendered(diagnostics, sources, color));
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// An error as it is shown.
+pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(error.to_string());
+    match error.advice() {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    }
+}
+
+/// Shows an error on standard error.
+pub(super) fn show_error(error: &Error, redactor: &Redactor) {
+    let color = std::io::stderr().is_terminal();
+    show(&diagnostic_of(error).into(), &SourceMap::default(), redactor, color);
+}
+
+/// Shows the error that a command ends with.
+pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
+    show_error(error, redactor);
+    ExitCode::FAILURE
+}
+/// Diagnostics as text, which may quote what programs said: none of it is a command of a CI system.
+fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> String {
+    let text = diagnostics.render(sources, color && !plain());
+    let text = program::in_own_name(&text);
+    match CiSystem::detect() {
+        Some(ci) => ci.harmless(&text),
+        None => text.to_string(),
+    }
+}
+
+/// Writes a line of what was asked for on standard output. A closed reader is not an error.
+pub(super) fn answer(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Shows diagnostics where everything else that `ui` says is shown, as Packer does.
+pub(super) fn report(ui: &Ui, diagnostics: &Diagnostics, sources: &SourceMap, color: bool) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let text = rendered(diagnostics, sources, color);
+    match diagnostics.has_errors() {
+        true => ui.error(text.trim_end()),
+        false => ui.say(text.trim_end()),
+    }
+}

@@ -1,0 +1,68 @@
+//! `ingot registry export`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ingot_registry::transfer::{self, ExportError, ExportOptions};
+use ingot_sdk::{Error, Result};
+
+use super::output::{line, sentence_list};
+use super::session::Session;
+use crate::whole_file;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file to write
+    file: PathBuf,
+    /// A bucket; all unless it is given; can be given again
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Vec<String>,
+    /// Include the SBOMs of builds, which may be large
+    #[arg(long, default_value_t = true)]
+    sboms: bool,
+}
+
+/// Writes the buckets of the registry in use to a file.
+pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
+    let options = ExportOptions { buckets: args.bucket.clone(), sboms: args.sboms };
+    let name = &session.connected.name;
+    let exported = transfer::export(session.registry(), name, &options).await;
+    let exported = exported.map_err(with_hint)?;
+    let text = exported.export.to_json().map_err(with_hint)?;
+    let file = args.file.display();
+    whole_file::write(&args.file, &text)
+        .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
+    line(format!("Exported {} versions of {name} to {file}.", exported.versions));
+    if exported.incomplete > 0 {
+        line(format!("{} incomplete versions were left out.", exported.incomplete));
+    }
+    if let Some(why) = exported.enforced_blocks_denied {
+        line(format!("Enforced blocks were left out: {why}."));
+    }
+    if !args.sboms {
+        line(
+            "SBOMs were left out; a version that was imported without them cannot get them later.",
+        );
+    }
+    let outside = exported.parents_outside;
+    if !outside.is_empty() {
+        line(format!(
+            "Some were built from versions of {}, which this file lacks. Where an import does not find \
+             them, it cannot keep that ancestry; to export them, too: {}",
+            sentence_list(&outside),
+            outside.iter().map(|bucket| format!("-bucket={bucket}")).collect::<Vec<_>>().join(" ")
+        ));
+    }
+    Ok(())
+}
+
+/// The error with the flags that help.
+fn with_hint(error: ExportError) -> Error {
+    match error {
+        ExportError::UnknownBucket(_) => Error::caused_by(error),
+        ExportError::TooLarge { .. } => Error::caused_by(error)
+            .hint("export fewer at once: -bucket=NAME; or without the SBOMs: -sboms=false"),
+        ExportError::UnusableSbom(error) => error.hint("-sboms=false leaves all SBOMs out"),
+        ExportError::Failed(error) => error,
+    }
+}

@@ -1,0 +1,348 @@
+//! The resource journal: what a run created and has not removed yet, on disk, so that what a
+//! killed one left behind can be removed.
+//!
+//! One file per run, of JSON lines: first what the run is (`{"run":…}`), then
+//! `{"record":1,"resource":{…},"build":…,"at":…}` when something is about to be created and
+//! `{"struck":1}` when that record is resolved; times are in seconds since 1970. A second line with
+//! the same number replaces the record, and `{"about":BUILD,"facts":{…}}` holds attributes of
+//! everything that a build created. The file appears with the first record and disappears when all are
+//! resolved. As long as the run lives it holds a lock on the file, which works between containers and,
+//! where the filesystem has it, between machines.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::home::home_dir;
+use ingot_sdk::process_table::Stat;
+use ingot_sdk::{Context, Journal, Resource, Result, environment};
+use parking_lot::{Mutex, MutexGuard};
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// How the names of journals end.
+pub(super) const EXTENSION: &str = "journal";
+
+/// Which run a journal is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Its id, which the builds see as `build.PackerRunUUID`.
+    pub run: String,
+    /// The template, as an absolute path.
+    pub template: PathBuf,
+    /// When it started.
+    #[serde(with = "time::serde::timestamp")]
+    pub started: OffsetDateTime,
+}
+
+/// One line of a journal. Journals without the optional parts are from before there were any.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Line {
+    Run(RunInfo),
+    Created {
+        record: u64,
+        resource: Resource,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<String>,
+        #[serde(default, with = "time::serde::timestamp::option")]
+        at: Option<OffsetDateTime>,
+    },
+    Struck {
+        struck: u64,
+    },
+    About {
+        about: String,
+        facts: Facts,
+    },
+}
+
+/// What is true of all that a build made: attributes of each resource.
+pub(super) type Facts = serde_json::Map<String, serde_json::Value>;
+
+/// The journal of this run.
+#[derive(Debug)]
+pub struct FileJournal {
+    run: RunInfo,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<(File, PathBuf)>,
+    next: u64,
+    /// The records that are not resolved.
+    open: BTreeMap<u64, Open>,
+    /// What is known of each build's things.
+    facts: BTreeMap<Arc<str>, Facts>,
+}
+
+impl FileJournal {
+    /// The journal of the run `run`. There is no file until something is recorded.
+    pub fn new(run: RunInfo) -> Arc<Self> {
+        Arc::new(FileJournal { run, state: Mutex::default() })
+    }
+
+    /// What the build called `name` writes in.
+    pub fn of_build(self: &Arc<Self>, name: &str) -> Arc<dyn Journal> {
+        Arc::new(BuildJournal { file: Arc::clone(self), build: name.into() })
+    }
+
+    /// What the build called `name` has created and not removed, newest first.
+    pub(super) fn left_by(&self, name: &str) -> Vec<Resource> {
+        let state = self.state();
+        let facts = state.facts.get(name);
+        let open = state.open.values().rev().filter(|open| *open.build == *name);
+        let left = open.map(|open| {
+            let mut resource = open.resource.clone();
+            resource.attributes.extend(facts.cloned().unwrap_or_default());
+            resource
+        });
+        left.collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    fn record(&self, build: &Arc<str>, resource: &Resource) -> std::io::Result<u64> {
+        let mut state = self.state();
+        if state.file.is_none() {
+            state.file = Some(create(&self.run, &state.facts)?);
+        }
+        state.next += 1;
+        let record = state.next;
+        let line = Line::Created {
+            record,
+            resource: resource.clone(),
+            build: Some(build.to_string()),
+            at: Some(OffsetDateTime::now_utc()),
+        };
+        if let Some((file, _)) = &mut state.file {
+            append(file, &line)?;
+        }
+        state.open.insert(record, Open { build: Arc::clone(build), resource: resource.clone() });
+        Ok(record)
+    }
+
+    fn amend(&self, record: u64, resource: &Resource) {
+        let state = &mut *self.state();
+        let Some(open) = state.open.get_mut(&record) else { return };
+        open.resource = resource.clone();
+        let build = Some(open.build.to_string());
+        let line = Line::Created { record, resource: resource.clone(), build, at: None };
+        state.add(&line);
+    }
+
+    fn note(&self, build: &Arc<str>, name: &str, value: &str) {
+        let state = &mut *self.state();
+        let facts = state.facts.entry(Arc::clone(build)).or_default();
+        if facts.get(name).and_then(|known| known.as_str()) == Some(value) {
+            return;
+        }
+        facts.insert(name.to_owned(), value.into());
+        let line = Line::About { about: build.to_string(), facts: facts.clone() };
+        state.add(&line);
+    }
+
+    /// Resolves the records that `gone` selects.
+    fn resolve(&self, gone: impl Fn(u64, &str) -> bool) {
+        let mut state = self.state();
+        let struck: Vec<u64> = state
+            .open
+            .iter()
+            .filter(|(record, open)| gone(**record, &open.build))
+            .map(|(record, _)| *record)
+            .collect();
+        struck.iter().for_each(|record| drop(state.open.remove(record)));
+        if state.open.is_empty() {
+            if let Some((_, path)) = state.file.take() {
+                let _ = std::fs::remove_file(path);
+            }
+            return;
+        }
+        for record in struck {
+            state.add(&Line::Struck { struck: record });
+        }
+    }
+}
+
+impl State {
+    /// Adds a line that may be missing: at worst somebody looks for something that is gone
+    /// already, or in more places.
+    fn add(&mut self, line: &Line) {
+        if let Some((file, _)) = &mut self.file
+            && let Err(error) = append(file, line)
+        {
+            tracing::warn!(%error, "could not add a line to the journal");
+        }
+    }
+}
+
+/// A record that is not resolved.
+#[derive(Debug)]
+struct Open {
+    build: Arc<str>,
+    resource: Resource,
+}
+
+/// A build's part of the journal.
+struct BuildJournal {
+    file: Arc<FileJournal>,
+    build: Arc<str>,
+}
+
+impl Journal for BuildJournal {
+    fn record(&self, resource: &Resource) -> Result<u64> {
+        let recorded = self.file.record(&self.build, resource).with_context(|| {
+            format!("writing the journal of created resources in {}", directory().display())
+        });
+        recorded.map_err(|error| error.hint("INGOT_STATE_DIR names another directory"))
+    }
+
+    fn resolve(&self, record: u64) {
+        self.file.resolve(|number, _| number == record);
+    }
+
+    fn amend(&self, record: u64, resource: &Resource) {
+        self.file.amend(record, resource);
+    }
+
+    fn note(&self, name: &str, value: &str) {
+        self.file.note(&self.build, name, value);
+    }
+
+    fn release(&self) {
+        self.file.resolve(|_, build| *build == *self.build);
+    }
+}
+
+/// Adds a line, durably; or nothing, so that the next one does not begin in the middle of it.
+pub(super) fn append(file: &mut File, line: &Line) -> std::io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    let length = file.metadata()?.len();
+    let added = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+    if added.is_err() {
+        let _ = file.set_len(length);
+    }
+    added
+}
+
+fn create(run: &RunInfo, facts: &BTreeMap<Arc<str>, Facts>) -> std::io::Result<(File, PathBuf)> {
+    let directory = directory();
+    std::fs::create_dir_all(&directory)?;
+    let path = directory.join(own_name());
+    // Under another name until it is locked, so that nobody takes it for a dead run's.
+    let unlocked = path.with_extension("new");
+    let file = OpenOptions::new().create_new(true).append(true).open(&unlocked)?;
+    // Where there are no locks, its name says whether the process lives.
+    let _ = try_lock(&file);
+    std::fs::rename(&unlocked, &path)?;
+    let mut created = (file, path);
+    append(&mut created.0, &Line::Run(run.clone()))?;
+    for (build, facts) in facts {
+        append(&mut created.0, &Line::About { about: build.to_string(), facts: facts.clone() })?;
+    }
+    // So that the file's name is on disk too.
+    File::open(&directory)?.sync_all()?;
+    Ok(created)
+}
+
+/// The name of a new journal of this process: `PID-STARTTIME-RANDOM.journal`.
+fn own_name() -> String {
+    format!("{}.{EXTENSION}", process_name())
+}
+
+/// A new name of something of this process's: `PID-STARTTIME-RANDOM`.
+pub fn process_name() -> String {
+    let pid = std::process::id();
+    let started = started(pid).unwrap_or(0);
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    format!("{pid}-{started}-{}", &unique[..8])
+}
+
+/// Whether the process that the name of a journal, or of its logs, names runs on this machine.
+pub fn owner_runs(path: &Path) -> bool {
+    let mut parts = path.file_name().and_then(|name| name.to_str()).unwrap_or("").split('-');
+    let pid = parts.next().and_then(|part| part.parse().ok());
+    let start = parts.next().and_then(|part| part.parse::<u64>().ok());
+    pid.zip(start).is_some_and(|(pid, start)| started(pid) == Some(start))
+}
+
+/// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
+/// `~/.local/state/ingot`; where that cannot be written, a private directory for temporary files.
+pub fn directory() -> PathBuf {
+    if let Some(directory) = environment::set("INGOT_STATE_DIR") {
+        return directory.into();
+    }
+    if let Some(directory) = environment::set("XDG_STATE_HOME") {
+        return Path::new(&directory).join("ingot");
+    }
+    unnamed().0.clone()
+}
+
+/// What to warn of where the state is in a directory for temporary files, as containers and services
+/// often have no home directory that they can write to.
+pub fn warning() -> Option<String> {
+    if ["INGOT_STATE_DIR", "XDG_STATE_HOME"].into_iter().any(|it| environment::set(it).is_some()) {
+        return None;
+    }
+    let (directory, in_place_of) = unnamed();
+    Some(format!(
+        "Warning: {} cannot be written to: the journal of created resources and what else outlives a \
+         run is in {}. INGOT_STATE_DIR names another directory.",
+        in_place_of.as_ref()?.display(),
+        directory.display()
+    ))
+}
+
+/// The directory where no variable names one, the same for the whole run, and the one that it is used
+/// in place of, if any.
+fn unnamed() -> &'static (PathBuf, Option<PathBuf>) {
+    static UNNAMED: OnceLock<(PathBuf, Option<PathBuf>)> = OnceLock::new();
+    UNNAMED.get_or_init(|| {
+        match home_dir().map(|home| home.join(".local/state/ingot")) {
+            Some(home) if is_writable(&home) => (home, None),
+            home => match private_directory() {
+                Some(private) => (private, home),
+                // The error of the first record names it.
+                None => (home.unwrap_or_else(|| std::env::temp_dir().join("ingot-state")), None),
+            },
+        }
+    })
+}
+
+/// Whether files can be created in a directory, or it can be created. Nothing is changed for that.
+fn is_writable(directory: &Path) -> bool {
+    let there = directory.ancestors().find(|path| path.symlink_metadata().is_ok());
+    there.is_some_and(|path| {
+        path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    })
+}
+
+/// A directory of this user's where temporary files are. None if it cannot be created, or others may
+/// have written to it: what a journal names gets removed.
+fn private_directory() -> Option<PathBuf> {
+    let user = geteuid().as_raw();
+    let path = std::env::temp_dir().join(format!("ingot-{user}"));
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return None,
+        _ => {}
+    }
+    let found = path.symlink_metadata().ok()?;
+    let private = found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0;
+    private.then_some(path)
+}
+
+/// When a process started, in clock ticks since boot: tells it from a later one with its number.
+/// None if it does not run.
+fn started(pid: u32) -> Option<u64> {
+    Stat::of(pid).map(|stat| stat.started)
+}

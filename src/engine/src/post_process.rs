@@ -1,0 +1,156 @@
+//! Runs a node's post-processor pipelines over what its builder made.
+
+use std::sync::Arc;
+
+use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
+use ingot_template::steps::Step;
+
+use super::build_values::with_no_server;
+use super::hook::{NodeHook, prepare_step};
+
+type Shared = Arc<dyn Artifact>;
+
+/// What all pipelines of a node share.
+pub(super) struct Pipelines<'a> {
+    pub hook: &'a NodeHook,
+    pub ctx: &'a RunContext,
+}
+
+/// How one step of a pipeline went.
+struct Done {
+    /// What the pipeline goes on with.
+    created: Shared,
+    /// Whether what the step was given stays.
+    keep_input: bool,
+}
+
+/// What the builder or a post-processor learnt, for `build.*`.
+fn data_of(artifact: &Shared) -> Option<GeneratedData> {
+    serde_json::from_value(artifact.state("generated_data")?).ok()
+}
+
+impl Pipelines<'_> {
+    /// Runs the pipelines over `built`. Returns the artifacts that are left in the end, the
+    /// builder's own first if it is kept. As in Packer, a step that hands on what it was given
+    /// counts it once more, and the builder's artifact goes when no first step got so far as to
+    /// keep it.
+    ///
+    /// # Errors
+    /// The first pipeline that failed; the others have run all the same.
+    pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
+        let mut keep_built = self.hook.node.pipelines.is_empty();
+        let mut artifacts = Vec::new();
+        let mut failure = None;
+        let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
+        let mut before = 0;
+        for pipeline in &self.hook.node.pipelines {
+            let numbers = (before, all);
+            before += pipeline.len();
+            match self.pipeline(pipeline, numbers, &built, &mut keep_built).await {
+                Ok(mut created) => artifacts.append(&mut created),
+                Err(error) => {
+                    let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
+                    failure.get_or_insert(error);
+                    if cancelled {
+                        break;
+                    }
+                }
+            }
+        }
+        built.processed();
+        let keeper = &self.hook.keeper;
+        if let Some(error) = failure {
+            if !keeper.leaves(&*built, keep_built, &error) {
+                self.ctx.ui.say(
+                    "Removing what the builder created: post-processing failed. -on-error=keep \
+                     leaves it for -resume.",
+                );
+                // The build failed for what was wrong first.
+                if let Err(left) = built.destroy().await {
+                    self.ctx.ui.error(format!("It may be left over: {left}"));
+                }
+            }
+            return Err(error);
+        }
+        if !keep_built && keeper.artifact_is_users() {
+            self.ctx.ui.say(format!(
+                "Leaving what an earlier build made, although keep_input_artifact is false: {}",
+                built.description()
+            ));
+            keep_built = true;
+        }
+        if keep_built {
+            keeper.succeeded(Some(&*built));
+            artifacts.insert(0, built);
+        } else {
+            built.destroy().await?;
+            keeper.succeeded(None);
+        }
+        Ok(artifacts)
+    }
+
+    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are
+    /// `before` steps in the pipelines before, and `all` in all of them.
+    async fn pipeline(
+        &self,
+        pipeline: &[Step],
+        (before, all): (usize, usize),
+        built: &Shared,
+        keep_built: &mut bool,
+    ) -> Result<Vec<Shared>> {
+        let mut current = Arc::clone(built);
+        let mut left: Vec<Shared> = Vec::new();
+        for (position, step) in pipeline.iter().enumerate() {
+            let info = self.hook.info(StepKind::PostProcessor, step);
+            let running = self.ctx.ui.step(info.numbered(before + position + 1, all));
+            let done = self.step(step, &current, built).await;
+            running.end(&done);
+            let Done { created, keep_input } = done?;
+            // What is handed on is not to be deleted, whatever the template asks for.
+            let same = Arc::ptr_eq(&created, &current);
+            match (position, keep_input || same) {
+                (0, keep) => *keep_built |= keep,
+                (_, true) => left.push(Arc::clone(&current)),
+                (_, false) => current.destroy().await?,
+            }
+            current = created;
+        }
+        left.push(current);
+        Ok(left)
+    }
+
+    async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Done> {
+        let Pipelines { hook, ctx } = self;
+        let kind = step.block.label(0);
+        let plugin = hook.project.plugins.post_processors.get(kind);
+        let plugin =
+            plugin.ok_or_else(|| Error::new(format!("no post-processor is called `{kind}`")))?;
+        let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
+        let data = with_no_server(data);
+        let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
+        match step.shown_name() {
+            name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
+            name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
+        }
+        let step_ctx = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
+        if let Some(complaint) = hook.values.complaint(&step.block, &data) {
+            step_ctx.ui.error(complaint);
+        }
+        let process = ready.process(&step_ctx, Arc::clone(current), &data);
+        let processed = ctx.unless_cancelled(process).await;
+        let processed = processed.map_err(|error| error.context("Post-processor failed"))?;
+        let keep_input = match step.keep_input_artifact {
+            Some(false) if processed.force_keep_input => {
+                step_ctx.ui.error(format!(
+                    "Warning: {kind} needs its input artifact, so keep_input_artifact=false has \
+                     no effect."
+                ));
+                true
+            }
+            Some(keep) => keep,
+            None => processed.keep_input || processed.force_keep_input,
+        };
+        let created = processed.artifact.unwrap_or_else(|| Arc::clone(current));
+        Ok(Done { created, keep_input })
+    }
+}

@@ -1,0 +1,75 @@
+//! What a template comes to in every run: the same times, random values and data sources.
+
+use std::collections::BTreeMap;
+
+use ingot_hcl::diagnostic::Diagnostics;
+use ingot_hcl::functions::{FunctionContext, SecretSink};
+use ingot_hcl::{Scope, Value};
+use ingot_sdk::PrepareContext;
+use ingot_template::locals_and_data;
+
+use super::{Project, packer};
+
+/// What blocks see in every run: see [`Project::reproducible`].
+pub(crate) struct Reproducible {
+    /// What functions know.
+    pub functions: FunctionContext,
+    /// `var`, `local` and the other names.
+    pub names: BTreeMap<String, Value>,
+}
+
+impl Project {
+    /// What blocks see, evaluated so that it is the same in every run as long as the template, its
+    /// variables and what its data sources gave are: it is the epoch, and nothing is random.
+    pub(crate) fn reproducible(&self) -> Reproducible {
+        self.evaluated_with(FunctionContext {
+            start: time::OffsetDateTime::UNIX_EPOCH,
+            reproducible: true,
+            ..self.functions.clone()
+        })
+    }
+
+    /// The same with texts that stand for the secrets, so that what blocks make of it can be compared
+    /// without them.
+    pub(crate) fn concealed(&self) -> Reproducible {
+        self.evaluated_with(FunctionContext {
+            start: time::OffsetDateTime::UNIX_EPOCH,
+            reproducible: true,
+            conceals: true,
+            // None of what comes of it is a secret.
+            secrets: SecretSink::default(),
+            ..self.functions.clone()
+        })
+    }
+
+    fn evaluated_with(&self, functions: FunctionContext) -> Reproducible {
+        // What is wrong was reported when it was evaluated first.
+        let ignored = &mut Diagnostics::default();
+        let context =
+            PrepareContext { start: Some(functions.start), ..self.context_of_variables() };
+        let variables =
+            self.variable_values(&mut self.sources.clone(), &functions, &context, ignored);
+        let conceal = |what: &str, value: Value| match functions.conceals {
+            true => value.concealed(&format!("<{what}>")),
+            false => value,
+        };
+        let variables = variables.values.into_iter().map(|(name, value)| {
+            let value = conceal(&format!("var.{name}"), value);
+            (name, value)
+        });
+        let mut names = self.names.clone();
+        names.insert("var".into(), Value::object(variables.collect()));
+        let own = |name: &str| Value::from(format!("<packer.{name}>"));
+        names.insert("packer".into(), packer(own("iterationID"), own("versionFingerprint")));
+        let data = names.get("data").map(|data| conceal("data", data.clone()));
+        let fetched = data.into_iter().map(|data| ("data".to_owned(), data)).collect();
+        let template = &self.template;
+        let blocks = template.builds.iter().chain(template.sources.values());
+        let bodies = blocks.map(|block| &block.body);
+        let scope = Scope::new(names.clone(), &functions);
+        let values = locals_and_data::evaluate_again(template, &scope, &fetched, bodies, ignored);
+        drop(scope);
+        names.extend(values);
+        Reproducible { functions, names }
+    }
+}

@@ -1,0 +1,341 @@
+//! What a build is made of: digests of its options and of the files they name, never the values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use ingot_sdk::hash::Sha256;
+use ingot_sdk::{Config, OptionValue, StateKey};
+use ingot_template::steps::Step;
+use serde::{Deserialize, Serialize};
+
+use crate::inputs::{
+    Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
+};
+use crate::journal;
+
+/// Of files that are larger, in bytes, length and time stand for the contents.
+const LARGE_FILE: u64 = 256 << 20;
+/// Of how many files of a directory the contents are read; of more, length and time stand for them.
+const MOST_FILES: usize = 10_000;
+
+/// Digests by a name.
+type Digests = BTreeMap<String, String>;
+
+/// What a build was made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    /// Goes into every digest, so that a digest says nothing to who does not have the record.
+    pub salt: String,
+    /// The source's options.
+    pub source: Digests,
+    /// The files that they name.
+    pub source_files: Digests,
+    /// The template's input variables.
+    pub variables: Digests,
+    /// The provisioners that apply, in order.
+    pub provisioners: Vec<StepInputs>,
+    /// The post-processors that apply, in order.
+    pub post_processors: Vec<StepInputs>,
+}
+
+/// What a step was made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct StepInputs {
+    /// Its type.
+    pub kind: String,
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// Where it stands in the template.
+    pub place: String,
+    /// Its options.
+    pub options: Digests,
+    /// The files that its options name.
+    pub files: Digests,
+}
+
+impl StepInputs {
+    /// For people: type, and name if there is one.
+    pub(super) fn describe(&self) -> String {
+        match self.name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => format!("{} {name:?}", self.kind),
+            None => self.kind.clone(),
+        }
+    }
+
+    /// Whether another one does the same.
+    pub(super) fn is_same(&self, other: &StepInputs) -> bool {
+        (&self.kind, &self.options, &self.files) == (&other.kind, &other.options, &other.files)
+    }
+}
+
+impl Inputs {
+    /// What the node of `evaluator` is made of now. Digests can be compared if they are made with one
+    /// `salt`; there is a new one if none is given. Reads the files that it names; blocks.
+    pub(crate) fn of(evaluator: &NodeEvaluator, salt: Option<&str>) -> Inputs {
+        let (project, node) = (evaluator.project, evaluator.node);
+        let salt = salt.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
+        let texts = FileDigests::without(project.secrets().all());
+        let survey = Survey { evaluator, texts, salt };
+        let variables = evaluator.variables();
+        let variables = variables.map(|(name, value)| {
+            let text = format!("{value:?}");
+            (name.to_owned(), survey.digest(text.as_bytes()))
+        });
+        let variables = variables.collect();
+        let steps = node.provisioners.iter();
+        let provisioners = steps
+            .map(|step| survey.step(BlockKind::Provisioner, step, evaluator.provisioner(step)));
+        let provisioners: Vec<StepInputs> = provisioners.collect();
+        let steps = node.pipelines.iter().flatten();
+        let post_processors = steps.map(|step| {
+            survey.step(BlockKind::PostProcessor, step, evaluator.post_processor(step))
+        });
+        let post_processors: Vec<StepInputs> = post_processors.collect();
+        let source = evaluator.builder().map(|plugin| {
+            let block = Block::source(node, &plugin);
+            let config = evaluator.named(&block);
+            let steps = provisioners.iter().chain(&post_processors);
+            (survey.options(&block, &config), survey.source_files(&plugin, &config, steps))
+        });
+        let (source, source_files) = source.unwrap_or_default();
+        let salt = survey.salt;
+        Inputs { salt, source, source_files, variables, provisioners, post_processors }
+    }
+}
+
+/// What looking at a node needs.
+struct Survey<'a> {
+    evaluator: &'a NodeEvaluator<'a>,
+    /// What leaves secrets out of texts.
+    texts: FileDigests,
+    salt: String,
+}
+
+impl Survey<'_> {
+    fn digest(&self, bytes: &[u8]) -> String {
+        StateKey::of(&self.salt, [bytes]).to_string()
+    }
+
+    fn step(&self, kind: BlockKind, step: &Step, plugin: Option<PluginOptions>) -> StepInputs {
+        let place = self.evaluator.project.place(step.block.header);
+        let mut inputs = StepInputs {
+            kind: step.block.label(0).to_owned(),
+            name: step.name.clone(),
+            place: format!("{}:{}:{}", place.file, place.line, place.column),
+            options: Digests::new(),
+            files: Digests::new(),
+        };
+        let Some(plugin) = plugin else { return inputs };
+        let block = Block::step(step, &plugin);
+        let config = self.evaluator.named(&block);
+        inputs.options = self.options(&block, &config);
+        let mut read = |path: &str| self.file(path, &mut inputs.files);
+        if kind == BlockKind::Provisioner {
+            named_by_provisioner(&self.evaluator.rendered(&config), &mut read);
+        } else {
+            let files = self.evaluator.files(&plugin, &config);
+            files.iter().for_each(|(_, path)| read(path));
+        }
+        inputs
+    }
+
+    /// Digests of options. What only the run knows of one stands there by its name, as in `named`, or,
+    /// where it cannot, by how the option is written and the values that this uses.
+    fn options(&self, block: &Block, named: &Config) -> Digests {
+        let mut digests = Digests::new();
+        let plain = |text: &str| text.to_owned();
+        for (name, open) in self.evaluator.open(block).values() {
+            let known = named.get(name).filter(|value| value.is_wholly_known());
+            let mut bytes = Vec::new();
+            encode(known.unwrap_or(open), SecretValues::Included, &plain, &mut bytes);
+            if known.is_none() {
+                let written = self.evaluator.written(block, name);
+                written.texts.iter().for_each(|text| bytes.extend(text.bytes()));
+                for (name, value) in self.evaluator.values_of(&written.uses) {
+                    bytes.extend(format!("\n{name} = {value:?}").into_bytes());
+                }
+            }
+            digests.insert(name.clone(), self.digest(&bytes));
+        }
+        digests
+    }
+
+    /// The files that a source's options name, without the template's own and those that `steps`
+    /// name, which are looked at by themselves: a directory that the source names may hold them all.
+    fn source_files<'s>(
+        &self,
+        plugin: &PluginOptions,
+        config: &Config,
+        steps: impl Iterator<Item = &'s StepInputs>,
+    ) -> Digests {
+        let real = |path: &str| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let files = steps.flat_map(|step| step.files.keys()).map(String::as_str);
+        let others: BTreeSet<PathBuf> =
+            files.chain(self.evaluator.project.sources.names()).map(real).collect();
+        let mut files = Digests::new();
+        for (_, path) in self.evaluator.files(plugin, config) {
+            self.file(&path, &mut files);
+        }
+        // Commits are no change of what is built.
+        let in_git = |path: &str| Path::new(path).components().any(|c| c.as_os_str() == ".git");
+        files.retain(|path, _| !others.contains(&real(path)) && !in_git(path));
+        files
+    }
+
+    fn file(&self, text: &str, files: &mut Digests) {
+        let path = Path::new(text);
+        let Ok(found) = std::fs::metadata(path) else { return };
+        if found.is_file() {
+            files.insert(self.shown(path), self.contents(path, true));
+        } else if found.is_dir() {
+            self.directory(path, files);
+        }
+    }
+
+    /// Adds all that is below a directory. What cannot be looked at stands there by the reason.
+    fn directory(&self, root: &Path, files: &mut Digests) {
+        let own = |found: &std::fs::Metadata| (found.dev(), found.ino());
+        // Links may lead in circles, and what Ingot writes down itself is no input.
+        let state = std::fs::metadata(journal::directory()).ok();
+        let mut known: BTreeSet<(u64, u64)> = state.iter().map(own).collect();
+        let mut waiting = vec![root.to_owned()];
+        let mut count = 0;
+        while let Some(directory) = waiting.pop() {
+            let entries: std::io::Result<Vec<_>> =
+                std::fs::metadata(&directory).and_then(|found| match known.insert(own(&found)) {
+                    true => std::fs::read_dir(&directory)?.collect(),
+                    false => Ok(Vec::new()),
+                });
+            let entries: Vec<std::fs::DirEntry> = match entries {
+                Ok(entries) => entries,
+                Err(error) => {
+                    files.insert(self.shown(&directory), self.digest(error.to_string().as_bytes()));
+                    continue;
+                }
+            };
+            for path in entries.into_iter().map(|entry| entry.path()) {
+                match std::fs::metadata(&path) {
+                    Ok(found) if found.is_dir() => waiting.push(path),
+                    Ok(found) if found.is_file() => {
+                        count += 1;
+                        let digest = self.contents(&path, count <= MOST_FILES);
+                        files.insert(self.shown(&path), digest);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let target = std::fs::read_link(&path);
+                        let text = format!("{error} {target:?}");
+                        files.insert(self.shown(&path), self.digest(text.as_bytes()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A path as it is written down: without secrets.
+    fn shown(&self, path: &Path) -> String {
+        self.texts.masked(path.display().to_string())
+    }
+
+    /// A digest of a file's contents and mode; of its length and time where it is not to be read.
+    fn contents(&self, path: &Path, read: bool) -> String {
+        let sum = || -> std::io::Result<String> {
+            let mut file = std::fs::File::open(path)?;
+            let found = file.metadata()?;
+            let mode = found.mode();
+            if !read || found.len() > LARGE_FILE {
+                return Ok(format!("{mode} {} {:?}", found.len(), found.modified()?));
+            }
+            let mut hash = Sha256::new();
+            std::io::copy(&mut file, &mut hash)?;
+            Ok(format!("{mode} {}", hash.finish()))
+        };
+        self.digest(sum().unwrap_or_else(|error| error.to_string()).as_bytes())
+    }
+}
+
+/// Hands to `read` all that may be the path of a file that a provisioner reads: its options do not tell it
+/// from other text, such as `command = "./prepare.sh"` or `extra_arguments = ["-i", "hosts.ini"]`.
+fn named_by_provisioner(config: &Config, read: &mut dyn FnMut(&str)) {
+    // The provisioner `file` reads on the machine then.
+    if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
+        return;
+    }
+    let local = config.values().iter().filter(|(name, _)| !is_remote(name));
+    local.for_each(|(_, value)| texts_in(value, read));
+}
+
+/// Hands each text in a value to `read`, but for options of nested blocks that are not of this machine.
+fn texts_in(value: &OptionValue, read: &mut dyn FnMut(&str)) {
+    match value {
+        OptionValue::String(text) | OptionValue::Secret(text) => read(text),
+        OptionValue::List(items) => items.iter().for_each(|item| texts_in(item, read)),
+        OptionValue::Map(entries) => {
+            let local = entries.iter().filter(|(name, _)| !is_remote(name));
+            local.for_each(|(_, value)| texts_in(value, read));
+        }
+        _ => {}
+    }
+}
+
+/// Whether an option of a provisioner is a path on the machine, or a text that only runs there; either may
+/// also be the name of a file of this machine.
+fn is_remote(option: &str) -> bool {
+    const REMOTE: &[&str] = &[
+        "destination",
+        "remote_",
+        "inline",
+        "execute_command",
+        "staging_",
+        "environment_vars",
+        "scan_path",
+    ];
+    REMOTE.iter().any(|remote| option.starts_with(remote))
+}
+
+/// How options' names are shown: in quotes, with commas.
+pub(super) fn shown<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Which entries of two sets of digests are not the same, by name.
+pub(super) fn different<'a>(before: &'a Digests, now: &'a Digests) -> Vec<&'a str> {
+    let mut names: Vec<&str> = before.keys().chain(now.keys()).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|&name| before.get(name) != now.get(name));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(options: Vec<(&str, OptionValue)>) -> Vec<String> {
+        let options = options.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let mut found = Vec::new();
+        named_by_provisioner(&Config::new(options), &mut |path| found.push(path.to_owned()));
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn any_option_of_a_provisioner_may_name_a_file() {
+        let text = |text: &str| OptionValue::String(text.to_owned());
+        let nested = [("remote_path".to_owned(), text("/r")), ("path".to_owned(), text("p"))];
+        let options = vec![
+            ("command", text("./prepare.sh")),
+            ("extra_arguments", OptionValue::List(vec![text("-i"), text("hosts.ini")])),
+            ("vault_password_file", OptionValue::Secret("v".into())),
+            ("destination", text("/d")),
+            ("remote_folder", text("/r")),
+            ("scan_path", text("/")),
+            ("upload", OptionValue::Map(nested.into())),
+            ("direction", text("upload")),
+        ];
+        assert_eq!(named(options), ["-i", "./prepare.sh", "hosts.ini", "p", "upload", "v"]);
+        let download = vec![("source", text("/etc/motd")), ("direction", text("download"))];
+        assert!(named(download).is_empty());
+    }
+}
