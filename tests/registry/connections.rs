@@ -90,7 +90,7 @@ fn what_takes_its_time_is_closed() {
         ("a header, slowly", b"GET / HTTP/1.1\r\nX: ", b"x", ""),
         ("a request and nothing", PING, b"", "200 OK"),
         ("a header of a second request, slowly", PING, b"GET", "200 OK"),
-        ("a body, slowly", token.as_bytes(), b"x", "HTTP/1.1 4"),
+        ("a body, slowly", token.as_bytes(), b"x", "HTTP/1.1 503"),
         ("a body that is not read, slowly", unknown.as_bytes(), b"x", "401"),
         ("half of HTTP/2's preface", b"PRI * HTTP/2.0", b"", ""),
         ("HTTP/2's preface and pings", &preface, ping, ""),
@@ -109,4 +109,24 @@ fn what_takes_its_time_is_closed() {
         }
     });
     ask(&mut connect(&server));
+}
+
+#[test]
+fn silent_requests_for_a_token_lock_nobody_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-plain-http"]);
+    let head = b"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Length: 29\r\n\r\n";
+    let begin = || {
+        let mut stream = connect(&server);
+        stream.write_all(head).expect("it can be sent");
+        stream
+    };
+    let silent: Vec<TcpStream> = (0..100).map(|_| begin()).collect();
+    let mut stream = begin();
+    stream.write_all(b"grant_type=client_credentials").expect("it can be sent");
+    let mut response = [0; 4096];
+    let length = stream.read(&mut response).expect("a response");
+    let response = String::from_utf8_lossy(&response[..length]);
+    assert!(response.starts_with("HTTP/1.1 401"), "{response}");
+    drop(silent);
 }

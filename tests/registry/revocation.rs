@@ -190,6 +190,24 @@ async fn channels_do_not_go_forward(admin: &Caller) {
     }
     revoke(admin, "back", "r2").await;
     assert_eq!(admin.get(prod).await["channel"]["version"]["fingerprint"], "r1");
+    restore(admin, "back", "r2").await;
+    // Somebody went back to what it had never pointed at: the third is bad, though nobody revoked it.
+    for (channel, prints, left) in
+        [("first", &["r3", "r1"][..], None), ("last", &["r1", "r3", "r2"], Some("r1"))]
+    {
+        let path = format!("/buckets/back/channels/{channel}");
+        admin.post("/buckets/back/channels", json!({ "name": channel })).await;
+        for print in prints {
+            let assign =
+                json!({ "version_fingerprint": print, "update_mask": "versionFingerprint" });
+            admin.patch(&path, assign).await;
+        }
+        let revoked = prints.last().expect("there is one");
+        revoke(admin, "back", revoked).await;
+        let now = admin.get(&path).await["channel"]["version"]["fingerprint"].clone();
+        assert_eq!(now.as_str(), left, "{channel}");
+        restore(admin, "back", revoked).await;
+    }
 }
 
 /// A channel that went back to an older version and was then assigned the newer one again.

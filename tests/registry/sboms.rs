@@ -1,8 +1,10 @@
 //! SBOMs: uploaded as Packer does, bounded, listed and downloaded; the same on SQLite, PostgreSQL and
 //! in a file without a server.
 
+use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use ingot_registry::api::{CreateBucketBody, CreateBuildBody, CreateVersionBody, SbomFormat};
 use ingot_registry::client::Registry;
 use ingot_registry::local::LocalRegistry;
@@ -172,6 +174,64 @@ async fn sboms_on_postgresql() {
     let url = postgres.url();
     let database = ["-database-url", &url];
     sboms_come_and_go(&Server::start(dir.path(), &database), &database).await;
+}
+
+/// Packer sends all that it uploads on one connection, and four uploads are read at once. What the
+/// fifth has sent must not use up what the connection may send before it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_waits_does_not_hold_up_the_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-plain-http", "-request-timeout=10"]);
+    let admin = server.admin().await;
+    let (sboms, _) = running_build(&admin, "one").await;
+    let stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{}", server.port())).await;
+    let handshake = h2::client::handshake(stream.expect("it listens")).await;
+    let (mut client, connection) = handshake.expect("it speaks HTTP/2");
+    tokio::spawn(connection);
+    let request = |method: &str, path: &str| {
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{}{path}", admin.url, admin.root))
+            .header("authorization", format!("Bearer {}", admin.token))
+            .body(())
+            .expect("a request")
+    };
+    let body = |number: usize| {
+        let name = format!("bom-{number}");
+        let packed = packed(CYCLONE_DX);
+        let upload = json!({ "name": name, "format": "CYCLONEDX", "compressed_sbom": packed });
+        // JSON may have blanks before it.
+        Bytes::from(format!("{}{upload}", " ".repeat(400 << 10)))
+    };
+    let mut answers = Vec::new();
+    let mut bodies = Vec::new();
+    for number in 0..5 {
+        client = client.ready().await.expect("it takes requests");
+        let sent = client.send_request(request("PUT", &sboms), false);
+        let (answer, mut stream) = sent.expect("it is sent");
+        answers.push(answer);
+        // The first four have begun when the fifth does, and it has sent what it may before they
+        // send the rest.
+        match number {
+            4 => stream.send_data(body(number), true).expect("it is sent"),
+            _ => stream.send_data(Bytes::from_static(b" "), false).expect("it is sent"),
+        }
+        bodies.push(stream);
+        if number >= 3 {
+            client = client.ready().await.expect("it takes requests");
+            let sent = client.send_request(request("GET", "/buckets"), true);
+            let (answer, _) = sent.expect("it is sent");
+            assert_eq!(answer.await.expect("an answer").status(), 200);
+        }
+    }
+    for (number, stream) in bodies.iter_mut().enumerate().take(4) {
+        stream.send_data(body(number), true).expect("it is sent");
+    }
+    for (number, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.await.expect("an answer").status(), 200, "{number}");
+    }
+    let listed = admin.get(&sboms).await;
+    assert_eq!(listed["sboms"].as_array().map(Vec::len), Some(5), "{listed}");
 }
 
 #[tokio::test]

@@ -223,7 +223,8 @@ fn descendants_are_revoked_with_their_parent() {
 
         // Revoked in two ways, and taken back one by one.
         world.ok(&["registry", "revoke", "base", "v1"]);
-        world.ok(&["registry", "revoke", "child", "v1"]);
+        let said = world.ok(&["registry", "revoke", "child", "v1"]);
+        assert!(said.contains("An earlier revocation holds, inherited from base v1."), "{said}");
         let said = world.ok(&["registry", "restore", "child", "v1"]);
         assert!(said.contains("is still revoked, inherited from base v1"), "{said}");
         let said = world.ok(&["registry", "restore", "child", "v1"]);

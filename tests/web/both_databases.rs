@@ -133,6 +133,8 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
         ("new", &["one"]),
         ("again", &["two", "one", "two"]),
         ("mistaken", &["one", "three", "two", "one"]),
+        ("past", &["one", "three", "two"]),
+        ("nowhere", &["three", "two"]),
     ] {
         admin.post("/buckets/base/channels", json!({ "name": channel })).await;
         for print in prints {
@@ -159,11 +161,14 @@ async fn channels_say_where_they_go_back_to(server: &Server, admin: &Caller) {
     assert!(page.text.contains("Roll far back to v1"), "{}", page.text);
     // As revoking does.
     let page = visitor.get(&format!("{ROOT}/base/versions/two/revoke")).await;
-    for channel in ["back", "again"] {
+    for channel in ["back", "again", "past"] {
         let path = format!("{ROOT}/base/versions/one");
         let goes = format!("<strong>{channel}</strong> goes to <a href=\"{path}\">v1</a>");
         assert!(page.text.contains(&goes), "{channel}: {}", page.text);
     }
+    // Not forward.
+    let nowhere = "<strong>nowhere</strong> has no valid version to go to and will be unassigned";
+    assert!(page.text.contains(nowhere), "{}", page.text);
 }
 
 async fn who_reads_the_managed_channel_is_set(server: &Server, admin: &Caller) {

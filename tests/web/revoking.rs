@@ -125,4 +125,14 @@ async fn a_revocation_that_is_inherited_is_not_put_off() {
     let version = admin.get("/buckets/app/versions/a1").await["version"].clone();
     assert_eq!(version["revocation_type"], "MANUAL", "{version}");
     assert!(version["revoke_at"].as_str().is_some_and(|at| at.starts_with("2099-11-10")));
+    // Nothing shows that of the ancestor now. It holds again if this one is put off for longer.
+    let page = visitor.get(&path).await;
+    let fields = [("when", "at"), ("at", "2099-12-10T00:00"), ("descendants", "yes")];
+    let done = visitor.submit(&page, &path, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let page = visitor.get(done.location()).await;
+    let notice = "<strong>v1</strong> is revoked with base v1 at <time";
+    assert!(page.text.contains(notice), "{}", page.text);
+    let until = "2099-12-01 00:00 UTC</time> already, which is earlier.";
+    assert!(page.text.contains(until), "{}", page.text);
 }

@@ -1,5 +1,7 @@
 //! Requests and responses of the API: JSON both ways, errors as gRPC's gateway has them.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -73,6 +75,13 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// Why a body could not be read.
 pub(super) fn body_error(rejection: &BytesRejection) -> Error {
+    let mut source = rejection.source();
+    while let Some(error) = source {
+        if error.is::<LateBody>() {
+            return late();
+        }
+        source = error.source();
+    }
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Error::new(Code::ResourceExhausted, "the request is too large")
@@ -80,6 +89,24 @@ pub(super) fn body_error(rejection: &BytesRejection) -> Error {
         _ => Error::invalid("the request cannot be read"),
     }
 }
+
+/// The error of a body that did not arrive in time: nothing is wrong with the request, which may be sent
+/// again.
+pub(super) fn late() -> Error {
+    Error::new(Code::Unavailable, "the request did not arrive in time")
+}
+
+/// Tells a body that did not arrive by its deadline from others that cannot be read.
+#[derive(Debug)]
+struct LateBody;
+
+impl fmt::Display for LateBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the body did not arrive in time")
+    }
+}
+
+impl StdError for LateBody {}
 
 /// Whether JSON holds a zero character, which it can only as an escape. PostgreSQL cannot keep it.
 pub(super) fn holds_zero(json: &[u8]) -> bool {
@@ -138,7 +165,7 @@ fn in_time(body: RawBody, deadline: tokio::time::Instant) -> RawBody {
     let next = move |mut stream: std::pin::Pin<Box<BodyDataStream>>| async move {
         match tokio::time::timeout_at(deadline, stream.next()).await {
             Ok(chunk) => chunk.map(|chunk| (chunk, stream)),
-            Err(_) => Some((Err(axum::Error::new("the body did not come in time")), stream)),
+            Err(_) => Some((Err(axum::Error::new(LateBody)), stream)),
         }
     };
     RawBody::from_stream(futures_util::stream::unfold(stream, next))

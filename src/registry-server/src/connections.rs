@@ -129,9 +129,11 @@ impl Connections {
     }
 }
 
-/// What may have many addresses by itself: an IPv6 network of 64 bits is one customer's.
+/// What may have many addresses by itself: an IPv6 network of 64 bits is one customer's. Where
+/// the server listens at `[::]`, clients of IPv4 have addresses such as `::ffff:10.0.0.1`, all of which
+/// would be in one such network.
 pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address {
+    match address.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
         }
@@ -259,5 +261,20 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_of_ipv4_is_a_network() {
+        let network = |address: &str| network(address.parse().expect("an address"));
+        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
+        assert_ne!(network("::ffff:10.0.0.1"), network("::ffff:10.0.0.2"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_eq!(network("2001:db8::1"), network("2001:db8::2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
     }
 }

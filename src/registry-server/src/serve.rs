@@ -36,8 +36,10 @@ const PING: Duration = Duration::from_secs(20);
 const STREAMS: u32 = 100;
 /// How large the headers of a request may be, in bytes.
 const HEADERS: usize = 64 << 10;
-/// How many bytes of bodies that are not read yet an HTTP/2 client may send on one connection.
-const WINDOW: u32 = 256 << 10;
+/// How many bytes of a body that is not read yet an HTTP/2 client may send, and how many of all bodies
+/// on one connection: more, so that a request that waits for its turn does not hold up the others.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 8 * STREAM_WINDOW;
 
 /// Serves until the token is cancelled.
 ///
@@ -111,8 +113,8 @@ pub async fn serve(
     http.http2()
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS as u32)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     let config = match &options.tls {

@@ -13,19 +13,20 @@ use parking_lot::Mutex;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::api_response::body_error;
+use crate::api_response::{body_error, late};
 use crate::connections::network;
 
 /// How large a request for a token or to sign in may be, in bytes.
 pub(super) const BODY: usize = 16 << 10;
-/// How many bodies there may be at once.
-const MOST: usize = 256;
+/// How many bodies there may be at once: a place is taken before its body arrives, so there are enough
+/// for many that never do, and bodies that do are small.
+const MOST: usize = 4096;
 /// How many of these may be one network's.
-const SHARE: usize = 64;
+const SHARE: usize = 1024;
 /// How long to wait for a place among them.
 const QUEUE: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(10);
+const ARRIVAL: Duration = Duration::from_secs(5);
 
 /// A body, which counts until it is dropped.
 pub(super) struct UnauthenticatedBody {
@@ -67,10 +68,7 @@ impl UnauthenticatedBodies {
             Ok(Ok(places)) => places,
             _ => return Err(Error::new(Code::Unavailable, "too many requests; try again later")),
         };
-        let bytes = match timeout(ARRIVAL, Bytes::from_request(request, &())).await {
-            Ok(read) => read.map_err(|rejection| body_error(&rejection))?,
-            Err(_) => return Err(Error::invalid("the request did not arrive in time")),
-        };
+        let bytes = arrive(request, ARRIVAL).await?;
         Ok(UnauthenticatedBody { bytes, _places: places })
     }
 
@@ -88,10 +86,18 @@ impl UnauthenticatedBodies {
     }
 }
 
+/// Reads a body that must arrive within some time.
+async fn arrive(request: Request, within: Duration) -> Result<Bytes> {
+    match timeout(within, Bytes::from_request(request, &())).await {
+        Ok(read) => read.map_err(|rejection| body_error(&rejection)),
+        Err(_) => Err(late()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use futures_util::FutureExt as _;
+    use futures_util::{FutureExt as _, stream};
 
     use super::*;
 
@@ -123,6 +129,16 @@ mod tests {
         held.clear();
         assert!(read("10.0.0.1").is_some());
         assert_eq!(bodies.shares.lock().len(), 1);
+    }
+
+    /// Whoever sent it may send it again: the network may have been slow.
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_given_up() {
+        let never = stream::pending::<std::io::Result<Bytes>>();
+        let request = Request::new(Body::from_stream(never));
+        let error = arrive(request, Duration::from_millis(10)).await.expect_err("it is late");
+        assert_eq!(error.code, Code::Unavailable);
+        assert_eq!(error.message, "the request did not arrive in time");
     }
 
     #[tokio::test]

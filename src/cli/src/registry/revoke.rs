@@ -87,6 +87,10 @@ pub(super) async fn revoke(args: &RevokeArgs, session: &Session) -> Result<()> {
         true => line(format!("{shown} will be revoked at {}.", moment(now.revoke_at))),
         false => line(format!("{shown} is revoked.")),
     }
+    if let Some(from) = &now.revocation_inherited_from {
+        let (bucket, from) = (&from.bucket_name, &from.version_name);
+        line(plain(format!("An earlier revocation holds, inherited from {bucket} {from}.")));
+    }
     match impact {
         Ok(impact) => {
             show_impact(&impact, session, args.descendants, scheduled).await;

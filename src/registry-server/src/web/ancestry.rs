@@ -97,7 +97,7 @@ pub(super) async fn show(
                 @if asked.outdated || asked.direction != "both" {
                     h3 { "There are no such relations" }
                     p { a href=(path) { "Show all direct relatives" } }
-                    @if lineage.more { (not_all(&name)) }
+                    @if lineage.more { (not_all(&name, &asked)) }
                 } @else {
                     h3 { "No valid version has relations" }
                     p { "Relations are recorded when a template reads a version of one bucket, by the "
@@ -113,7 +113,7 @@ pub(super) async fn show(
             @if lineage.deeper {
                 p { "There are more generations. " a href=(asked.path(&path, "all", asked.unfolded)) { "Show all" } }
             }
-            @if lineage.more { (not_all(&name)) }
+            @if lineage.more { (not_all(&name, &asked)) }
             (relations(&context, &lineage))
         }
     }))
@@ -204,12 +204,15 @@ fn member(context: &PageContext, member: &Member, lineage: &Lineage, number: usi
     }
 }
 
-/// What a page has no room for.
-fn not_all(bucket: &str) -> Markup {
+/// What a page has no room for. The command lists all descendants, and of the ancestors only parents.
+fn not_all(bucket: &str, asked: &Asked) -> Markup {
     html! {
         p.dimmed {
-            "There are more relations than are looked at here. All are listed by "
-            code { "ingot registry ancestry " (bucket) } "."
+            "There are more relations than are looked at here."
+            @if asked.query().children {
+                " All that was built from " (bucket) " is listed by "
+                code { "ingot registry ancestry " (bucket) } "."
+            }
         }
     }
 }
@@ -245,6 +248,22 @@ fn row(context: &PageContext, kin: &AncestryEdge) -> Markup {
                 }
             }))
             (cell("Ancestry status", &ancestry_status(kin.status)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_named_where_it_lists_what_is_asked_for() {
+        for (direction, named) in [("both", true), ("children", true), ("parents", false)] {
+            let query = vec![("direction".to_owned(), direction.to_owned())];
+            let text = not_all("base", &Asked::of(&Fields::new(query))).into_string();
+            assert!(text.contains("There are more relations"), "{direction}: {text}");
+            let command = "built from base is listed by <code>ingot registry ancestry base</code>";
+            assert_eq!(text.contains(command), named, "{direction}: {text}");
         }
     }
 }

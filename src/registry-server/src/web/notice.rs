@@ -82,13 +82,15 @@ pub(super) async fn revocation(context: &PageContext, version: &Version) -> Opti
     let name = shown_version(&version.name, &version.fingerprint);
     let own = version.revocation_type == RevocationType::Manual
         && version.revocation_author == context.visit.principal.name;
-    let inherited = version.revocation_inherited_from.is_some();
+    let ancestor = version.revocation_inherited_from.as_ref();
+    let inherited = ancestor.is_some();
     let (status, at) = (version.status, version.revoke_at);
     let target = format!("{}/{}", version.bucket_name, version.fingerprint);
     let done = context.visit.asked("done");
     let (so, action) = match done.as_str() {
         "revoked" => (own && status == VersionStatus::Revoked && is_recent(at), REVOKE),
         "scheduled" => (own && status == VersionStatus::RevocationScheduled, REVOKE),
+        "inherited" => (inherited, REVOKE),
         // Another revocation of it that was hidden by this one may have come to light.
         "restored" => (status == VersionStatus::Active || inherited, RESTORE),
         "cancelled" => (status == VersionStatus::Active || inherited, CANCEL_REVOCATION),
@@ -102,6 +104,13 @@ pub(super) async fn revocation(context: &PageContext, version: &Version) -> Opti
             @match done.as_str() {
                 "revoked" => { strong { (name) } " is revoked." },
                 "scheduled" => { strong { (name) } " will be revoked at " (moment(at)) "." },
+                "inherited" => {
+                    @if let Some(ancestor) = ancestor {
+                        strong { (name) } " is revoked with " (ancestor.bucket_name) " "
+                        (ancestor.version_name) " at " (moment(at)) " already, which is earlier. Its "
+                        "own revocation holds if that one is taken back."
+                    }
+                },
                 "restored" if !inherited => { strong { (name) } " is valid again." },
                 _ if !inherited => {
                     "The scheduled revocation of " strong { (name) } " is cancelled."

@@ -179,8 +179,13 @@ pub(super) async fn revoke(Change { context, fields }: Change) -> Result<Respons
             ..UpdateVersionBody::default()
         };
         match context.session.update_version(&bucket, &print, &body).await {
-            Ok(_) => {
-                let done = if draft.now { "revoked" } else { "scheduled" };
+            Ok(revoked) => {
+                // An earlier one of an ancestor holds, also where its own was earlier until now.
+                let done = match (&revoked.revocation_inherited_from, draft.now) {
+                    (Some(_), _) => "inherited",
+                    (None, true) => "revoked",
+                    (None, false) => "scheduled",
+                };
                 let path = context.version_path(&bucket, &print, &format!("?done={done}"));
                 return Ok(Redirect::to(&path).into_response());
             }

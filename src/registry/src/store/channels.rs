@@ -181,37 +181,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Where a channel goes when a version, `from`, is revoked: to the newest valid one that it pointed
-    /// at before it pointed at `from` for the first time; the last valid one if `from` is none.
-    pub async fn last_valid_before(
-        &mut self,
-        channel: &str,
-        from: Option<&str>,
-    ) -> Result<Option<String>> {
-        let sql = "SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
-                   WHERE a.channel_id = $1 AND v.revoked = 0 AND v.number IS NOT NULL \
-                   AND a.number < coalesce((SELECT min(f.number) FROM assignments f \
-                   WHERE f.channel_id = $1 AND f.version_id = $2), $3) \
-                   ORDER BY a.number DESC LIMIT 1";
-        let query = sqlx::query_scalar(sql).bind(channel).bind(from).bind(i64::MAX);
-        Ok(query.fetch_optional(self.raw()).await?)
-    }
-
-    /// Where a channel goes when the version that it points at is revoked: as
-    /// [`Tx::last_valid_before`]; where that finds none, to the last valid one of a lower number, as
-    /// that was assigned again in between. So no channel goes forward.
+    /// Where a channel goes when the version that it points at is revoked: of the valid ones of a lower
+    /// number that it pointed at, as no channel goes forward, to the last one before it pointed at
+    /// that version for the first time; where there is none, to the last one since then.
     pub async fn last_valid_if_revoked(
         &mut self,
         channel: &str,
         revoked: &str,
     ) -> Result<Option<String>> {
-        if let Some(found) = self.last_valid_before(channel, Some(revoked)).await? {
-            return Ok(Some(found));
-        }
         let sql = "SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
                    WHERE a.channel_id = $1 AND v.revoked = 0 \
                    AND v.number < (SELECT r.number FROM versions r WHERE r.id = $2) \
-                   ORDER BY a.number DESC LIMIT 1";
+                   ORDER BY CASE WHEN a.number < (SELECT min(f.number) FROM assignments f \
+                   WHERE f.channel_id = $1 AND f.version_id = $2) THEN 0 ELSE 1 END, \
+                   a.number DESC LIMIT 1";
         let query = sqlx::query_scalar(sql).bind(channel).bind(revoked);
         Ok(query.fetch_optional(self.raw()).await?)
     }

@@ -32,7 +32,7 @@ pub struct Store {
     /// Writers of this process take turns, as SQLite has one writer at a time and those that wait
     /// in it do so by trying again and again.
     pub(super) turn: Option<Arc<Mutex<()>>>,
-    /// Since when [`Store::check`] has found others writing each time.
+    /// Since when [`Store::check`] has found the change that is being made now; none: it has not.
     pub(super) written_since: Arc<parking_lot::Mutex<Option<Instant>>>,
     /// How many may write at once: fewer than there are connections, so that others can read.
     pub(super) writers: Arc<Semaphore>,

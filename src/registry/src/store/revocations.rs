@@ -245,23 +245,17 @@ impl Tx {
         channel: &str,
         version: &str,
     ) -> Result<Option<String>> {
-        let before = "a.number < (SELECT min(f.number) FROM assignments f JOIN channels c \
-                      ON c.id = f.channel_id AND c.version_id = f.version_id WHERE c.id = $2)";
-        let lower = "v.number < (SELECT r.number FROM channels c JOIN versions r \
-                     ON r.id = c.version_id WHERE c.id = $2)";
-        for which in [before, lower] {
-            let sql = format!(
-                "{FAMILY} SELECT a.version_id FROM assignments a JOIN versions v \
-                 ON v.id = a.version_id WHERE a.channel_id = $2 AND v.revoked = 0 \
-                 AND v.number IS NOT NULL AND v.id NOT IN (SELECT id FROM family) AND {which} \
-                 ORDER BY a.number DESC LIMIT 1"
-            );
-            let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(version).bind(channel);
-            if let Some(found) = query.fetch_optional(self.raw()).await? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        let sql = format!(
+            "{FAMILY} SELECT a.version_id FROM assignments a JOIN versions v ON v.id = a.version_id \
+             WHERE a.channel_id = $2 AND v.revoked = 0 AND v.id NOT IN (SELECT id FROM family) \
+             AND v.number < (SELECT r.number FROM channels c JOIN versions r \
+             ON r.id = c.version_id WHERE c.id = $2) \
+             ORDER BY CASE WHEN a.number < (SELECT min(f.number) FROM assignments f \
+             JOIN channels c ON c.id = f.channel_id AND c.version_id = f.version_id \
+             WHERE c.id = $2) THEN 0 ELSE 1 END, a.number DESC LIMIT 1"
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(version).bind(channel);
+        Ok(query.fetch_optional(self.raw()).await?)
     }
 
     /// The revocations that could hold for a version and all that was built from it.

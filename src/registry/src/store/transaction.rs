@@ -29,8 +29,8 @@ const ROLLBACK: Duration = Duration::from_secs(10);
 
 /// How long looking whether the database works may take.
 const CHECK: Duration = Duration::from_millis(900);
-/// How long it waits for one's turn to write, and for how long others may have had it all the time: for
-/// longer than a change may take.
+/// How long it waits for one's turn to write, and for how long another may have had it: for longer than a
+/// change may take.
 const TURN: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_secs(120);
 /// How much room there must be where SQLite's file is, in bytes, for a server to be of use.
@@ -72,7 +72,12 @@ impl Store {
         let turn = in_time(async {
             Ok(Turn {
                 _writer: match &self.turn {
-                    Some(writer) => Some(writer.clone().lock_owned().await),
+                    Some(writer) => {
+                        let writer = writer.clone().lock_owned().await;
+                        // The one before has ended, so it did not hang.
+                        *self.written_since.lock() = None;
+                        Some(writer)
+                    }
                     None => None,
                 },
                 _permits: vec![
@@ -362,6 +367,10 @@ mod tests {
         *store.written_since.lock() = long_ago;
         let error = store.check().await.expect_err("it hangs");
         assert!(error.message.contains("does not respond in time"), "{error}");
+        change.commit().await.expect("it ends");
+        // Each of many may take its time, also if none was checked between them.
+        let change = store.begin().await.expect("a transaction");
+        store.check().await.expect("this one has only begun");
         change.commit().await.expect("it ends");
         store.check().await.expect("it can be written");
         assert!(store.written_since.lock().is_none());
