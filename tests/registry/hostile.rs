@@ -51,7 +51,7 @@ async fn all(server: &Server) {
 
 /// Bodies that are no operation's.
 fn bodies() -> Vec<Vec<u8>> {
-    let deep = |open: &str, close: &str| open.repeat(20_000) + &close.repeat(20_000);
+    let deep = |open: &str, close: &str| open.repeat(20_000) + close.repeat(20_000).as_str();
     let many = (0..20_000).map(|number| format!("\"k{number}\":\"v\"")).collect::<Vec<_>>();
     vec![
         b"[]".to_vec(),

@@ -1,10 +1,10 @@
 //! SBOMs: uploaded as Packer does, bounded, listed and downloaded; the same on SQLite, PostgreSQL and
 //! in a file without a server.
 
+use axum::body::Bytes;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use ingot_registry::api::{CreateBucketBody, CreateBuildBody, CreateVersionBody, SbomFormat};
 use ingot_registry::client::Registry;
 use ingot_registry::local::LocalRegistry;

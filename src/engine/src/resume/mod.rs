@@ -29,5 +29,4 @@ pub use artifact::RecordedArtifact;
 pub use flags::ResumeFlags;
 pub(super) use keeper::{Keeper, Told};
 pub use record::{KeptBuild, KeptRecord};
-pub(crate) use resumption::nothing_kept;
-pub use resumption::{KeepOptions, Plans, plan};
+pub use resumption::{KeepOptions, Plans, nothing_kept, plan};

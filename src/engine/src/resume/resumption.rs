@@ -212,7 +212,7 @@ pub fn plan(
 }
 
 /// The error that nothing is kept to resume.
-pub(crate) fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
+pub fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
     match flags.only_post_processors {
         true => Diagnostic::error("no artifact is kept for post-processors to run on").help(
             "-on-error=keep keeps what the builder made, and so does -resume; build with it first",
