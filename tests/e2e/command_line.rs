@@ -341,6 +341,30 @@ fn the_console_works_on_a_template_that_is_not_right_yet() {
     assert_eq!(with_input(dir.path(), &["console", "."], "1\n").code, Some(1));
 }
 
+/// As Packer's exit codes are.
+#[test]
+fn a_script_learns_from_the_console_that_a_value_cannot_be_had() {
+    let console = |text: &str, line: &str| {
+        let run = with_input(template(text).path(), &["console", "."], line);
+        (run.code, run.stdout)
+    };
+    let known = "variable \"a\" {\n  default = \"x\"\n}\n";
+    let broken = format!("{known}locals {{\n  bad = file(\"nope.txt\")\n  good = \"g\"\n}}\n");
+    assert_eq!(console(&broken, "local.bad\n").0, Some(1));
+    assert_eq!(console(&broken, "\"v${local.bad}\"\nvar.a\n").0, Some(1));
+    assert_eq!(console(&broken, "local.good\n"), (Some(0), "g\n".to_owned()));
+    assert_eq!(console(&broken, "var.a\n"), (Some(0), "x\n".to_owned()));
+    // Such a template is not read by Packer.
+    assert_eq!(console(&format!("{known}{known}"), "var.a\n").0, Some(1));
+    assert_eq!(console(&format!("{known}nope {{}}\n"), "1\n").0, Some(1));
+    // A mistake in a build is no reason to fail.
+    let step = "build {\n  sources = [\"null.gone\"]\n}\n";
+    assert_eq!(console(&format!("{known}{step}"), "var.a\n"), (Some(0), "x\n".to_owned()));
+    let refused = "variable \"b\" {\n  default = \"y\"\n  validation {\n    condition = \
+                   var.b == \"z\"\n    error_message = \"Use z.\"\n  }\n}\n";
+    assert_eq!(console(refused, "var.b\n"), (Some(0), "y\n".to_owned()));
+}
+
 /// As a shell gives them for `*.pkr.hcl`.
 #[test]
 fn files_of_one_template_are_no_family() {

@@ -345,6 +345,21 @@ fn a_template_is_written_as_hcl2_and_builds_the_same() {
 }
 
 #[test]
+fn an_empty_variable_is_an_empty_list_in_hcl2_too() {
+    let dir = directory(
+        r#"{ "variables": { "envs": "" }, "builders": [{ "type": "null", "communicator": "none" }],
+"provisioners": [{ "type": "shell-local", "inline": ["true"], "environment_vars": "{{ user `envs` }}" },
+                 { "type": "shell-local", "inline": ["true"], "environment_vars": "" }] }"#,
+    );
+    good(dir.path(), &["validate", "t.json"]);
+    good(dir.path(), &["hcl2_upgrade", "t.json"]);
+    good(dir.path(), &["validate", "t.json.pkr.hcl"]);
+    good(dir.path(), &["validate", "-var", "envs=A=b,C=d", "t.json.pkr.hcl"]);
+    let run = ingot(dir.path(), &["validate", "-var", "envs=A=b,C", "t.json.pkr.hcl"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+}
+
+#[test]
 fn an_upgrade_leaves_nothing_where_it_fails() {
     let dir = directory("{ \"builders\": [");
     let run = ingot(dir.path(), &["hcl2_upgrade", "-output-file=new/out.pkr.hcl", "t.json"]);

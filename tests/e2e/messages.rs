@@ -32,6 +32,29 @@ fn an_unknown_name_in_a_text_may_be_the_shells() {
 }
 
 #[test]
+fn all_names_that_do_not_exist_are_reported_at_once() {
+    let text = said(&format!(
+        "locals {{\n  a = {{\n    x = var.one\n    y = \"-${{var.two}}-${{TWO}}\"\n    z = [local.three]\n  }}\n}}\n{}",
+        inline("upper(var.four), var.five, var.five")
+    ));
+    for (kind, name) in [
+        ("no variable", "one"),
+        ("no variable", "two"),
+        ("nothing", "TWO"),
+        ("no local", "three"),
+        ("no variable", "four"),
+        ("no variable", "five"),
+    ] {
+        assert!(text.contains(&format!("{kind} is called `{name}`")), "{name}: {text}");
+    }
+    assert_eq!(text.matches("error:").count(), 6, "{text}");
+    assert!(text.contains("write $${TWO}"), "{text}");
+    // What need not exist is not reported beside what has to.
+    let text = said(&inline("var.one, try(var.two, \"\"), true ? \"\" : var.three"));
+    assert_eq!(text.matches("error:").count(), 1, "{text}");
+}
+
+#[test]
 fn each_is_not_the_name_of_an_item() {
     let text = said(&inline("\"echo ${each.value}\""));
     assert!(text.contains("provisioner.value") && !text.contains("in quotes"), "{text}");

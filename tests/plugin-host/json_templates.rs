@@ -51,6 +51,24 @@ fn plugins_know_what_actions_in_json_templates_refer_to() {
 }
 
 #[test]
+fn an_upgrade_knows_what_installed_plugins_take() {
+    let plugins = require!(installed());
+    let dir = tempfile::tempdir().unwrap();
+    let json = r#"{ "variables": { "texts": "" },
+        "builders": [{ "type": "trial", "directory": "x", "texts": "a,b" }],
+        "provisioners": [{ "type": "trial", "texts": "{{ user `texts` }}" }] }"#;
+    std::fs::write(dir.path().join("t.json"), json).unwrap();
+    let run = plugins.ingot(dir.path(), &["hcl2_upgrade", "t.json"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let text = std::fs::read_to_string(dir.path().join("t.json.pkr.hcl")).unwrap();
+    for part in ["texts     = [\"a\", \"b\"]", "texts = compact(split(\",\", var.texts))"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let run = plugins.ingot(dir.path(), &["validate", "t.json.pkr.hcl"]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+}
+
+#[test]
 fn mistakes_in_actions_are_those_that_the_plugin_finds() {
     let plugins = require!(installed());
     let dir = tempfile::tempdir().unwrap();

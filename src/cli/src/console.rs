@@ -18,7 +18,7 @@ use super::args::{ConfigType, ConsoleArgs};
 use ingot_hcl::Diagnostics;
 use ingot_hcl::parse::parse_expr;
 use ingot_hcl::source::SourceMap;
-use ingot_hcl::{Type, Value, eval, print};
+use ingot_hcl::{Expr, Type, Value, eval, print};
 
 const HELP: &str = "\
 Type an expression, such as upper(\"a\") or var.name, and press enter to see its value.
@@ -67,7 +67,8 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     }
     let prompt = std::io::stdin().is_terminal();
     let mut input = Input::open();
-    let mut failed = false;
+    // As in Packer, a script does not get 0 for values of a template that is invalid.
+    let mut failed = !json && !project.sound;
     let mut last = String::new();
     loop {
         let line = match input.line(prompt) {
@@ -80,12 +81,15 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
             break;
         }
         let answered = match json {
-            true => answer_json(&project, line),
-            false => answer(&project, line),
+            true => answer_json(&project, line).map(Response::known),
+            false => respond(&project, line),
         };
         last = match answered {
-            // What a data source makes of a secret is one too.
-            Ok(text) => redactor.apply(&text),
+            Ok(response) => {
+                failed |= response.lacks_value;
+                // What a data source makes of a secret is one too.
+                redactor.apply(&response.text)
+            }
             Err((diagnostics, sources)) => {
                 failed = true;
                 super::show(&diagnostics, &sources, &redactor, color);
@@ -206,10 +210,27 @@ fn answer_json(project: &Project, line: &str) -> Result<String, (Diagnostics, So
 /// # Errors
 /// What is wrong with it, and the texts that the places in that are places in.
 pub fn answer(project: &Project, line: &str) -> Result<String, (Diagnostics, SourceMap)> {
+    respond(project, line).map(|response| response.text)
+}
+
+/// What is shown for a line.
+struct Response {
+    text: String,
+    /// Whether the value is not known, as a local or data source has a mistake.
+    lacks_value: bool,
+}
+
+impl Response {
+    fn known(text: String) -> Self {
+        Response { text, lacks_value: false }
+    }
+}
+
+fn respond(project: &Project, line: &str) -> Result<Response, (Diagnostics, SourceMap)> {
     match line {
-        "" | "exit" => return Ok(String::new()),
-        "help" => return Ok(HELP.to_owned()),
-        "variables" => return Ok(print::variables(&project.names)),
+        "" | "exit" => return Ok(Response::known(String::new())),
+        "help" => return Ok(Response::known(HELP.to_owned())),
+        "variables" => return Ok(Response::known(print::variables(&project.names))),
         _ => {}
     }
     // Every line is a text of its own, so that a place in it is a place in the line.
@@ -218,8 +239,16 @@ pub fn answer(project: &Project, line: &str) -> Result<String, (Diagnostics, Sou
     let mut scope = project.scope();
     // Only a build has one; until then it is unknown.
     scope.set("source", Value::unknown(Type::Dynamic));
-    match parse_expr(&sources, file).and_then(|expr| eval(&expr, &scope)) {
-        Ok(value) => Ok(print::lines(&value)),
-        Err(error) => Err((error.into(), sources)),
-    }
+    let evaluated = parse_expr(&sources, file).and_then(|expr| {
+        let value = eval(&expr, &scope)?;
+        let lacks_value =
+            !project.evaluated && !value.is_wholly_known() && uses_locals_or_data(&expr);
+        Ok(Response { text: print::lines(&value), lacks_value })
+    });
+    evaluated.map_err(|error| (error.into(), sources))
+}
+
+fn uses_locals_or_data(expr: &Expr) -> bool {
+    let mut paths = expr.references().into_iter().filter_map(Expr::reference);
+    paths.any(|path| matches!(path.as_slice(), ["local" | "data", ..]))
 }

@@ -1,9 +1,10 @@
 //! `ingot hcl2_upgrade`
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::upgrade::{self, Form, Kind};
 use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
@@ -52,7 +53,8 @@ fn write(
         diagnostic.severity = ingot_hcl::Severity::Warning;
         diagnostics.push(diagnostic);
     }
-    let upgraded = upgrade::upgrade(&template, &Known(plugins), args.with_annotations);
+    let known = Known(with_installed(&path, plugins));
+    let upgraded = upgrade::upgrade(&template, &known, args.with_annotations);
     let output = args.output_file.clone().unwrap_or_else(|| {
         let mut name = path.into_os_string();
         name.push(".pkr.hcl");
@@ -78,7 +80,21 @@ fn write(
     Some(output)
 }
 
-/// What is built in.
+/// What is built in, and what the installed plugins have that the template at `path` uses.
+fn with_installed(path: &Path, plugins: PluginSet) -> PluginSet {
+    // It was read, and cannot be read again.
+    if path.as_os_str() == load::STANDARD_INPUT {
+        return plugins;
+    }
+    let options = ProjectOptions { plugins, lenient: true, ..Default::default() };
+    // The template need not be valid to be written, and what is wrong with it was reported.
+    let mut ignored = Diagnostics::default();
+    let mut project = Project::load(path, &options, &mut ignored);
+    project.evaluate(&options, &mut ignored);
+    project.plugins
+}
+
+/// What options of plugins are known.
 struct Known(PluginSet);
 
 impl Known {

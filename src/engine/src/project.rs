@@ -75,8 +75,10 @@ pub struct Project {
     /// Whether all files could be parsed; nothing is evaluated otherwise.
     pub readable: bool,
     /// Whether its blocks and the values of its variables are in order, whatever comes of
-    /// evaluating the rest.
+    /// evaluating the rest. Variables may lack a value, or refuse theirs.
     pub sound: bool,
+    /// Whether all locals and data sources could be evaluated.
+    pub evaluated: bool,
     /// The template's file, if it was given as a single one of its directory.
     pub file: Option<PathBuf>,
     /// The files of variables that are read unasked.
@@ -148,6 +150,7 @@ impl Project {
             companions,
             readable,
             sound: false,
+            evaluated: false,
             file: None,
             auto_variables: Vec::new(),
             variable_inputs: VariableInputs::default(),
@@ -212,6 +215,7 @@ impl Project {
             companions: Vec::new(),
             readable: true,
             sound: true,
+            evaluated: true,
             file: None,
             auto_variables: Vec::new(),
             variable_inputs: VariableInputs::default(),
@@ -256,10 +260,11 @@ impl Project {
         };
         let context = self.context_of_variables();
         let mut sources = std::mem::take(&mut self.sources);
-        let VariableValues { values, in_environment } =
+        let VariableValues { values, in_environment, refused } =
             self.variable_values(&mut sources, &self.functions, &context, diagnostics);
         self.sources = sources;
         self.sound = !diagnostics.has_errors();
+        diagnostics.extend(refused);
         if options.syntax_only {
             return;
         }
@@ -291,6 +296,7 @@ impl Project {
             options.releases_only,
             diagnostics,
         );
+        let errors = diagnostics.errors();
         #[cfg(feature = "plugin-host")]
         {
             installed.add_data_sources(&self.template, &mut self.plugins, diagnostics);
@@ -306,6 +312,7 @@ impl Project {
             runtime: None,
         };
         let values = locals_and_data::evaluate(&self.template, &scope, &mut fetch, diagnostics);
+        self.evaluated = diagnostics.errors() == errors;
         self.add_secrets(values.values());
         self.names.extend(values);
         let scope = Scope::new(self.names.clone(), &self.functions);

@@ -2,7 +2,7 @@
 
 use super::constant::{self, Purpose};
 use super::convert::convert;
-use super::eval::eval;
+use super::eval::value_of;
 use super::functions::FunctionContext;
 use super::scope::Scope;
 use super::types::Type;
@@ -21,7 +21,7 @@ pub fn value(
     diagnostics: &mut Diagnostics,
 ) -> Option<Value> {
     let expr = &body.attribute(name)?.expr;
-    let value = diagnostics.keep(eval(expr, scope))?;
+    let value = value_of(expr, scope, diagnostics)?;
     if value.is_null() || !Unknowns::Refuse.check(name, &value, expr, diagnostics) {
         return None;
     }

@@ -6,7 +6,7 @@ use super::block_form::only;
 use ingot_hcl::ast::{Block, Body, Expr, ExprKind, Label};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::eval::eval;
+use ingot_hcl::eval::{eval, value_of};
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
@@ -45,7 +45,7 @@ pub fn expand(
 ) -> Expansion {
     let nothing = Expansion::default();
     let Some(parts) = parts(block, labels, diagnostics) else { return nothing };
-    let Some(collection) = diagnostics.keep(eval(parts.each, scope)) else { return nothing };
+    let Some(collection) = value_of(parts.each, scope, diagnostics) else { return nothing };
     if collection.is_unknown() && !unknowns.check("for_each", &collection, parts.each, diagnostics)
     {
         return nothing;

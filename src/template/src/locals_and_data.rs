@@ -8,7 +8,7 @@ use super::blocks::{Local, Template};
 use ingot_hcl::ast::{Block, Body, Expr};
 use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::eval::eval;
+use ingot_hcl::eval::value_of;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
@@ -259,7 +259,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 fn evaluate_local(local: &Local, scope: &Scope, diagnostics: &mut Diagnostics) -> Value {
-    let value = local.expr.as_ref().and_then(|expr| diagnostics.keep(eval(expr, scope)));
+    let value = local.expr.as_ref().and_then(|expr| value_of(expr, scope, diagnostics));
     let sensitive = local.block.as_ref().is_some_and(|block| {
         let functions = scope.functions();
         let flag =

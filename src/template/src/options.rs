@@ -14,7 +14,7 @@ use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, Syntax};
 use ingot_hcl::convert::convert;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::eval::eval;
+use ingot_hcl::eval::value_of;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
@@ -291,7 +291,7 @@ impl Walk<'_> {
         // What is rendered late is rendered until nothing is left, in Packer too.
         let late = spec.is_some_and(|spec| spec.rendered_late);
         let variables = if late { Names::new() } else { self.variables.clone() };
-        let value = self.diagnostics.keep(eval(expr, &scope.with(variables)));
+        let value = value_of(expr, &scope.with(variables), self.diagnostics);
         let value = value.filter(|value| self.unknowns.check(name, value, expr, self.diagnostics));
         let Some(value) = value else {
             self.failed.push(expr.span);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::eval::eval;
+use ingot_hcl::eval::value_of;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
@@ -120,7 +120,7 @@ impl Reader<'_> {
     /// The value of an attribute, if it is there, in order and known.
     fn value(&mut self, name: &str, ty: &Type) -> Option<Value> {
         let expr = &self.body.attribute(name)?.expr;
-        let value = self.diagnostics.keep(eval(expr, self.scope))?;
+        let value = value_of(expr, self.scope, self.diagnostics)?;
         if value.is_null() || !self.unknowns.check(name, &value, expr, self.diagnostics) {
             return None;
         }

@@ -10,7 +10,7 @@ use super::legacy::variables::in_options;
 use ingot_hcl::ast::{Block, Expr, Syntax};
 use ingot_hcl::attribute;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, list};
-use ingot_hcl::eval::eval;
+use ingot_hcl::eval::value_of;
 use ingot_hcl::scope::Scope;
 use ingot_hcl::source::Span;
 use ingot_hcl::types::Type;
@@ -75,7 +75,7 @@ impl Step {
             names.extend(in_options(scope));
         }
         let scope = scope.with(names);
-        let value = diagnostics.keep(eval(expr, &scope))?;
+        let value = value_of(expr, &scope, diagnostics)?;
         overrides(&value, expr, source, diagnostics)
     }
 }

@@ -51,6 +51,9 @@ pub struct VariableValues {
     pub values: BTreeMap<String, Value>,
     /// The names of those that the environment sets, also where a file or a flag has another value.
     pub in_environment: BTreeSet<String>,
+    /// What is wrong where [`VariableInputs::check`] asks for it: variables without a value, and
+    /// values that they refuse.
+    pub refused: Diagnostics,
 }
 
 struct Declared<'a> {
@@ -85,7 +88,7 @@ pub fn evaluate(
         .collect();
     let mut given = Given { declared, inputs, sources, functions, diagnostics, unreadable: false };
     given.all(template);
-    let Given { declared, diagnostics, unreadable, .. } = given;
+    let Given { declared, unreadable, .. } = given;
 
     // As in Packer, a condition looks for files where the options will: in the directory of the caller.
     let here = FunctionContext { base_dir: ".".into(), ..functions.clone() };
@@ -101,15 +104,15 @@ pub fn evaluate(
             Some(value) if !broken => {
                 let value = value.mark(sensitive);
                 if inputs.check {
-                    let header = block.header;
-                    validation::check(&rules, name, &value, place, header, &here, diagnostics);
+                    let (header, refused) = (block.header, &mut values.refused);
+                    validation::check(&rules, name, &value, place, header, &here, refused);
                 }
                 value
             }
             _ => {
                 // A file that could not be read may hold the value.
                 if !broken && !unreadable && inputs.check {
-                    diagnostics.push(unset(name, block.header));
+                    values.refused.push(unset(name, block.header));
                 }
                 let ty = if broken || unreadable { Type::Dynamic } else { ty };
                 Value::unknown(ty).mark(sensitive)

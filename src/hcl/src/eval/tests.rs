@@ -1,12 +1,18 @@
 use super::*;
+use crate::Diagnostics;
 use crate::Scope;
 use crate::Type;
 use crate::Value;
+use crate::ast::Expr;
 use crate::functions::FunctionContext;
 use crate::source::SourceMap;
 use std::collections::BTreeMap;
 
 fn run(text: &str) -> Result {
+    evaluated(text, eval)?
+}
+
+fn evaluated<T>(text: &str, evaluate: impl FnOnce(&Expr, &Scope) -> T) -> Result<T> {
     let mut sources = SourceMap::default();
     let file = sources.add("test", text);
     let expr = crate::parse::parse_expr(&sources, file)?;
@@ -29,7 +35,15 @@ fn run(text: &str) -> Result {
         ("var".to_owned(), var),
         ("build".to_owned(), Value::unknown(Type::Dynamic)),
     ]);
-    eval(&expr, &Scope::new(names, &functions))
+    Ok(evaluate(&expr, &Scope::new(names, &functions)))
+}
+
+/// What is reported of an expression without a value.
+fn reported(text: &str) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let value = evaluated(text, |expr, scope| value_of(expr, scope, &mut diagnostics)).unwrap();
+    assert_eq!(value, None, "{text}");
+    diagnostics
 }
 
 fn text(source: &str) -> String {
@@ -66,6 +80,41 @@ fn errors_name_the_place_and_the_cure() {
     assert!(run("uper(1)").unwrap_err().notes[0].contains("upper"));
     assert!(run("1 / 0").unwrap_err().message.contains("division by zero"));
     assert!(run("{a = 1, b}").is_err());
+}
+
+#[test]
+fn names_that_do_not_exist_are_reported_together() {
+    let names = |text: &str| -> Vec<String> {
+        let messages = reported(text).into_iter().map(|error| error.message);
+        messages.map(|message| message.split('`').nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        names(r#"{ a = var.a, b = "x-${var.b}-${c}", c = [-var.d, upper(var.a)], (var.e) = 1 }"#),
+        ["a", "b", "c", "d", "e"]
+    );
+    assert_eq!(names("[var.a[*].x, var.b[var.c], var.d ? 1 : 2]"), ["a", "b", "c", "d"]);
+    assert_eq!(names("[for x in var.a : x.y if var.b]"), ["a"]);
+    assert_eq!(names("convert([var.a, var.b], list(string))"), ["a", "b"]);
+    assert_eq!(reported("[1 / 0, var.a]").len(), 2);
+    for optional in [
+        "try(var.b, 1)",
+        "can(var.b)",
+        "false && var.b",
+        "var.b && false",
+        "true || var.b",
+        "true ? 1 : var.b",
+        "[for x in [] : x + var.b]",
+        "[for x in [{ b = 1 }] : x.b]",
+        "[][*].b",
+        r#""%{ if false }${var.b}%{ endif }""#,
+        r#""%{ for x in [] }${var.b}%{ endfor }""#,
+        "build.b",
+    ] {
+        assert!(run(optional).is_ok(), "{optional}");
+        assert_eq!(names(&format!("[var.a, {optional}]")), ["a"], "{optional}");
+    }
+    let many: Vec<String> = (0..30).map(|n| format!("var.n{n}")).collect();
+    assert_eq!(names(&format!("[{}]", many.join(", "))).len(), 20);
 }
 
 /// Every way to make a value of values, with `X` for one that is unknown or secret.

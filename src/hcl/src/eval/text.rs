@@ -27,7 +27,7 @@ pub(super) fn template(parts: &[TemplatePart], lone: bool, scope: &Scope) -> Res
 }
 
 /// What stands in `${…}`.
-fn filled(inner: &Expr, scope: &Scope) -> Result {
+pub(super) fn filled(inner: &Expr, scope: &Scope) -> Result {
     match unknown_root(inner, scope) {
         Some(root) => Err(unknown_name(root, Use::Text, scope)),
         None => eval(inner, scope),

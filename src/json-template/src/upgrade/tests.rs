@@ -289,16 +289,18 @@ fn plugins_say_how_options_are_written() {
         ("docker.login_options", Form::Block),
         ("shell.inline", Form::List),
         ("shell.scripts", Form::List),
+        ("shell.none", Form::List),
         ("shell.flag", Form::Bool),
         ("shell.map", Form::Map),
     ]));
     let json = r#"{ "builders": [{ "type": "docker", "login_options": { "user": "me" }, "other": { "a": "b" } }],
         "provisioners": [{ "type": "shell", "inline": "a,{{ .B }},c", "scripts": "{{user `s`}}",
-          "flag": 0, "map": [{ "a": "b" }, { "c": "d" }] }] }"#;
+          "none": "", "flag": 0, "map": [{ "a": "b" }, { "c": "d" }] }] }"#;
     let text = upgraded_with(json, &plugins, false).text;
     assert!(text.contains("  login_options {\n    user = \"me\"\n  }"), "{text}");
     assert!(text.contains("  other = {\n    a = \"b\"\n  }"), "{text}");
-    let lists = "inline  = [\"a\", \"{{ .B }}\", \"c\"]\n    scripts = split(\",\", var.s)";
+    let lists = "inline  = [\"a\", \"{{ .B }}\", \"c\"]\n    \
+                 scripts = compact(split(\",\", var.s))\n    none    = []";
     assert!(text.contains(lists), "{text}");
     assert!(
         text.contains("flag    = false\n    map = {\n      a = \"b\"\n      c = \"d\"\n"),

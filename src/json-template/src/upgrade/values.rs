@@ -182,10 +182,12 @@ fn value(form: Form, expr: &Expr, translator: &mut Translator) -> Expression {
         // As Packer reads a string where it needs a list.
         (Form::List, ExprKind::String(text)) => match translator.text(text) {
             Expression::String(text) => {
-                layout::list(parts(&text).into_iter().map(Expression::from).collect())
+                let parts = parts(&text).into_iter().filter(|_| !text.is_empty());
+                layout::list(parts.map(Expression::from).collect())
             }
-            // A variable may hold commas.
-            filled => call("split", vec![",".into(), filled]),
+            // A variable may hold commas. An empty one stands for no items, of which `split` makes
+            // an empty string.
+            filled => call("compact", vec![call("split", vec![",".into(), filled])]),
         },
         (Form::List, ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Object(_)) => {
             layout::list(vec![translator.value(expr)])

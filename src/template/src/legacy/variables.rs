@@ -97,7 +97,7 @@ pub fn evaluate(
         resolved.insert(name, Value::from(""));
     }
     // The environment sets none.
-    VariableValues { values: resolved, in_environment: BTreeSet::new() }
+    VariableValues { values: resolved, ..VariableValues::default() }
 }
 
 /// The variables for options that are rendered when they are evaluated. Packer puts the value of a
