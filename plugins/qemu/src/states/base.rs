@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ingot_communicator::Way;
+use ingot_communicator::CommunicatorKind;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash::Sha256;
@@ -48,7 +48,7 @@ pub(crate) fn cannot_be_held(settings: &Settings) -> Option<String> {
     let option = |set: bool, option: &str| set.then(|| format!("`{option}` is set"));
     let reason = [
         (raw.format() != "qcow2").then(|| "only disks of the format qcow2 can hold one".to_owned()),
-        matches!(settings.communication.way, Way::None)
+        matches!(settings.communication.kind, CommunicatorKind::None)
             .then(|| "without a communicator there is nothing to go on with".to_owned()),
         settings.efi.enabled.then(|| "UEFI variables cannot be part of one".to_owned()),
         option(raw.vtpm, "vtpm"),

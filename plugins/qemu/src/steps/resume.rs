@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::{Context, Error, OnError, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,9 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
     }
     let Ok(directory) = std::env::current_dir() else { return };
     // The user's own key is read again.
-    let made = match &state.settings.communication.way {
-        Way::Ssh(ssh) => ssh.login.key.is_none(),
-        Way::Winrm(_) | Way::None => false,
+    let made = match &state.settings.communication.kind {
+        CommunicatorKind::Ssh(ssh) => ssh.login.key.is_none(),
+        CommunicatorKind::Winrm(_) | CommunicatorKind::None => false,
     };
     let key = state.key.as_ref().filter(|_| made);
     let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| file.path().to_owned());
@@ -135,7 +135,7 @@ impl Step<State> for ResumeMachine {
         state.situation.vnc_port = kept.vnc_port;
         state.situation.efi_variables.clone_from(&kept.efi_variables);
         state.http_port_before = Some(kept.http_port).filter(|&port| port != 0);
-        if let Way::Ssh(ssh) = &state.settings.communication.way {
+        if let CommunicatorKind::Ssh(ssh) = &state.settings.communication.kind {
             state.key = match (&ssh.login.key, &kept.secrets.private_key) {
                 (Some(file), _) => Some(KeyPair::read(&file.path)?),
                 (None, Some(private)) => {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_communicator::{SshSettings, Target, Way};
+use ingot_communicator::{CommunicatorKind, SshSettings, Target};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Provisioned, Provisioning, Result, RunContext,
@@ -26,9 +26,9 @@ impl State {
     }
 
     fn ssh(&self) -> Option<&SshSettings> {
-        match &self.settings.communication.way {
-            Way::Ssh(ssh) => Some(ssh),
-            Way::Winrm(_) | Way::None => None,
+        match &self.settings.communication.kind {
+            CommunicatorKind::Ssh(ssh) => Some(ssh),
+            CommunicatorKind::Winrm(_) | CommunicatorKind::None => None,
         }
     }
 }

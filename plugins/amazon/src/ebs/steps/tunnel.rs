@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, ExitStatus, GoDuration, Result, RunContext, Step, async_trait};
@@ -152,8 +152,8 @@ pub(super) async fn close(ctx: &RunContext, state: &mut State) {
 /// The key of a file that the instance does not have: there is neither a key pair of its name nor
 /// one of the build. As in Packer, it is taken into the instance for each session.
 fn key(state: &State) -> Result<Option<PublicKey>> {
-    let (KeyChoice::File(path), None, Way::Ssh(ssh)) =
-        (&state.settings.key, &state.key_name, &state.settings.communication.way)
+    let (KeyChoice::File(path), None, CommunicatorKind::Ssh(ssh)) =
+        (&state.settings.key, &state.key_name, &state.settings.communication.kind)
     else {
         return Ok(None);
     };
