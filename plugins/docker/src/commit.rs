@@ -122,7 +122,7 @@ impl Step<State> for Commit {
         let task = tokio::spawn(async move {
             api.commit_container(options, config).await.map(|image| image.id)
         });
-        let committed = state.engine.attend(state.commit.insert(task)).await?;
+        let committed = state.engine.while_alive(state.commit.insert(task)).await?;
         state.commit = None;
         let committed = committed.context("committing the container")?;
         if committed.as_ref().is_err_and(is_away) {

@@ -61,7 +61,7 @@ impl Step<State> for RunContainer {
             let (api, options, body) = (api.clone(), options.build(), command.body);
             tokio::spawn(async move { api.create_container(Some(options), body).await })
         };
-        let created = state.engine.attend(container.creating.insert(task)).await?;
+        let created = state.engine.while_alive(container.creating.insert(task)).await?;
         container.creating = None;
         let created = created.context("creating the container")?;
         container.unanswered = created.as_ref().is_err_and(is_away);
@@ -87,7 +87,7 @@ impl Step<State> for RunContainer {
             let renamed = state.engine.ask(renamed).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
-        state.engine.attend(api.start_container(&id, None)).await?.map_err(|error| {
+        state.engine.while_alive(api.start_container(&id, None)).await?.map_err(|error| {
             Error::new(describe(&error))
                 .context("starting the container")
                 .hint("run_command decides what it runs; the default needs /bin/sh in the image")
