@@ -13,7 +13,7 @@ use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
 use ingot_vm::iso::IsoOptions;
 
 use crate::accelerator;
-use crate::arguments::{Situation, arguments};
+use crate::arguments::{RuntimeSettings, arguments};
 use crate::disk_format::Qcow2;
 use crate::options::{Options, given};
 use crate::settings::{Settings, sample_data};
@@ -106,7 +106,7 @@ pub(crate) async fn base_key(
     let raw = &settings.raw;
     let accelerator = accelerator::name(given(&raw.accelerator), raw.qemu_binary()).to_owned();
     // Ports and paths are other ones each time, which is nothing that the machine sees.
-    let situation = Situation {
+    let runtime = RuntimeSettings {
         accelerator: accelerator.clone(),
         forwarded_port: settings.communication.port(),
         vnc_port: 5900,
@@ -118,9 +118,9 @@ pub(crate) async fn base_key(
             .collect(),
         iso: (!raw.disk_image).then(|| "iso".to_owned()),
         cd: raw.cd.is_set().then(|| "cd".into()),
-        ..Situation::default()
+        ..RuntimeSettings::default()
     };
-    let line = arguments(settings, &situation, &ctx.prepare, &sample_data())?;
+    let line = arguments(settings, &runtime, &ctx.prepare, &sample_data())?;
     let version = version(ctx, raw.qemu_binary()).await?;
     let processor = match accelerator.as_str() {
         // `qemuargs` may ask for another one.

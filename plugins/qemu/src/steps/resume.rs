@@ -65,10 +65,10 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
         tpm: state.tpm.as_ref().map(|tpm| tpm.directory().to_owned()),
         cd: file(&state.cd),
         floppy: file(&state.floppy),
-        accelerator: state.situation.accelerator.clone(),
-        forwarded_port: state.situation.forwarded_port,
-        vnc_port: state.situation.vnc_port,
-        efi_variables: state.situation.efi_variables.clone(),
+        accelerator: state.runtime.accelerator.clone(),
+        forwarded_port: state.runtime.forwarded_port,
+        vnc_port: state.runtime.vnc_port,
+        efi_variables: state.runtime.efi_variables.clone(),
         http_port: state.http_port(),
         output: output.map(str::to_owned),
         secrets: Secrets { private_key: key.map(|key| key.private.clone()) },
@@ -130,10 +130,10 @@ impl Step<State> for ResumeMachine {
             file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()
         };
         (state.cd, state.floppy) = (file(&kept.cd)?, file(&kept.floppy)?);
-        state.situation.accelerator.clone_from(&kept.accelerator);
-        state.situation.forwarded_port = kept.forwarded_port;
-        state.situation.vnc_port = kept.vnc_port;
-        state.situation.efi_variables.clone_from(&kept.efi_variables);
+        state.runtime.accelerator.clone_from(&kept.accelerator);
+        state.runtime.forwarded_port = kept.forwarded_port;
+        state.runtime.vnc_port = kept.vnc_port;
+        state.runtime.efi_variables.clone_from(&kept.efi_variables);
         state.http_port_before = Some(kept.http_port).filter(|&port| port != 0);
         if let CommunicatorKind::Ssh(ssh) = &state.settings.communication.kind {
             state.key = match (&ssh.login.key, &kept.secrets.private_key) {

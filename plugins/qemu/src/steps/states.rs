@@ -227,7 +227,7 @@ async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
     let found = state.states.found.as_ref().map(FoundState::kept_here).unwrap_or_default();
     let set = Set {
         disks: disks.clone(),
-        cd: state.situation.cd.clone(),
+        cd: state.runtime.cd.clone(),
         private_key: key.map(|key| key.private.clone()),
         http_port: state.http_port(),
         states,
