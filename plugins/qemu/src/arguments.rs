@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::settings::sample_data;
 
-    /// The command line for options and a situation.
+    /// The command line for options and what is known at run time.
     fn line(options: Value, runtime: &RuntimeSettings) -> String {
         let base = json!({
             "iso_url": "/x.iso", "iso_checksum": "none", "ssh_username": "root", "headless": true,
