@@ -10,7 +10,7 @@ use ingot_sdk::file_work::blocking;
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey, StoredState};
 use tokio_util::sync::CancellationToken;
 
-use crate::file::{self, Found, NEW};
+use crate::file::{self, NEW, StateFile};
 use crate::trust::{self, Opened, Owners};
 
 /// After how long a file that was being written is of a build that was killed.
@@ -64,9 +64,9 @@ impl SharedStates {
                 Opened::Absent => return Ok(None),
                 Opened::Foreign(why) => Err(why),
                 Opened::File(file) => match file::read(file, &base, stop)? {
-                    Found::Whole(contents) => return Ok(Some(contents)),
-                    Found::Damaged => Err("it is damaged"),
-                    Found::Other => {
+                    StateFile::Whole(contents) => return Ok(Some(contents)),
+                    StateFile::Damaged => Err("it is damaged"),
+                    StateFile::OtherFormat => {
                         return Err(Error::new("it was written by another version of Ingot"));
                     }
                 },
