@@ -203,7 +203,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
     use ingot_sdk::{PrepareContext, Reclaim};
     use ingot_test_support::{BASE, docker, require};
 
@@ -216,7 +216,7 @@ mod tests {
     async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
         require!(docker());
         let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
         let mut ctx = context(PrepareContext::default(), &said);
         ctx.journal = records.clone();
         let mut engine = test.connect().await;

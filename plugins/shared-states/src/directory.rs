@@ -210,7 +210,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::sync::Arc;
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
 
     use super::*;
 
@@ -218,7 +218,7 @@ mod tests {
         directory: tempfile::TempDir,
         states: SharedStates,
         key: StateKey,
-        said: Arc<Said>,
+        said: Arc<RecordedOutput>,
         ctx: RunContext,
     }
 
@@ -226,7 +226,7 @@ mod tests {
         fn new() -> Bench {
             let directory = tempfile::tempdir().unwrap();
             let states = SharedStates::new(directory.path(), "test", "state");
-            let said = Arc::new(Said::default());
+            let said = Arc::new(RecordedOutput::default());
             let ctx = context(Default::default(), &said);
             states.prepare_writing().unwrap();
             Bench { directory, states, key: StateKey::of("test", ["a"]), said, ctx }

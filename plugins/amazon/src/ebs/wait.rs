@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn ui() -> Ui {
-        Ui::new(std::sync::Arc::new(ingot_sdk::testing::Said::default()))
+        Ui::new(std::sync::Arc::new(ingot_sdk::testing::RecordedOutput::default()))
     }
 
     #[tokio::test]

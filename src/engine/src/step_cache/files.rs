@@ -158,13 +158,13 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::symlink;
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
     use std::sync::Arc;
 
     use super::*;
 
     fn key(path: &str, copied: bool) -> Result<StateKey> {
-        let ctx = context(Default::default(), &Arc::new(Said::default()));
+        let ctx = context(Default::default(), &Arc::new(RecordedOutput::default()));
         let stop = CancellationToken::new();
         Contents::new(Reader::new(&ctx, "", &[]), &stop)
             .of(&LocalFile { path: path.to_owned(), copied })
