@@ -67,8 +67,8 @@ impl Instances {
     }
 }
 
-/// How a run ended, and what it said.
-pub(crate) struct Ended {
+/// The exit code and output of a run.
+pub(crate) struct RunResult {
     pub code: Option<i32>,
     pub said: String,
 }
@@ -256,7 +256,7 @@ build {{
     }
 
     /// Runs `ingot` on a terminal of its own, on which somebody types `input`.
-    pub(crate) fn run_on_terminal(&self, args: &str, input: &str) -> Ended {
+    pub(crate) fn run_on_terminal(&self, args: &str, input: &str) -> RunResult {
         let mut child = self.start_on_terminal(args);
         let stdin = child.stdin.as_mut().expect("it is piped");
         stdin.write_all(input.as_bytes()).expect("the terminal takes it");
@@ -264,7 +264,7 @@ build {{
     }
 
     /// Kills the `ingot` that runs on a terminal of its own, once it has said `text`.
-    pub(crate) fn kill_on_terminal(&self, child: Child, text: &str) -> Ended {
+    pub(crate) fn kill_on_terminal(&self, child: Child, text: &str) -> RunResult {
         let start = Instant::now();
         while !self.said().contains(text) {
             assert!(start.elapsed() < PATIENCE, "{}", self.said());
@@ -277,10 +277,10 @@ build {{
     }
 
     /// Runs `ingot` while another goes on.
-    pub(crate) fn run_beside(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run_beside(&self, args: &[&str]) -> RunResult {
         let child = self.spawn(args, "said-beside");
         let code = self.exit_code(child, "said-beside");
-        Ended { code, said: self.text("said-beside") }
+        RunResult { code, said: self.text("said-beside") }
     }
 
     /// What is in a file; of the output of programs that may say anything.
@@ -294,10 +294,10 @@ build {{
     }
 
     /// Waits until a run has ended and all its calls have taken effect.
-    pub(crate) fn end(&self, child: Child) -> Ended {
+    pub(crate) fn end(&self, child: Child) -> RunResult {
         let code = self.exit_code(child, "said");
         self.proxy.settle();
-        Ended { code, said: self.said() }
+        RunResult { code, said: self.said() }
     }
 
     /// Waits until a run has ended, whose output is in the file `said`.
@@ -315,7 +315,7 @@ build {{
         }
     }
 
-    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> RunResult {
         self.end(self.start(args))
     }
 

@@ -22,10 +22,10 @@ const SOURCE: &str = r#"
 "#;
 
 /// What the stand-in was asked.
-type Asked = Arc<Mutex<Vec<String>>>;
+type RecordedRequests = Arc<Mutex<Vec<String>>>;
 
 /// Has the base AMI be one of Windows, and fast launching be in these states, one at each look.
-fn windows(bench: &Bench, states: &'static [(&'static str, &'static str)]) -> Asked {
+fn windows(bench: &Bench, states: &'static [(&'static str, &'static str)]) -> RecordedRequests {
     bench.proxy.edit_answers(|call, body| {
         (call.action == "DescribeImages").then(|| {
             let name = format!("<name>{BASE_NAME}</name>");
@@ -34,7 +34,7 @@ fn windows(bench: &Bench, states: &'static [(&'static str, &'static str)]) -> As
                 .replace(&name, &format!("{name}<platform>windows</platform>"))
         })
     });
-    let asked = Asked::default();
+    let asked = RecordedRequests::default();
     let (seen, looks) = (Arc::clone(&asked), Mutex::new(0));
     bench.proxy.stand_in(move |call, request| {
         if !call.action.contains("FastLaunch") {

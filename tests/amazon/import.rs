@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use ingot_test_support::{missing, require};
 
-use super::bench::{Bench, Ended, REGIONS};
+use super::bench::{Bench, REGIONS, RunResult};
 use super::cloud::{Cloud, import_cloud, items, value};
 use super::http::form_value;
 use super::proxy::{Act, Call};
@@ -93,7 +93,7 @@ build {{
     }
 
     /// Imports a small disk, with more options.
-    pub(crate) fn import(&self, options: &str) -> Ended {
+    pub(crate) fn import(&self, options: &str) -> RunResult {
         self.disk(4096);
         self.template("disk.raw", &format!("      format = \"raw\"\n{options}"));
         self.bench.run(&["build", "-color=false", "."])

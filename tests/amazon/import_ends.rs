@@ -35,7 +35,7 @@ pub(crate) fn date_uploads(imports: &Imports) {
 }
 
 /// Starts an import of a large disk, which ends as the plan says.
-pub(crate) fn large(imports: &Imports, options: &str) -> super::bench::Ended {
+pub(crate) fn large(imports: &Imports, options: &str) -> super::bench::RunResult {
     imports.disk(LARGE);
     imports.template("disk.raw", &format!("      format = \"raw\"\n{options}"));
     imports.bench.run(&["build", "-color=false", "."])

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::bench::{Bench, ENCRYPTED, Ended, Instances, REGIONS, instances, lasting, leaks};
+use super::bench::{Bench, ENCRYPTED, Instances, REGIONS, RunResult, instances, lasting, leaks};
 use super::cloud::{Cloud, cloud};
 use super::proxy::{Act, Call};
 use super::volumes::{EXCHANGED, VOLUMES};
@@ -192,7 +192,7 @@ fn try_case(cloud: &Cloud, instances: &Arc<Instances>, case: &Case) -> Verdict {
 fn judge(
     kind: &Kind,
     bench: &Bench,
-    ended: Ended,
+    ended: RunResult,
     fault: Fault,
     (finished, reached): (bool, bool),
 ) -> Verdict {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ingot_test_support::require;
 
-use super::bench::{Bench, Ended, Instances, instances};
+use super::bench::{Bench, Instances, RunResult, instances};
 use super::cloud::{Cloud, cloud, value};
 use super::proxy::Act;
 
@@ -77,7 +77,7 @@ fn mend(bench: &Bench) {
     bench.edit(|text| text.replace("exit 3", "echo second"));
 }
 
-fn says(ended: &Ended, code: i32, parts: &[&str]) {
+fn says(ended: &RunResult, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}", ended.said);
     for part in parts {
         assert!(ended.said.contains(part), "no {part:?}: {}", ended.said);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Ended, Instances, instances, leaks};
+use super::bench::{Bench, Instances, RunResult, instances, leaks};
 use super::cloud::{Cloud, cloud};
 use super::proxy::{Act, answer};
 
@@ -26,11 +26,16 @@ const SOURCE: &str = r#"
 const TOKEN: &str = "AAEAAdmVyeSBzZWNyZXQgdG9rZW4";
 
 /// What Systems Manager was asked: the operation and its body.
-type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+type RecordedRequests = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A template whose instance is reached by sessions. The first `away` calls for one find that the
 /// instance's agent is not in touch yet.
-fn bench(cloud: &Cloud, instances: &Arc<Instances>, version: &str, away: usize) -> (Bench, Asked) {
+fn bench(
+    cloud: &Cloud,
+    instances: &Arc<Instances>,
+    version: &str,
+    away: usize,
+) -> (Bench, RecordedRequests) {
     let build = "  provisioner \"shell\" {\n    inline      = [\"echo through the tunnel\"]\n    \
                  remote_file = \"script-${uuidv4()}.sh\"\n  }";
     let mut bench = Bench::new(cloud, instances, SOURCE, build, |_| Act::Forward);
@@ -43,7 +48,7 @@ fn bench(cloud: &Cloud, instances: &Arc<Instances>, version: &str, away: usize) 
     let path = std::env::var("PATH").unwrap_or_default();
     bench.env.push(("PATH", format!("{}:{path}", directory.display())));
     bench.env.push(("INGOT_TEST_PLUGIN", directory.display().to_string()));
-    let asked = Asked::default();
+    let asked = RecordedRequests::default();
     let seen = Arc::clone(&asked);
     bench.proxy.stand_in(move |call, request| {
         if !["StartSession", "TerminateSession"].contains(&call.action.as_str()) {
@@ -81,7 +86,7 @@ fn named<'a>(asked: &'a [(String, Value)], operation: &str) -> Vec<&'a Value> {
 }
 
 /// What is so of all builds that succeed.
-fn succeeded(bench: &Bench, built: &Ended) {
+fn succeeded(bench: &Bench, built: &RunResult) {
     assert_eq!(built.code, Some(0), "{}", built.said);
     assert!(built.said.contains("through the tunnel"), "{}", built.said);
     assert!(!built.said.contains(TOKEN), "{}", built.said);

@@ -11,7 +11,7 @@ use ingot_test_support::require;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Ended, Instances, instances};
+use super::bench::{Bench, Instances, RunResult, instances};
 use super::cloud::{BASE_ID, Cloud, cloud, items, value};
 use super::proxy::{Act, Call};
 
@@ -44,7 +44,7 @@ fn bench(
     bench
 }
 
-fn says(ended: &Ended, code: i32, parts: &[&str], absent: &[&str]) {
+fn says(ended: &RunResult, code: i32, parts: &[&str], absent: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}", ended.said);
     for part in parts {
         assert!(ended.said.contains(part), "no {part:?}: {}", ended.said);

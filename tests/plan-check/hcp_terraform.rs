@@ -17,7 +17,7 @@ pub(crate) const TOKEN: &str = "x7Qw9.atlasv1.run-task-token-that-nobody-may-see
 
 /// What Terraform's side was asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct RecordedRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) token: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Terraform {
     pub(crate) url: String,
     /// Where plans are that are elsewhere.
     pub(crate) elsewhere: Arc<Mutex<String>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<RecordedRequest>>>,
     /// What plans are answered with, by the last part of their path.
     plans: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
@@ -58,7 +58,7 @@ impl Terraform {
     ) -> Response {
         let text = |name| headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
         let before = terraform.seen(&id, &method).len();
-        terraform.asked.lock().expect("a lock").push(Asked {
+        terraform.asked.lock().expect("a lock").push(RecordedRequest {
             method,
             path: uri.path().to_owned(),
             token: text(header::AUTHORIZATION),
@@ -92,20 +92,21 @@ impl Terraform {
         self.plans.lock().expect("a lock").insert(id.to_owned(), text);
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<RecordedRequest> {
         self.asked.lock().expect("a lock").clone()
     }
 
-    pub(crate) fn seen(&self, id: &str, method: &Method) -> Vec<Asked> {
+    pub(crate) fn seen(&self, id: &str, method: &Method) -> Vec<RecordedRequest> {
         let all = self.asked().into_iter();
         all.filter(|it| it.method == *method && it.path.contains(&format!("/{id}/"))).collect()
     }
 
     /// The final result that was sent about something.
-    pub(crate) async fn result(&self, id: &str) -> Asked {
+    pub(crate) async fn result(&self, id: &str) -> RecordedRequest {
         let start = Instant::now();
         loop {
-            let status = |asked: &Asked| asked.body["data"]["attributes"]["status"].clone();
+            let status =
+                |asked: &RecordedRequest| asked.body["data"]["attributes"]["status"].clone();
             let reported = self.seen(id, &Method::PATCH);
             if let Some(last) = reported.iter().find(|it| status(it) != "running") {
                 return last.clone();

@@ -13,28 +13,28 @@ use crate::lost_answers::read_request;
 use crate::world::World;
 
 /// An answer: its status, as `200 OK`, and its body.
-struct Answer {
+struct Response {
     status: String,
     body: Value,
 }
 
-impl Answer {
-    fn ok(body: Value) -> Answer {
-        Answer { status: "200 OK".into(), body }
+impl Response {
+    fn ok(body: Value) -> Response {
+        Response { status: "200 OK".into(), body }
     }
 
     /// An error as the API has it.
-    fn error(status: &str, code: i32, message: &str) -> Answer {
+    fn error(status: &str, code: i32, message: &str) -> Response {
         let body = json!({ "code": code, "message": message, "details": [] });
-        Answer { status: status.into(), body }
+        Response { status: status.into(), body }
     }
 }
 
 /// Asks the server; the text is a method and a path with its query, as those of the request or others.
-type Ask<'a> = &'a dyn Fn(&str) -> Answer;
+type Ask<'a> = &'a dyn Fn(&str) -> Response;
 
 /// A registry whose answers `alter` gives: it has a request's method and path, and asks the server.
-fn altered(alter: impl Fn(&str, Ask<'_>) -> Answer + Send + Sync + 'static) -> World {
+fn altered(alter: impl Fn(&str, Ask<'_>) -> Response + Send + Sync + 'static) -> World {
     let alter = Arc::new(alter);
     World::served_through(|server| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -50,7 +50,7 @@ fn altered(alter: impl Fn(&str, Ask<'_>) -> Answer + Send + Sync + 'static) -> W
     })
 }
 
-fn answer(mut client: TcpStream, upstream: &str, alter: &impl Fn(&str, Ask<'_>) -> Answer) {
+fn answer(mut client: TcpStream, upstream: &str, alter: &impl Fn(&str, Ask<'_>) -> Response) {
     let Some(request) = read_request(&mut client) else { return };
     let end = request.iter().position(|byte| *byte == b'\r').unwrap_or(request.len());
     let line = String::from_utf8_lossy(&request[..end]).into_owned();
@@ -66,9 +66,9 @@ fn answer(mut client: TcpStream, upstream: &str, alter: &impl Fn(&str, Ask<'_>) 
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.lines().next().and_then(|line| line.split_once(' '));
         let status = status.expect("a status").1.to_owned();
-        Answer { status, body: serde_json::from_str(body).unwrap_or_default() }
+        Response { status, body: serde_json::from_str(body).unwrap_or_default() }
     };
-    let Answer { status, body } = alter(line.trim_end_matches(" HTTP/1.1"), &ask);
+    let Response { status, body } = alter(line.trim_end_matches(" HTTP/1.1"), &ask);
     let body = body.to_string();
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -80,9 +80,9 @@ fn answer(mut client: TcpStream, upstream: &str, alter: &impl Fn(&str, Ask<'_>) 
 
 /// The ends of paths of requests, with their queries.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<String>>>);
+struct RecordedRequests(Arc<Mutex<Vec<String>>>);
 
-impl Asked {
+impl RecordedRequests {
     fn note(&self, line: &str) {
         self.0.lock().expect("nobody panics").push(line.to_owned());
     }
@@ -123,7 +123,7 @@ fn revoking_later(end: Value) -> World {
         let running = json!({ "id": "0c9a2f4e-0000-4000-8000-000000000000", "state": "RUNNING" });
         if line.contains("/operation/2020-05-05/organizations/") {
             assert!(line.contains("/operations/0c9a2f4e-") && line.contains("/wait?timeout="));
-            return Answer::ok(match looks.fetch_add(1, Ordering::Relaxed) {
+            return Response::ok(match looks.fetch_add(1, Ordering::Relaxed) {
                 0 => json!({ "operation": running }),
                 _ => json!({ "operation": end }),
             });
@@ -221,7 +221,7 @@ fn channels_are_assigned_a_version_that_is_completed_later() {
 
 #[test]
 fn lists_are_asked_for_as_they_are_needed() {
-    let asked = Asked::default();
+    let asked = RecordedRequests::default();
     let noted = asked.clone();
     let world = altered(move |line, ask| {
         noted.note(line);
@@ -242,7 +242,7 @@ fn lists_are_asked_for_as_they_are_needed() {
 #[test]
 fn a_registry_that_refuses_an_order_is_listed_without_one() {
     let world = altered(|line, ask| match line.contains("sorting.order_by") {
-        true => Answer::error("400 Bad Request", 3, "it cannot be sorted by this"),
+        true => Response::error("400 Bad Request", 3, "it cannot be sorted by this"),
         false => ask(line),
     });
     world.ok(&["registry", "buckets", "create", "one"]);
@@ -252,7 +252,7 @@ fn a_registry_that_refuses_an_order_is_listed_without_one() {
 
 #[test]
 fn channels_of_a_template_are_asked_for_by_one_request() {
-    let asked = Asked::default();
+    let asked = RecordedRequests::default();
     let noted = asked.clone();
     let world = altered(move |line, ask| {
         noted.note(line);

@@ -149,11 +149,11 @@ fn an_invalid_duration_names_its_flag() {
 }
 
 /// What was given in exchange for tokens, with the paths.
-type Given = Arc<Mutex<Vec<(String, Value)>>>;
+type RecordedRequests = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A registry whose address also exchanges tokens of workloads, as HCP does, for one of the
 /// service principal's.
-fn exchanging() -> (World, Given) {
+fn exchanging() -> (World, RecordedRequests) {
     let given = Arc::new(Mutex::new(Vec::new()));
     let login = Arc::new(OnceLock::new());
     let world = World::served_through(|server| {

@@ -7,14 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use ingot_example_motd::{Motd, register};
-use ingot_sdk::testing::{Said, ThisMachine, context, prepare};
+use ingot_sdk::testing::{RecordedOutput, ThisMachine, context, prepare};
 use ingot_sdk::{GeneratedData, PluginSet, PrepareContext, Provision};
 use serde_json::json;
 
 #[tokio::test]
 async fn the_message_is_written() {
     let root = tempfile::tempdir().unwrap();
-    let said = Arc::new(Said::default());
+    let said = Arc::new(RecordedOutput::default());
     let facts = PrepareContext { build_name: "web".to_owned(), ..PrepareContext::default() };
     let ctx = context(facts, &said);
     let options = json!({ "text": "Built from {{ build_name }}.\n\n" });

@@ -59,9 +59,9 @@ async fn page(access: &Access, token: Option<&str>) -> Result<Page, Failure> {
     let pairs = pairs.chain(token.map(|token| ("NextToken", token)));
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     let headers = [("content-type", "application/x-www-form-urlencoded")];
-    let answer = access.post(&SERVICE, access.region(), &headers, form).await?;
-    let text = String::from_utf8_lossy(&answer.body);
-    read(&text, answer.status.as_u16())
+    let response = access.post(&SERVICE, access.region(), &headers, form).await?;
+    let text = String::from_utf8_lossy(&response.body);
+    read(&text, response.status.as_u16())
 }
 
 fn read(text: &str, status: u16) -> Result<Page, Failure> {

@@ -98,11 +98,11 @@ impl EcrLogin for AmazonEcr {
             ui,
         )
         .await?;
-        let answer = access.call(&service, region, "GetAuthorizationToken", &request).await;
-        let answer = answer.map_err(|failure: Failure| {
+        let response = access.call(&service, region, "GetAuthorizationToken", &request).await;
+        let response = response.map_err(|failure: Failure| {
             Error::from(failure).context(format_args!("getting a password for {server}"))
         })?;
-        let data = &answer["authorizationData"];
+        let data = &response["authorizationData"];
         let data = data.as_array().and_then(|all| all.first()).unwrap_or(data);
         let credentials = read(&data["authorizationToken"]).ok_or_else(|| {
             Error::new(format!("getting a password for {server}: AWS returned none"))

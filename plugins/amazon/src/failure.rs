@@ -190,7 +190,7 @@ impl Kind {
 
 impl Failure {
     /// A failure with AWS's code for it.
-    pub fn answered(code: &str, message: &str) -> Failure {
+    pub fn from_code(code: &str, message: &str) -> Failure {
         let kind = Kind::of(code);
         let text = match message {
             "" => format!("AWS returned {code}"),
@@ -268,15 +268,15 @@ where
 {
     fn from(error: SdkError<E, HttpResponse>) -> Failure {
         match &error {
-            SdkError::ServiceError(answer) => {
-                let said = answer.err().meta();
+            SdkError::ServiceError(response) => {
+                let said = response.err().meta();
                 match said.code() {
                     Some(code) => {
-                        let status = answer.raw().status().as_u16();
-                        Failure::answered(code, said.message().unwrap_or_default())
+                        let status = response.raw().status().as_u16();
+                        Failure::from_code(code, said.message().unwrap_or_default())
                             .with_status(status)
                     }
-                    None => Failure::new(Kind::Broken, chain(answer.err())),
+                    None => Failure::new(Kind::Broken, chain(response.err())),
                 }
             }
             SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => {
@@ -363,14 +363,14 @@ mod tests {
             ("InvalidParameterValue", "Volume size is too small", Some(Subject::VolumeSize)),
             ("InvalidParameterValue", "no such zone", None),
         ] {
-            let failure = Failure::answered(code, message).during("asking about a role");
+            let failure = Failure::from_code(code, message).during("asking about a role");
             assert_eq!(failure.subject, subject, "{message}");
         }
     }
 
     #[test]
     fn the_message_keeps_the_code() {
-        let error: Error = Failure::answered("InvalidAMIID.NotFound", "No ami-1.")
+        let error: Error = Failure::from_code("InvalidAMIID.NotFound", "No ami-1.")
             .during("describing images")
             .into();
         assert_eq!(error.to_string(), "describing images: No ami-1 (InvalidAMIID.NotFound)");

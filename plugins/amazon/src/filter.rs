@@ -77,13 +77,13 @@ impl AmiFilter {
         }
         // Without a filter an AMI is named by its id, so a deprecated one is found, too.
         let all = self.include_deprecated || self.is_empty();
-        let answer = request
+        let response = request
             .set_image_ids(id.map(|id| vec![id.to_owned()]))
             .include_deprecated(all)
             .send()
             .await
             .during("looking for the AMI")?;
-        let found = answer.images.unwrap_or_default();
+        let found = response.images.unwrap_or_default();
         let region = ec2.config().region().map_or_else(String::new, ToString::to_string);
         self.choose(found, id, &region)
     }

@@ -40,8 +40,8 @@ pub struct JsonService {
 pub const SYSTEMS_MANAGER: JsonService =
     JsonService { id: "SSM", host: "ssm", signing_name: "ssm", target: "AmazonSSM" };
 
-/// What a service answered.
-pub(crate) struct Answer {
+/// A response of a service.
+pub(crate) struct Response {
     /// The status of HTTP.
     pub status: reqwest::StatusCode,
     /// The header `X-Amzn-ErrorType`.
@@ -93,13 +93,13 @@ impl Access {
     ) -> Result<Value, Failure> {
         let target = format!("{}.{operation}", service.target);
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
-        let answer = self.post(service, region, &headers, body.to_string()).await?;
-        let said = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-        if answer.status.is_success() {
-            return Ok(said);
+        let response = self.post(service, region, &headers, body.to_string()).await?;
+        let body_json = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        if response.status.is_success() {
+            return Ok(body_json);
         }
-        let kind = answer.kind.as_deref().or(said["__type"].as_str());
-        Err(answered(kind, answer.status.as_u16(), &said))
+        let kind = response.kind.as_deref().or(body_json["__type"].as_str());
+        Err(response_failure(kind, response.status.as_u16(), &body_json))
     }
 
     /// The answer of a service to one signed request.
@@ -109,7 +109,7 @@ impl Access {
         region: &str,
         headers: &[(&'static str, &str)],
         body: String,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let url = self.endpoint(service, region)?;
         let mut headers = headers.to_vec();
         headers.push(("host", host(&url)?));
@@ -122,15 +122,15 @@ impl Access {
             request = request.header(name, value);
         }
         let unreachable = |error: reqwest::Error| Failure::new(Kind::Unreachable, chain(&error));
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let kind = answer.headers().get("x-amzn-errortype");
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let kind = response.headers().get("x-amzn-errortype");
         let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
-        let body = http::body(answer, LARGEST).await.map_err(|error| {
+        let body = http::body(response, LARGEST).await.map_err(|error| {
             let kind = if error.is_transient() { Kind::Unreachable } else { Kind::Refused };
             Failure::new(kind, error.to_string())
         })?;
-        Ok(Answer { status, kind, body: body.to_vec() })
+        Ok(Response { status, kind, body: body.to_vec() })
     }
 
     async fn sign(
@@ -258,12 +258,13 @@ fn place(service: &JsonService, region: &str, fips: bool, dual_stack: bool) -> S
 }
 
 /// The failure in an answer. The code may stand after a namespace and before a URL.
-fn answered(kind: Option<&str>, status: u16, said: &Value) -> Failure {
-    let message = said["message"].as_str().or(said["Message"].as_str()).unwrap_or_default();
+fn response_failure(kind: Option<&str>, status: u16, body_json: &Value) -> Failure {
+    let message =
+        body_json["message"].as_str().or(body_json["Message"].as_str()).unwrap_or_default();
     let code = kind.map(|kind| kind.split(':').next().unwrap_or(kind));
     let code = code.and_then(|code| code.rsplit('#').next()).filter(|code| !code.is_empty());
     match code {
-        Some(code) => Failure::answered(code, message).with_status(status),
+        Some(code) => Failure::from_code(code, message).with_status(status),
         None if status >= 500 => Failure::new(Kind::Broken, format!("AWS returned {status}")),
         None => Failure::new(Kind::Refused, format!("AWS returned {status} {message}")),
     }
@@ -282,10 +283,10 @@ mod tests {
             "com.amazonaws.ssm#ParameterNotFound",
             "ParameterNotFound:http://internal.amazon.com/coral/com.amazonaws.ssm/",
         ] {
-            let failure = answered(Some(kind), 400, &json!({"message": "no"}));
+            let failure = response_failure(Some(kind), 400, &json!({"message": "no"}));
             assert!(failure.is("ParameterNotFound") && failure.kind == Kind::NotFound, "{kind}");
         }
-        assert_eq!(answered(None, 503, &Value::Null).kind, Kind::Broken);
+        assert_eq!(response_failure(None, 503, &Value::Null).kind, Kind::Broken);
     }
 
     #[test]

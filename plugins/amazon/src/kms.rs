@@ -17,11 +17,11 @@ const KMS: JsonService =
 /// # Errors
 /// There is no such key, it is no key that signs, or AWS refuses.
 pub async fn public_key(reference: &str, ui: &Ui) -> Result<Vec<u8>> {
-    let answer = call(reference, "GetPublicKey", json!({}), ui).await?;
-    if answer["KeyUsage"].as_str().is_some_and(|usage| usage != "SIGN_VERIFY") {
+    let response = call(reference, "GetPublicKey", json!({}), ui).await?;
+    if response["KeyUsage"].as_str().is_some_and(|usage| usage != "SIGN_VERIFY") {
         return Err(Error::new(format!("{reference} is not a key for SIGN_VERIFY")));
     }
-    bytes(&answer["PublicKey"])
+    bytes(&response["PublicKey"])
 }
 
 /// The longest message that KMS hashes itself, in bytes; of longer ones it takes the hash.
@@ -49,8 +49,8 @@ async fn call(reference: &str, operation: &str, mut request: Value, ui: &Ui) -> 
     let options = AccessOptions { region: region.map(str::to_owned), ..AccessOptions::default() };
     let access = Access::open(&options, ui).await?;
     request["KeyId"] = key.into();
-    let answer = access.call(&KMS, access.region(), operation, &request).await;
-    answer.map_err(|failure| Error::from(failure).context(format_args!("asking KMS for {key}")))
+    let response = access.call(&KMS, access.region(), operation, &request).await;
+    response.map_err(|failure| Error::from(failure).context(format_args!("asking KMS for {key}")))
 }
 
 /// The key that an address names.

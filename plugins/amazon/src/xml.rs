@@ -25,6 +25,6 @@ pub(crate) fn failure(document: &Document<'_>, status: u16) -> Failure {
     let part = |name| error.and_then(|error| child(error, name)).unwrap_or_default();
     match part("Code") {
         "" => Failure::new(Kind::Broken, format!("AWS returned {status}")),
-        code => Failure::answered(code, part("Message")).with_status(status),
+        code => Failure::from_code(code, part("Message")).with_status(status),
     }
 }

@@ -42,7 +42,7 @@ impl Shell<'_> {
             arguments.iter().map(|argument| format!(" {}", quote(argument))).collect();
         // The user's own shell may be none of POSIX's.
         let command = format!("{sudo}sh -c {} check{arguments}", quote(script));
-        let output = Answer::default();
+        let output = ScriptOutput::default();
         match self.communicator.exec(&RemoteCommand::new(command), &output).await? {
             ExitStatus::Code(0) => Ok(output.stdout()),
             ExitStatus::Code(NOT_FOUND) => Err(Error::new(format!(
@@ -60,11 +60,11 @@ impl Shell<'_> {
     }
 }
 
-/// Keeps output up to a bound.
+/// The output of a script, up to a bound.
 #[derive(Default)]
-struct Answer(Mutex<[Vec<u8>; 2]>);
+struct ScriptOutput(Mutex<[Vec<u8>; 2]>);
 
-impl Answer {
+impl ScriptOutput {
     fn text(&self, stream: usize) -> String {
         String::from_utf8_lossy(&self.0.lock()[stream]).into_owned()
     }
@@ -84,7 +84,7 @@ impl Answer {
     }
 }
 
-impl OutputSink for Answer {
+impl OutputSink for ScriptOutput {
     fn stdout(&self, bytes: &[u8]) {
         self.push(0, bytes);
     }

@@ -27,15 +27,15 @@ pub struct CommunicatorConfig {
 /// How a build reaches its machine.
 #[derive(Clone, Default)]
 pub struct Communication {
-    /// The way.
-    pub way: Way,
+    /// The communicator.
+    pub kind: CommunicatorKind,
     /// How long to wait between the first connection and provisioning.
     pub pause: Duration,
 }
 
-/// The way to a machine.
+/// A communicator with its settings.
 #[derive(Clone, Default)]
-pub enum Way {
+pub enum CommunicatorKind {
     /// Not at all: `communicator = "none"`.
     #[default]
     None,
@@ -80,17 +80,19 @@ impl CommunicatorConfig {
     /// All that is wrong.
     pub fn prepare(&self) -> Result<Communication, ConfigErrors> {
         let pause = self.pause_before_connecting.map_or(Duration::ZERO, |pause| pause.0);
-        let way = match self.kind() {
-            "ssh" => Way::Ssh(Box::new(self.ssh.prepare().map_err(of_communicator)?)),
-            "winrm" => Way::Winrm(Box::new(self.winrm.prepare().map_err(of_communicator)?)),
-            "none" => Way::None,
+        let kind = match self.kind() {
+            "ssh" => CommunicatorKind::Ssh(Box::new(self.ssh.prepare().map_err(of_communicator)?)),
+            "winrm" => {
+                CommunicatorKind::Winrm(Box::new(self.winrm.prepare().map_err(of_communicator)?))
+            }
+            "none" => CommunicatorKind::None,
             other => {
                 let message = format!("there is no communicator `{other}`");
                 let error = ConfigError::on("communicator", message);
                 return Err(error.hint("communicators are ssh, winrm and none").into());
             }
         };
-        Ok(Communication { way, pause })
+        Ok(Communication { kind, pause })
     }
 }
 

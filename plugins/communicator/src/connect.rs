@@ -8,7 +8,7 @@ use ingot_sdk::{Communicator, Error, GeneratedData, GoDuration, Result, RunConte
 use ingot_ssh::KeyPair;
 use serde_json::{Value, json};
 
-use crate::config::{Communication, Way};
+use crate::config::{Communication, CommunicatorKind};
 
 /// The machine to connect to.
 #[derive(Clone, Default)]
@@ -44,28 +44,28 @@ impl Target {
 impl Communication {
     /// The host that the options name.
     pub fn host(&self) -> Option<&str> {
-        match &self.way {
-            Way::None => None,
-            Way::Ssh(settings) => settings.host.as_deref(),
-            Way::Winrm(settings) => settings.host.as_deref(),
+        match &self.kind {
+            CommunicatorKind::None => None,
+            CommunicatorKind::Ssh(settings) => settings.host.as_deref(),
+            CommunicatorKind::Winrm(settings) => settings.host.as_deref(),
         }
     }
 
     /// The port on the machine.
     pub fn port(&self) -> Option<u16> {
-        match &self.way {
-            Way::None => None,
-            Way::Ssh(settings) => Some(settings.port),
-            Way::Winrm(settings) => Some(settings.port),
+        match &self.kind {
+            CommunicatorKind::None => None,
+            CommunicatorKind::Ssh(settings) => Some(settings.port),
+            CommunicatorKind::Winrm(settings) => Some(settings.port),
         }
     }
 
     /// How long to wait for the machine; none for no limit.
     pub fn timeout(&self) -> Option<Duration> {
-        match &self.way {
-            Way::None => None,
-            Way::Ssh(settings) => settings.timeout,
-            Way::Winrm(settings) => Some(settings.timeout),
+        match &self.kind {
+            CommunicatorKind::None => None,
+            CommunicatorKind::Ssh(settings) => settings.timeout,
+            CommunicatorKind::Winrm(settings) => Some(settings.timeout),
         }
     }
 
@@ -80,10 +80,10 @@ impl Communication {
         ctx: &RunContext,
         target: &Target,
     ) -> Result<Arc<dyn Communicator>> {
-        let name = match &self.way {
-            Way::None => return Ok(Arc::new(NoCommunicator)),
-            Way::Ssh(_) => "SSH",
-            Way::Winrm(_) => "WinRM",
+        let name = match &self.kind {
+            CommunicatorKind::None => return Ok(Arc::new(NoCommunicator)),
+            CommunicatorKind::Ssh(_) => "SSH",
+            CommunicatorKind::Winrm(_) => "WinRM",
         };
         ctx.ui.say(format!("Using {name} communicator to connect: {}", target.host));
         let mut link = self.open(ctx, target).await?;
@@ -101,38 +101,38 @@ impl Communication {
     }
 
     async fn open(&self, ctx: &RunContext, target: &Target) -> Result<Arc<dyn Communicator>> {
-        match &self.way {
-            Way::None => Ok(Arc::new(NoCommunicator)),
-            Way::Ssh(settings) => settings.connect(ctx, &target.ssh()).await,
-            Way::Winrm(settings) => settings.connect(ctx, &target.winrm()).await,
+        match &self.kind {
+            CommunicatorKind::None => Ok(Arc::new(NoCommunicator)),
+            CommunicatorKind::Ssh(settings) => settings.connect(ctx, &target.ssh()).await,
+            CommunicatorKind::Winrm(settings) => settings.connect(ctx, &target.winrm()).await,
         }
     }
 
     /// The generated data about the connection to `target`, under Packer's names.
     pub fn generated_data(&self, target: Option<&Target>) -> GeneratedData {
-        if let Way::None = self.way {
+        if let CommunicatorKind::None = self.kind {
             // Without a connection there is nothing else to know.
             return GeneratedData::from([("ConnType".to_owned(), json!("none"))]);
         }
         let port = target.and_then(|target| target.port).or(self.port());
         let pair = target.and_then(|target| target.key_pair.as_ref());
-        let (kind, user, password) = match &self.way {
-            Way::None => ("none", "", None),
-            Way::Ssh(settings) => {
+        let (kind, user, password) = match &self.kind {
+            CommunicatorKind::None => ("none", "", None),
+            CommunicatorKind::Ssh(settings) => {
                 ("ssh", settings.login.user.as_str(), settings.login.password.clone())
             }
-            Way::Winrm(settings) => {
+            CommunicatorKind::Winrm(settings) => {
                 let known = target.and_then(|target| target.password.clone());
                 ("winrm", settings.user.as_str(), known.or_else(|| settings.password.clone()))
             }
         };
         let password = password.unwrap_or_default();
-        let (key_file, agent): (Option<&str>, bool) = match &self.way {
-            Way::Ssh(settings) => {
+        let (key_file, agent): (Option<&str>, bool) = match &self.kind {
+            CommunicatorKind::Ssh(settings) => {
                 let key = settings.login.key.as_ref().map(|key| key.path.as_str());
                 (key, settings.login.agent)
             }
-            Way::None | Way::Winrm(_) => (None, false),
+            CommunicatorKind::None | CommunicatorKind::Winrm(_) => (None, false),
         };
         let data: [(&str, Value); 10] = [
             ("Host", json!(target.map_or("", |target| &target.host))),

@@ -9,7 +9,7 @@
 mod config;
 mod connect;
 
-pub use config::{Communication, CommunicatorConfig, Way};
+pub use config::{Communication, CommunicatorConfig, CommunicatorKind};
 pub use connect::Target;
 pub use ingot_ssh::{KeyPair, KeyPairType, SshSettings, remove_authorized_key};
 pub use ingot_winrm::WinrmSettings;

@@ -82,9 +82,9 @@ pub(crate) struct Owner {
     pub gid: u64,
 }
 
-/// What there is at a path in a container.
+/// The kind of a path in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum PathKind {
     /// Nothing.
     Nothing,
     /// A directory.
@@ -104,22 +104,22 @@ pub(crate) async fn info(
 }
 
 /// Looks at `path` in a container, following links.
-pub(crate) async fn look(engine: &Engine, container: &str, path: &str) -> Result<Found> {
+pub(crate) async fn path_kind(engine: &Engine, container: &str, path: &str) -> Result<PathKind> {
     // Bits of Go's file mode, which the Engine answers with.
     const DIRECTORY: u32 = 1 << 31;
     const LINK: u32 = 1 << 27;
     match info(engine, container, path).await {
-        Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
+        Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(PathKind::Directory),
         Ok(stat) if stat.file_mode & LINK != 0 && !path.ends_with("/.") => {
             // The Engine has resolved the link; the trailing dot asks about what it points to.
             let target = format!("{}/.", path.trim_end_matches('/'));
             match info(engine, container, &target).await {
-                Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(Found::Directory),
-                _ => Ok(Found::Other),
+                Ok(stat) if stat.file_mode & DIRECTORY != 0 => Ok(PathKind::Directory),
+                _ => Ok(PathKind::Other),
             }
         }
-        Ok(_) => Ok(Found::Other),
-        Err(error) if status(&error) == Some(404) => Ok(Found::Nothing),
+        Ok(_) => Ok(PathKind::Other),
+        Err(error) if status(&error) == Some(404) => Ok(PathKind::Nothing),
         Err(error) => Err(Error::new(describe(&error)).context(format_args!("looking at {path}"))),
     }
 }

@@ -111,7 +111,7 @@ impl Artifact for ImageArtifact {
             return Ok(());
         }
         let removing = self.engine.api.remove_image(&self.id, Some(only_the_image()), None);
-        match self.engine.attend(removing).await? {
+        match self.engine.while_alive(removing).await? {
             Err(error) if status(&error) == Some(404) => Ok(()),
             result => result.map(drop).doing(format_args!("removing the image {}", self.id)),
         }

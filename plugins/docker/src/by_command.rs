@@ -9,7 +9,7 @@ use ingot_sdk::shown::Shown;
 use ingot_sdk::{Error, ExitStatus, FileMeta, OutputSink as _, Result};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::archive::{self, Found};
+use crate::archive::{self, PathKind};
 use crate::communicator::DockerCommunicator;
 use crate::download;
 use crate::exec::How;
@@ -38,13 +38,13 @@ impl DockerCommunicator {
     }
 
     /// What there is at `path`, as commands see it.
-    pub(crate) async fn look(&self, path: &str) -> Result<Found> {
+    pub(crate) async fn path_kind(&self, path: &str) -> Result<PathKind> {
         let quoted = quote(path);
         let command = format!("test -d {quoted} && exit 3; test -e {quoted} && exit 4; exit 5");
         match self.run_as_root(&command, &CapturedOutput::default()).await? {
-            ExitStatus::Code(3) => Ok(Found::Directory),
-            ExitStatus::Code(4) => Ok(Found::Other),
-            ExitStatus::Code(5) => Ok(Found::Nothing),
+            ExitStatus::Code(3) => Ok(PathKind::Directory),
+            ExitStatus::Code(4) => Ok(PathKind::Other),
+            ExitStatus::Code(5) => Ok(PathKind::Nothing),
             status => {
                 let message = format!("looking at {path} in the container ended with {status:?}");
                 Err(Error::new(message))

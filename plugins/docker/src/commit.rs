@@ -122,7 +122,7 @@ impl Step<State> for Commit {
         let task = tokio::spawn(async move {
             api.commit_container(options, config).await.map(|image| image.id)
         });
-        let committed = state.engine.attend(state.commit.insert(task)).await?;
+        let committed = state.engine.while_alive(state.commit.insert(task)).await?;
         state.commit = None;
         let committed = committed.context("committing the container")?;
         if committed.as_ref().is_err_and(is_away) {
@@ -179,7 +179,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
     use ingot_sdk::{PrepareContext, Reclaim};
     use ingot_test_support::{BASE, docker, require};
 
@@ -190,8 +190,8 @@ mod tests {
     use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
 
     /// A build's context, with what is said and recorded in it.
-    fn recorded() -> (RunContext, Arc<Said>, Arc<Records>) {
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+    fn recorded() -> (RunContext, Arc<RecordedOutput>, Arc<Records>) {
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
         let mut ctx = context(PrepareContext::default(), &said);
         ctx.journal = records.clone();
         (ctx, said, records)

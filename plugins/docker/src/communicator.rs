@@ -11,8 +11,8 @@ use ingot_sdk::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::archive::{self, Found, Owner};
-use crate::download::{self, Got};
+use crate::archive::{self, Owner, PathKind};
+use crate::download::{self, DownloadOutcome};
 use crate::exec::{How, Runner};
 use crate::mounts::Mounts;
 use crate::piece::Piece;
@@ -207,8 +207,8 @@ impl DockerCommunicator {
     /// Adds what to do where a file was to take a directory's place.
     async fn advise(&self, error: Error, path: &str, what: &str) -> Error {
         let (engine, container) = (&self.runner.engine, &self.runner.container);
-        match archive::look(engine, container, path).await {
-            Ok(Found::Directory) => error.hint(directory_hint(what)),
+        match archive::path_kind(engine, container, path).await {
+            Ok(PathKind::Directory) => error.hint(directory_hint(what)),
             _ => error,
         }
     }
@@ -342,18 +342,18 @@ impl Communicator for DockerCommunicator {
         let view = self.mounts.view(&self.runner, &path).await?;
         let mut hidden = view.over(None).map(str::to_owned);
         let found = match hidden {
-            Some(_) => self.look(&path).await?,
-            None => archive::look(&self.runner.engine, &self.runner.container, &path).await?,
+            Some(_) => self.path_kind(&path).await?,
+            None => archive::path_kind(&self.runner.engine, &self.runner.container, &path).await?,
         };
         let (directory, prefix) = match found {
-            Found::Directory => {
+            PathKind::Directory => {
                 (path.as_str(), uploaded_name(source, contents_only)?.unwrap_or_default())
             }
-            Found::Nothing => {
+            PathKind::Nothing => {
                 let (directory, name) = split(&path)?;
                 (directory, name.to_owned())
             }
-            Found::Other => {
+            PathKind::Other => {
                 return Err(Error::new(format!(
                     "uploading to {destination}: it is a file in the container, and {} is a \
                      directory",
@@ -365,7 +365,7 @@ impl Communicator for DockerCommunicator {
             // What goes into a mount below it would be lost as well.
             let copied = |inside: &Path| {
                 let inside = match found {
-                    Found::Directory => inside.strip_prefix(&prefix).ok(),
+                    PathKind::Directory => inside.strip_prefix(&prefix).ok(),
                     _ => Some(inside),
                 };
                 inside.is_some_and(|inside| source.join(inside).symlink_metadata().is_ok())
@@ -406,10 +406,11 @@ impl Communicator for DockerCommunicator {
                 return self.read_file(&path, source, &mut destination).await;
             }
             let (engine, container) = (&self.runner.engine, &self.runner.container);
-            let got = download::download_file(engine, container, &path, source, &mut destination);
-            match engine.attend(got).await?? {
-                Got::File => return Ok(()),
-                Got::Link(target) => path = target,
+            let reading =
+                download::download_file(engine, container, &path, source, &mut destination);
+            match engine.while_alive(reading).await?? {
+                DownloadOutcome::File => return Ok(()),
+                DownloadOutcome::Link(target) => path = target,
             }
         }
         Err(Error::new(format!("reading {source}: too many levels of links")))
@@ -429,6 +430,6 @@ impl Communicator for DockerCommunicator {
         let (engine, container) = (&self.runner.engine, &self.runner.container);
         let copied =
             download::download_directory(engine, container, &path, destination, contents_only);
-        engine.attend(copied).await?
+        engine.while_alive(copied).await?
     }
 }

@@ -19,7 +19,7 @@ impl State {
         let command = self.options.run_command(&self.image, &ctx.prepare);
         let mut command =
             command.map_err(|error| Error::from(ingot_sdk::ConfigErrors::from(error)))?;
-        command.platform = platform::wanted(command.platform.as_deref(), self.options.podman);
+        command.platform = platform::requested(command.platform.as_deref(), self.options.podman);
         let proxies = proxy::variables(&self.engine.endpoint.host, self.options.podman)?;
         proxy::add_to(&mut command.body.env, proxies);
         if Commit::leaves_nothing(self) {

@@ -96,7 +96,7 @@ pub async fn image_contents(
     let name = format!("ingot-{}", uuid::Uuid::new_v4());
     let resource = container_resource(&engine, &name);
     let record = JournalEntry::open(&ctx.journal, &resource)?;
-    let created = engine.attend(create(&engine, &id, &name)).await;
+    let created = engine.while_alive(create(&engine, &id, &name)).await;
     // Without an answer it may yet come.
     let answered = matches!(&created, Ok(created) if !created.as_ref().is_err_and(is_away));
     if !answered {
@@ -104,7 +104,7 @@ pub async fn image_contents(
     }
     let exporting = async {
         created?.doing("creating a container")?;
-        engine.attend(export(&engine, &name, keep, directory)).await?
+        engine.while_alive(export(&engine, &name, keep, directory)).await?
     };
     let exported: Result<_> = exporting.await;
     let removing = remove_container(&engine, &name);

@@ -325,7 +325,7 @@ fn host_of(server: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use ingot_sdk::testing::Said;
+    use ingot_sdk::testing::RecordedOutput;
 
     use super::*;
 
@@ -416,7 +416,7 @@ mod tests {
             username: "me".into(),
             password: "secret".into(),
         };
-        let ui = Ui::new(Arc::new(Said::default()));
+        let ui = Ui::new(Arc::new(RecordedOutput::default()));
         let found = for_image("r.example:5000/a/b:1", Some(&login), &ui).await.unwrap().unwrap();
         assert_eq!(found.password.as_deref(), Some("secret"));
         let other = for_image("other.example/a", Some(&login), &ui).await.unwrap();
@@ -433,7 +433,7 @@ mod tests {
             "registry-1.docker.io",
             HUB_KEY,
         ] {
-            let ui = Ui::new(Arc::new(Said::default()));
+            let ui = Ui::new(Arc::new(RecordedOutput::default()));
             let (username, password) = ("me".to_owned(), "secret".to_owned());
             let login = Login { server: server.to_owned(), username, password };
             for image in ["ubuntu", "me/app:1", "docker.io/me/app", "index.docker.io/me/app"] {

@@ -61,7 +61,7 @@ impl Step<State> for BuildImage {
             options = options.pull("true");
         }
         let platform = state.options.raw.platform.as_deref();
-        if let Some(platform) = platform::wanted(platform, state.options.podman) {
+        if let Some(platform) = platform::requested(platform, state.options.podman) {
             options = options.platform(&platform);
         }
         let login = credentials::for_build(state.options.login.as_ref(), &ctx.ui).await?;

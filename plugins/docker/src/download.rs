@@ -33,9 +33,9 @@ fn download_error(error: std::io::Error, path: &str) -> Error {
     }
 }
 
-/// What came of reading a file.
+/// The outcome of reading a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Got {
+pub(crate) enum DownloadOutcome {
     /// It was read.
     File,
     /// It is a link to this path.
@@ -52,7 +52,7 @@ pub(crate) async fn download_file(
     path: &str,
     what: &str,
     destination: &mut (dyn AsyncWrite + Send + Unpin),
-) -> Result<Got> {
+) -> Result<DownloadOutcome> {
     let failed = |error| download_error(error, what);
     let mut archive = Archive::new(archive(engine, container, path));
     let mut entries = archive.entries().map_err(failed)?;
@@ -66,11 +66,11 @@ pub(crate) async fn download_file(
         EntryType::Symlink => {
             let target = entry.link_name().map_err(failed)?.unwrap_or_default().into_owned();
             let directory = Path::new(path).parent().unwrap_or(Path::new("/"));
-            Ok(Got::Link(directory.join(target).display().to_string()))
+            Ok(DownloadOutcome::Link(directory.join(target).display().to_string()))
         }
         _ => {
             tokio::io::copy(&mut entry, destination).await.map_err(failed)?;
-            Ok(Got::File)
+            Ok(DownloadOutcome::File)
         }
     }
 }

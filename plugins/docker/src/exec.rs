@@ -14,11 +14,11 @@ use ingot_sdk::{Error, ExitStatus, Result};
 use tokio::io::AsyncWrite;
 use tokio_util::task::TaskTracker;
 
-use crate::attend::Missed;
 use crate::engine::{
     Engine, EngineContext, Lacking, describe, is_away, is_refusal, lacking, status,
 };
 use crate::first_line::{FirstLine, MARK};
+use crate::liveness::MissedPings;
 use crate::piece::Piece;
 
 /// How long a command's exit code may lag behind the end of its output.
@@ -109,12 +109,12 @@ impl Runner {
             ..Default::default()
         };
         let creating = self.engine.api.create_exec(&self.container, options);
-        let exec = match self.engine.attend(creating).await? {
+        let exec = match self.engine.while_alive(creating).await? {
             Ok(exec) => exec.id,
             Err(error) => return Err(self.not_run(&error, how).await),
         };
         let options = StartExecOptions { tty: how.terminal, ..Default::default() };
-        let started = self.engine.attend(self.engine.api.start_exec(&exec, Some(options)));
+        let started = self.engine.while_alive(self.engine.api.start_exec(&exec, Some(options)));
         let (output, input) = match started.await? {
             Ok(StartExecResults::Attached { output, input }) => (output, input),
             Ok(StartExecResults::Detached) => {
@@ -222,7 +222,7 @@ impl Runner {
     /// The Engine does not answer any more.
     async fn status(&self, exec: &str) -> Result<ExitStatus> {
         let deadline = tokio::time::Instant::now() + EXIT_CODE_GRACE;
-        let (mut wait, mut missed) = (Duration::from_millis(2), Missed::default());
+        let (mut wait, mut missed) = (Duration::from_millis(2), MissedPings::default());
         loop {
             let runs = match self.engine.ask(self.engine.api.inspect_exec(exec)).await {
                 Ok(state) => {
@@ -329,7 +329,7 @@ impl Running {
     async fn sent(&mut self) -> Option<LogOutput> {
         let runner = &self.ender.runner;
         let engine = &runner.engine;
-        let (mut ended, mut missed) = (false, Missed::default());
+        let (mut ended, mut missed) = (false, MissedPings::default());
         loop {
             // An Engine that answers is asked often where nothing else tells of the end.
             let soon = ended || (self.broken && missed.is_none());

@@ -62,7 +62,7 @@ impl Step<State> for FindImage {
             let login = self.0.login(&raw.ecr, raw.login_server.as_deref(), &ctx.ui).await?;
             state.options.login = login.or(state.options.login.take());
             let pulling = pull(ctx, state, &image, platform.as_deref());
-            engine.attend(pulling).await??;
+            engine.while_alive(pulling).await??;
         }
         let inspected = match inspected {
             Some(inspected) => inspected,

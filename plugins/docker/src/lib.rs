@@ -8,7 +8,6 @@
 
 mod archive;
 mod artifact;
-mod attend;
 mod builder;
 mod by_command;
 mod commit;
@@ -24,6 +23,7 @@ mod engine;
 mod exec;
 mod find_image;
 mod first_line;
+mod liveness;
 mod mounts;
 mod patience;
 mod piece;

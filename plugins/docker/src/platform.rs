@@ -7,7 +7,7 @@ const SYSTEMS: &[&str] = &["linux", "windows", "darwin", "freebsd"];
 
 /// The platform that is `given`, else the one that the docker client would take: that of the environment.
 /// Podman's client takes none from there.
-pub(crate) fn wanted(given: Option<&str>, podman: bool) -> Option<String> {
+pub(crate) fn requested(given: Option<&str>, podman: bool) -> Option<String> {
     let default = || std::env::var("DOCKER_DEFAULT_PLATFORM").ok().filter(|_| !podman);
     let given = given.filter(|platform| !platform.is_empty()).map(str::to_owned);
     given.or_else(default).filter(|platform| !platform.is_empty())

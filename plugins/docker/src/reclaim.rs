@@ -64,7 +64,7 @@ fn resource(kind: &str, engine: &Engine, id: &str) -> Resource {
 /// that is not there, or is being removed already, is fine. Returns whether it was there.
 pub(crate) async fn remove_container(engine: &Engine, id: &str) -> Result<bool> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match engine.attend(engine.api.remove_container(id, Some(options))).await? {
+    match engine.while_alive(engine.api.remove_container(id, Some(options))).await? {
         Err(error) if status(&error) == Some(404) => Ok(false),
         Err(error) if conflict(&error) == Some(Conflict::BeingRemoved) => Ok(true),
         result => result.map(|()| true).doing(format_args!("removing the container {id}")),
@@ -80,7 +80,7 @@ pub(crate) fn only_the_image() -> RemoveImageOptions {
 /// Removes an image, or the name `image` of one that has others. One that is not there is fine,
 /// and so is one that others are made of: the Engine keeps it for them.
 pub(crate) async fn remove_image(engine: &Engine, image: &str) -> Result<()> {
-    match engine.attend(engine.api.remove_image(image, Some(only_the_image()), None)).await? {
+    match engine.while_alive(engine.api.remove_image(image, Some(only_the_image()), None)).await? {
         Err(error) if status(&error) == Some(404) => Ok(()),
         Err(error) if conflict(&error) == Some(Conflict::HasChildren) => Ok(()),
         removed => removed.map(drop).doing(format_args!("removing the image {image}")),
@@ -173,7 +173,7 @@ impl Reclaim for DockerReclaim {
             _ => {
                 let container = resource.attributes.get("container");
                 if let Some(container) = container.and_then(|value| value.as_str()) {
-                    engine.attend(await_commit(&engine, id, container)).await?;
+                    engine.while_alive(await_commit(&engine, id, container)).await?;
                 }
                 if may_come(resource) && engine.ask(engine.api.inspect_image(id)).await.is_err() {
                     return Err(Error::new("the Engine may still be making it"));

@@ -37,13 +37,13 @@ impl Step<State> for ResumeContainer {
         match now {
             Some(ContainerStateStatusEnum::RUNNING) => {}
             Some(ContainerStateStatusEnum::PAUSED) => {
-                let unpaused = engine.attend(engine.api.unpause_container(id)).await?;
+                let unpaused = engine.while_alive(engine.api.unpause_container(id)).await?;
                 unpaused.doing("letting the container go on")?;
             }
             _ => {
                 // The Engine may have been restarted meanwhile.
                 ctx.ui.say("The container has stopped: starting it again...");
-                let started = engine.attend(engine.api.start_container(id, None)).await?;
+                let started = engine.while_alive(engine.api.start_container(id, None)).await?;
                 started.doing("starting the container")?;
             }
         }

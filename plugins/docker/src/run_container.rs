@@ -61,7 +61,7 @@ impl Step<State> for RunContainer {
             let (api, options, body) = (api.clone(), options.build(), command.body);
             tokio::spawn(async move { api.create_container(Some(options), body).await })
         };
-        let created = state.engine.attend(container.creating.insert(task)).await?;
+        let created = state.engine.while_alive(container.creating.insert(task)).await?;
         container.creating = None;
         let created = created.context("creating the container")?;
         container.unanswered = created.as_ref().is_err_and(is_away);
@@ -87,7 +87,7 @@ impl Step<State> for RunContainer {
             let renamed = state.engine.ask(renamed).await;
             renamed.doing(format_args!("naming the container {wanted}"))?;
         }
-        state.engine.attend(api.start_container(&id, None)).await?.map_err(|error| {
+        state.engine.while_alive(api.start_container(&id, None)).await?.map_err(|error| {
             Error::new(describe(&error))
                 .context("starting the container")
                 .hint("run_command decides what it runs; the default needs /bin/sh in the image")
@@ -203,7 +203,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
     use ingot_sdk::{PrepareContext, Reclaim};
     use ingot_test_support::{BASE, docker, require};
 
@@ -216,7 +216,7 @@ mod tests {
     async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
         require!(docker());
         let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(Said::default()), Arc::new(Records::default()));
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
         let mut ctx = context(PrepareContext::default(), &said);
         ctx.journal = records.clone();
         let mut engine = test.connect().await;

@@ -79,7 +79,7 @@ impl Step<State> for Export {
         let path = Path::new(path);
         let label = format!("Exporting to {}", path.display());
         let stream = state.engine.api.export_container(&id);
-        state.created = state.engine.attend(save_stream(ctx, &label, stream, path)).await??;
+        state.created = state.engine.while_alive(save_stream(ctx, &label, stream, path)).await??;
         Ok(())
     }
 }

@@ -201,5 +201,5 @@ async fn make_empty(engine: &Engine, name: &str) -> Result<()> {
         }
         Ok::<_, Error>(())
     };
-    engine.attend(making).await?
+    engine.while_alive(making).await?
 }

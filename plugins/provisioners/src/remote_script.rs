@@ -79,8 +79,8 @@ pub(crate) struct Start<'a> {
     pub removes: bool,
 }
 
-/// How a script ended.
-pub(crate) struct Ran {
+/// The outcome of a script.
+pub(crate) struct ScriptOutcome {
     /// Its status.
     pub status: ExitStatus,
     /// Whether it was removed.
@@ -93,7 +93,7 @@ impl Start<'_> {
     ///
     /// # Errors
     /// It could not be started, or not in time.
-    pub(crate) async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<Ran> {
+    pub(crate) async fn run(&self, files: &[Upload<'_>], command: &str) -> Result<ScriptOutcome> {
         let limit = start_timeout(self.limit);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
         let output = UiOutput::new(self.ctx.ui.clone());
@@ -115,18 +115,23 @@ impl Start<'_> {
         Ok(ran)
     }
 
-    async fn attempt(&self, files: &[Upload<'_>], command: &str, output: &UiOutput) -> Result<Ran> {
+    async fn attempt(
+        &self,
+        files: &[Upload<'_>],
+        command: &str,
+        output: &UiOutput,
+    ) -> Result<ScriptOutcome> {
         if let ([Upload { path, bytes, .. }], true) = (files, self.removes)
             && let Some(status) =
                 self.link.run_script(&Script { path, bytes, command }, output).await
         {
-            return Ok(Ran { status: status?, removed: true });
+            return Ok(ScriptOutcome { status: status?, removed: true });
         }
         for file in files {
             file.send(self.link).await?;
         }
         let status = self.link.exec(&RemoteCommand::new(command), output).await?;
-        Ok(Ran { status, removed: false })
+        Ok(ScriptOutcome { status, removed: false })
     }
 }
 

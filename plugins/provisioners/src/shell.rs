@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::remote_script::{self, Ran, Start, Upload, unless_away};
+use crate::remote_script::{self, ScriptOutcome, Start, Upload, unless_away};
 
 /// The exit codes of a command that a signal ended, as on a machine that goes down: HUP, KILL, TERM.
 const ENDED_FROM_OUTSIDE: [i32; 3] = [129, 137, 143];
@@ -193,7 +193,7 @@ impl Machine<'_> {
         let removes = !options.skip_clean && !in_file;
         let limit = options.start_retry_timeout;
         let start = Start { ctx: self.ctx, link: self.link, limit, removes };
-        let Ran { status, removed } = start.run(&files, &command).await?;
+        let ScriptOutcome { status, removed } = start.run(&files, &command).await?;
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",

@@ -15,7 +15,7 @@ pub(crate) const ISO_PASSWORD: &str = "ingot-iso-password";
 
 /// What is only known once the build runs.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Situation {
+pub(crate) struct RuntimeSettings {
     /// The accelerator in use; `none` leaves it to QEMU.
     pub accelerator: String,
     /// The port of the host that leads to the machine's SSH server.
@@ -47,12 +47,12 @@ pub(crate) type Switches = Vec<(String, Vec<String>)>;
 /// A template in `qemuargs` cannot be rendered; the error names it.
 pub(crate) fn arguments(
     settings: &Settings,
-    situation: &Situation,
+    runtime: &RuntimeSettings,
     ctx: &PrepareContext,
     data: &Value,
 ) -> Result<Vec<String>> {
     let users = users(settings, ctx, data)?;
-    Ok(merge(defaults(settings, situation), users, settings.raw.net_device()))
+    Ok(merge(defaults(settings, runtime), users, settings.raw.net_device()))
 }
 
 /// `qemuargs` rendered, one entry per switch.
@@ -109,14 +109,14 @@ fn merge(defaults: Switches, mut users: Switches, net_device: &str) -> Vec<Strin
     line
 }
 
-fn defaults(settings: &Settings, situation: &Situation) -> Switches {
+fn defaults(settings: &Settings, runtime: &RuntimeSettings) -> Switches {
     let raw = &settings.raw;
     let mut switches: Switches = Vec::new();
     let mut add = |switch: &str, value: String| switches.push((switch.to_owned(), vec![value]));
     add("-name", settings.vm_name.clone());
     add(
         "-machine",
-        match situation.accelerator.as_str() {
+        match runtime.accelerator.as_str() {
             "none" => format!("type={}", raw.machine_type()),
             accelerator => format!("type={},accel={accelerator}", raw.machine_type()),
         },
@@ -140,21 +140,21 @@ fn defaults(settings: &Settings, situation: &Situation) -> Switches {
     }
     let password = if raw.vnc_use_password { ",password" } else { "" };
     // QEMU counts from 5900.
-    let display = situation.vnc_port.saturating_sub(5900);
+    let display = runtime.vnc_port.saturating_sub(5900);
     add("-vnc", format!("{}:{display}{password}", raw.vnc_bind_address()));
     if let Some(socket) = &settings.qmp_socket {
         add("-qmp", format!("unix:{},server,nowait", escaped(socket)));
     }
-    if let Some(floppy) = &situation.floppy {
+    if let Some(floppy) = &runtime.floppy {
         add("-fda", floppy.display().to_string());
     }
-    if let Some(socket) = &situation.tpm_socket {
+    if let Some(socket) = &runtime.tpm_socket {
         add("-chardev", format!("socket,id=vtpm,path={}", escaped(socket)));
         add("-tpmdev", "emulator,id=tpm0,chardev=vtpm".to_owned());
     }
     add(
         "-netdev",
-        match (given(&raw.net_bridge), situation.forwarded_port) {
+        match (given(&raw.net_bridge), runtime.forwarded_port) {
             (Some(bridge), _) => format!("bridge,id=user.0,br={bridge}"),
             (None, None) => "user,id=user.0".to_owned(),
             (None, Some(port)) => {
@@ -162,13 +162,16 @@ fn defaults(settings: &Settings, situation: &Situation) -> Switches {
             }
         },
     );
-    let (devices, drives) = devices_and_drives(settings, situation);
+    let (devices, drives) = devices_and_drives(settings, runtime);
     switches.push(("-drive".to_owned(), drives));
     switches.push(("-device".to_owned(), devices));
     switches
 }
 
-fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String>, Vec<String>) {
+fn devices_and_drives(
+    settings: &Settings,
+    runtime: &RuntimeSettings,
+) -> (Vec<String>, Vec<String>) {
     let raw = &settings.raw;
     let (mut devices, mut drives) = (Vec::new(), Vec::new());
     // How many drives hang on the SCSI controller.
@@ -176,7 +179,7 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
     let controller = "virtio-scsi-pci,id=scsi0";
     let (interface, format) = (raw.disk_interface(), raw.format());
     let how = format!("cache={},discard={},format={format}", raw.disk_cache(), raw.disk_discard());
-    for (number, disk) in situation.disks.iter().enumerate() {
+    for (number, disk) in runtime.disks.iter().enumerate() {
         let file = escaped(disk);
         let mut drive = if interface == "virtio-scsi" {
             if on_scsi == 0 {
@@ -194,8 +197,8 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
         drives.push(drive);
     }
     devices.push(format!("{},netdev=user.0", raw.net_device()));
-    let iso = situation.iso.iter().map(|iso| installation_disc(iso, situation.iso_user.as_deref()));
-    let discs = iso.chain(situation.cd.iter().map(|cd| format!("file={}", escaped(cd))));
+    let iso = runtime.iso.iter().map(|iso| installation_disc(iso, runtime.iso_user.as_deref()));
+    let discs = iso.chain(runtime.cd.iter().map(|cd| format!("file={}", escaped(cd))));
     for (number, disc) in discs.enumerate() {
         match given(&raw.cdrom_interface) {
             None => drives.push(format!("{disc},media=cdrom")),
@@ -217,14 +220,14 @@ fn devices_and_drives(settings: &Settings, situation: &Situation) -> (Vec<String
         let format = of_firmware(Path::new(firmware));
         drives.push(format!("file={},if=pflash,format={format},readonly=on", doubled(firmware)));
     }
-    if let Some(variables) = &situation.efi_variables {
+    if let Some(variables) = &runtime.efi_variables {
         let code = escaped(&settings.efi.code);
         let format = of_firmware(&settings.efi.code);
         drives.push(format!("file={code},if=pflash,unit=0,format={format},readonly=on"));
         let format = of_firmware(variables);
         drives.push(format!("file={},if=pflash,unit=1,format={format}", escaped(variables)));
     }
-    if situation.tpm_socket.is_some() {
+    if runtime.tpm_socket.is_some() {
         devices.push(format!("{},tpmdev=tpm0", raw.tpm_device_type()));
     }
     (devices, drives)
@@ -259,8 +262,8 @@ mod tests {
     use super::*;
     use crate::settings::sample_data;
 
-    /// The command line for options and a situation.
-    fn line(options: Value, situation: &Situation) -> String {
+    /// The command line for options and what is known at run time.
+    fn line(options: Value, runtime: &RuntimeSettings) -> String {
         let base = json!({
             "iso_url": "/x.iso", "iso_checksum": "none", "ssh_username": "root", "headless": true,
         });
@@ -270,17 +273,17 @@ mod tests {
         let config = Config::new(values);
         let given = Decoded { options: config.decode().unwrap(), config: &config };
         let settings = Settings::prepare(given, &ctx).unwrap().ready;
-        let situation = Situation { disks: settings.disks(), ..situation.clone() };
-        arguments(&settings, &situation, &ctx, &sample_data()).unwrap().join(" ")
+        let runtime = RuntimeSettings { disks: settings.disks(), ..runtime.clone() };
+        arguments(&settings, &runtime, &ctx, &sample_data()).unwrap().join(" ")
     }
 
-    fn from_disc() -> Situation {
-        Situation {
+    fn from_disc() -> RuntimeSettings {
+        RuntimeSettings {
             accelerator: "kvm".to_owned(),
             forwarded_port: Some(2345),
             vnc_port: 5912,
             iso: Some("/x.iso".to_owned()),
-            ..Situation::default()
+            ..RuntimeSettings::default()
         }
     }
 
@@ -318,7 +321,7 @@ mod tests {
 
     #[test]
     fn disks_discs_and_firmware() {
-        let situation = Situation {
+        let runtime = RuntimeSettings {
             cd: Some("/tmp/a,b/cd.iso".into()),
             floppy: Some("/tmp/floppy".into()),
             efi_variables: Some("output-m/efivars.fd".into()),
@@ -332,7 +335,7 @@ mod tests {
                 "efi_boot": true, "vtpm": true, "cpus": 2, "cpu_model": "host", "vga": "qxl",
                 "format": "raw", "disk_cache": "none",
             }),
-            &situation,
+            &runtime,
         );
         let how = "cache=none,discard=ignore,format=raw,detect-zeroes=unmap";
         for part in [
@@ -358,8 +361,8 @@ mod tests {
     #[test]
     fn the_password_for_a_disc_is_not_on_the_command_line() {
         let (iso, user) = ("https://h/a,b.iso".to_owned(), "me".to_owned());
-        let situation = Situation { iso: Some(iso), iso_user: Some(user), ..from_disc() };
-        let line = line(json!({}), &situation);
+        let runtime = RuntimeSettings { iso: Some(iso), iso_user: Some(user), ..from_disc() };
+        let line = line(json!({}), &runtime);
         let drive = "-drive file.driver=https,file.url=https://h/a,,b.iso,file.username=me,\
                      file.password-secret=ingot-iso-password,media=cdrom ";
         assert!(line.contains(drive), "{line}");
@@ -367,11 +370,11 @@ mod tests {
 
     #[test]
     fn windows_passwords_and_networks() {
-        let situation = Situation { accelerator: "none".to_owned(), ..from_disc() };
+        let runtime = RuntimeSettings { accelerator: "none".to_owned(), ..from_disc() };
         let options = json!({
             "headless": false, "vnc_use_password": true, "net_bridge": "br0", "disk_image": true,
         });
-        let shown = line(options, &situation);
+        let shown = line(options, &runtime);
         for part in [
             "-machine type=pc ",
             "-boot c ",
@@ -383,6 +386,6 @@ mod tests {
             assert!(shown.contains(part), "{part:?} is not in {shown}");
         }
         let options = json!({ "headless": false, "display": "none", "use_default_display": true });
-        assert!(!line(options, &situation).contains("-display"));
+        assert!(!line(options, &runtime).contains("-display"));
     }
 }

@@ -44,7 +44,7 @@ impl QemuArtifact {
             "diskPaths": settings.disks(),
             "diskType": settings.raw.format(),
             "diskSize": settings.disk_size,
-            "domainType": state.situation.accelerator,
+            "domainType": state.runtime.accelerator,
         });
         let facts = facts.as_object().cloned().unwrap_or_default();
         let source = settings.raw.iso.urls().first().and_then(|url| {

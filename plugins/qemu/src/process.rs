@@ -29,13 +29,13 @@ const GRACE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(200);
 
 /// How a program ended, as far as it did.
-type Ended = Option<Result<ExitStatus, Arc<Error>>>;
+type ExitResult = Option<Result<ExitStatus, Arc<Error>>>;
 
 /// A program that runs in the background. Dropping it ends it.
 pub(crate) struct Process {
     name: &'static str,
     end: CancellationToken,
-    ended: watch::Receiver<Ended>,
+    ended: watch::Receiver<ExitResult>,
     output: Arc<LastLines>,
     record: Option<JournalEntry>,
 }

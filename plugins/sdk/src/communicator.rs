@@ -428,11 +428,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::testing::Said;
+    use crate::testing::RecordedOutput;
 
     #[test]
     fn output_is_shown_line_by_line_in_whatever_pieces_it_comes() {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let output = UiOutput::new(Ui::new(Arc::clone(&said) as Arc<dyn crate::EventSink>));
         for piece in [&b"one\ntw"[..], b"o\n\nfour\xff", b"\nprogress 1\rprogress 2\n", b"end"] {
             output.stdout(piece);
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_does_not_fill_the_memory() {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let output = UiOutput::new(Ui::new(Arc::clone(&said) as Arc<dyn crate::EventSink>));
         for _ in 0..40 {
             output.stdout(&b"word ".repeat(20_000));

@@ -21,7 +21,7 @@ use crate::{Config, ConfigErrors, ConfigWarning, Facts, PrepareContext, Result, 
 /// ```
 /// use std::sync::Arc;
 ///
-/// use ingot_sdk::testing::{Said, context, prepare};
+/// use ingot_sdk::testing::{RecordedOutput, context, prepare};
 /// use ingot_sdk::{
 ///     Communicator, Component, ConfigError, ConfigErrors, Decoded, GeneratedData,
 ///     PrepareContext, Prepared, Provision, Result, RunContext, async_trait,
@@ -76,7 +76,7 @@ use crate::{Config, ConfigErrors, ConfigWarning, Facts, PrepareContext, Result, 
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
-/// let said = Arc::new(Said::default());
+/// let said = Arc::new(RecordedOutput::default());
 /// let ctx = context(PrepareContext::default(), &said);
 /// let greeter = prepare(&Greeting, serde_json::json!({ "name": "world" }), &ctx.prepare)?.ready;
 /// greeter.provision(&ctx, Arc::new(ingot_sdk::communicator::NoCommunicator), &GeneratedData::new()).await?;

@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::PrepareContext;
-    use crate::testing::{Said, context};
+    use crate::testing::{RecordedOutput, context};
 
     /// Writes down what becomes of it.
     struct Noted {
@@ -306,7 +306,7 @@ mod tests {
 
     /// What becomes of two steps.
     async fn steps(on_error: OnError, cancels: bool, fails: bool) -> (Result<()>, Vec<String>) {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
         let (mut state, second) = (Vec::new(), Noted { name: "two", cancels: false, fails });
         let first = Noted { name: "one", cancels, fails: false };
@@ -359,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_known_by_its_first_letter() {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let on_error = OnError::Ask;
         let mut ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
         let cases: [(&[&'static str], &str); 4] = [
@@ -427,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn provisioners_that_are_tried_again_are_not_cleaned_up_before() {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let on_error = OnError::Ask;
         let mut ctx = context(PrepareContext { on_error, ..PrepareContext::default() }, &said);
         let hook = Arc::new(FailsTwice::default());
@@ -441,7 +441,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_step_is_reported_with_its_outcome() {
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let mut ctx = context(PrepareContext::default(), &said);
         ctx.ui = ctx.ui.for_build("null.a");
         let step = |name, fails| Box::new(Noted { name, cancels: false, fails });

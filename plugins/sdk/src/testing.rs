@@ -49,36 +49,36 @@ pub fn options_that_cannot_be_empty<R: ?Sized>(
     options: &serde_json::Value,
     ctx: &PrepareContext,
 ) -> Vec<String> {
-    let said = |options: serde_json::Map<String, serde_json::Value>| {
+    let output = |options: serde_json::Map<String, serde_json::Value>| {
         plugin.check(&Config::new(options), ctx).map(|prepared| prepared.warnings)
     };
     let given = options.as_object().cloned().unwrap_or_default();
-    let expected = said(given.clone());
+    let expected = output(given.clone());
     let texts = plugin.schema().options.into_iter().filter(|option| {
         option.ty == OptionType::String && !option.required && !given.contains_key(&option.name)
     });
     let minds = texts.filter(|option| {
         let mut options = given.clone();
         options.insert(option.name.clone(), "".into());
-        said(options) != expected
+        output(options) != expected
     });
     minds.map(|option| option.name).collect()
 }
 
 /// A context for one build that has nobody to ask, no provisioners, and a journal that forgets.
-pub fn context(prepare: PrepareContext, said: &Arc<Said>) -> RunContext {
-    let ui = Ui::new(Arc::clone(said) as Arc<dyn EventSink>);
+pub fn context(prepare: PrepareContext, output: &Arc<RecordedOutput>) -> RunContext {
+    let ui = Ui::new(Arc::clone(output) as Arc<dyn EventSink>);
     RunContext { prepare: Arc::new(prepare), ..RunContext::detached(ui) }
 }
 
-/// Keeps the events that were emitted, and the secrets that were to be hidden.
+/// A user interface that keeps the events and the secrets that it is given.
 #[derive(Default)]
-pub struct Said {
+pub struct RecordedOutput {
     events: Mutex<Vec<Event>>,
     secrets: Mutex<Vec<String>>,
 }
 
-impl Said {
+impl RecordedOutput {
     /// The texts of steps, details and errors.
     pub fn lines(&self) -> Vec<String> {
         let events = self.events.lock();
@@ -101,14 +101,14 @@ impl Said {
         self.events.lock().clone()
     }
 
-    /// What was to be hidden.
+    /// The secrets that were to be hidden.
     pub fn secrets(&self) -> Vec<String> {
         self.secrets.lock().clone()
     }
 }
 
 #[async_trait]
-impl EventSink for Said {
+impl EventSink for RecordedOutput {
     fn emit(&self, event: Event) {
         self.events.lock().push(event);
     }

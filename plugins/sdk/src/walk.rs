@@ -10,7 +10,7 @@ use crate::{Context, Error, Result};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum EntryKind {
     /// A directory.
     Directory,
     /// A file.
@@ -23,7 +23,7 @@ pub struct Entry {
     /// Where it is.
     pub path: PathBuf,
     /// What it is.
-    pub what: What,
+    pub kind: EntryKind,
     /// Its permission bits.
     pub mode: u32,
 }
@@ -36,16 +36,16 @@ impl Entry {
     pub fn at(path: &Path) -> Result<Option<Entry>> {
         let meta =
             std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
-        let what = match (meta.is_dir(), meta.is_file()) {
-            (true, _) => What::Directory,
-            (_, true) => What::File,
+        let kind = match (meta.is_dir(), meta.is_file()) {
+            (true, _) => EntryKind::Directory,
+            (_, true) => EntryKind::File,
             _ => {
                 tracing::warn!(path = %path.display(), "not copied: neither a file nor a directory");
                 return Ok(None);
             }
         };
         let mode = meta.permissions().mode() & 0o7777;
-        Ok(Some(Entry { path: path.to_owned(), what, mode }))
+        Ok(Some(Entry { path: path.to_owned(), kind, mode }))
     }
 
     /// Its own name.

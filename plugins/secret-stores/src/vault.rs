@@ -74,8 +74,8 @@ pub async fn vault(path: &str, key: &str, env: &Environment) -> Result<String> {
     // Whoever waits for the value drops this when the run is cancelled.
     let never = CancellationToken::new();
     let namespace = env.get("VAULT_NAMESPACE");
-    let asked = Asked { client, address: &address, path, token, namespace };
-    let found = retry.run(&never, Error::is_transient, |_| asked.read()).await;
+    let request = SecretRequest { client, address: &address, path, token, namespace };
+    let found = retry.run(&never, Error::is_transient, |_| request.read()).await;
     let response = found.map_err(|error| match env.first(&["VAULT_AGENT_ADDR", "VAULT_ADDR"]) {
         None if error.is_transient() => error.hint("VAULT_ADDR says where Vault is; it is not set"),
         _ => error,
@@ -83,8 +83,8 @@ pub async fn vault(path: &str, key: &str, env: &Environment) -> Result<String> {
     value_of(response, path, key)
 }
 
-/// One secret, and how it is asked for.
-struct Asked<'a> {
+/// The request for a secret.
+struct SecretRequest<'a> {
     client: Client,
     address: &'a str,
     path: &'a str,
@@ -92,9 +92,9 @@ struct Asked<'a> {
     namespace: Option<String>,
 }
 
-impl Asked<'_> {
+impl SecretRequest<'_> {
     async fn read(&self) -> Result<Response> {
-        let Asked { client, address, path, token, namespace } = self;
+        let SecretRequest { client, address, path, token, namespace } = self;
         let url = format!("{address}/v1/{}", client::path(path.trim_start_matches('/')));
         let mut request = client.get(url).header("X-Vault-Token", token.as_str());
         // Vault's agent may be configured to refuse requests without it.

@@ -10,7 +10,7 @@ use ingot_sdk::file_work::blocking;
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey, StoredState};
 use tokio_util::sync::CancellationToken;
 
-use crate::file::{self, Found, NEW};
+use crate::file::{self, NEW, StateFile};
 use crate::trust::{self, Opened, Owners};
 
 /// After how long a file that was being written is of a build that was killed.
@@ -64,9 +64,9 @@ impl SharedStates {
                 Opened::Absent => return Ok(None),
                 Opened::Foreign(why) => Err(why),
                 Opened::File(file) => match file::read(file, &base, stop)? {
-                    Found::Whole(contents) => return Ok(Some(contents)),
-                    Found::Damaged => Err("it is damaged"),
-                    Found::Other => {
+                    StateFile::Whole(contents) => return Ok(Some(contents)),
+                    StateFile::Damaged => Err("it is damaged"),
+                    StateFile::OtherFormat => {
                         return Err(Error::new("it was written by another version of Ingot"));
                     }
                 },
@@ -210,7 +210,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::sync::Arc;
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
 
     use super::*;
 
@@ -218,7 +218,7 @@ mod tests {
         directory: tempfile::TempDir,
         states: SharedStates,
         key: StateKey,
-        said: Arc<Said>,
+        said: Arc<RecordedOutput>,
         ctx: RunContext,
     }
 
@@ -226,7 +226,7 @@ mod tests {
         fn new() -> Bench {
             let directory = tempfile::tempdir().unwrap();
             let states = SharedStates::new(directory.path(), "test", "state");
-            let said = Arc::new(Said::default());
+            let said = Arc::new(RecordedOutput::default());
             let ctx = context(Default::default(), &said);
             states.prepare_writing().unwrap();
             Bench { directory, states, key: StateKey::of("test", ["a"]), said, ctx }

@@ -30,33 +30,33 @@ struct Header {
     size: u64,
 }
 
-/// What a file comes to.
+/// The file of a state, as it was read.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum StateFile {
     /// What it says it is: what the builder kept, in a file without a name on this machine.
     Whole(File),
     /// What is missing or wrong in it will never be right.
     Damaged,
     /// It is of another form, which another version may read.
-    Other,
+    OtherFormat,
 }
 
 /// Reads the file of a state of what `base` names.
 ///
 /// # Errors
 /// It cannot be read, or there is no room for a copy.
-pub(crate) fn read(mut file: File, base: &str, stop: &CancellationToken) -> Result<Found> {
+pub(crate) fn read(mut file: File, base: &str, stop: &CancellationToken) -> Result<StateFile> {
     let length = file.metadata()?.len();
     let mut line = Vec::new();
     Read::by_ref(&mut file).take(HEADER as u64).read_to_end(&mut line)?;
     // Of the form, nothing else may be known.
     let format = serde_json::from_slice::<serde_json::Value>(&line).unwrap_or_default();
     if format["format"].as_u64().is_some_and(|format| format != u64::from(FORMAT)) {
-        return Ok(Found::Other);
+        return Ok(StateFile::OtherFormat);
     }
-    let Ok(header) = serde_json::from_slice::<Header>(&line) else { return Ok(Found::Damaged) };
+    let Ok(header) = serde_json::from_slice::<Header>(&line) else { return Ok(StateFile::Damaged) };
     if header.base != base || header.size.checked_add(HEADER as u64) != Some(length) {
-        return Ok(Found::Damaged);
+        return Ok(StateFile::Damaged);
     }
     let mut spool = spool::spool()?;
     // A file may say that it is as large as it likes, and have nothing but holes.
@@ -69,8 +69,8 @@ pub(crate) fn read(mut file: File, base: &str, stop: &CancellationToken) -> Resu
     let (size, sum) = spool::copy(source, &mut spool)?;
     let whole = sum == header.sha256 && size == header.size;
     Ok(match whole {
-        true => Found::Whole(spool),
-        false => Found::Damaged,
+        true => StateFile::Whole(spool),
+        false => StateFile::Damaged,
     })
 }
 

@@ -27,8 +27,8 @@ const LONGEST_REASON: usize = 500;
 /// The client for Sigstore's services.
 pub(crate) struct Client(reqwest::Client);
 
-/// What a service answered.
-pub(crate) struct Answer {
+/// A response of a service.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     /// Where it says that something is, if it does.
     pub(crate) location: Option<String>,
@@ -46,7 +46,7 @@ impl Client {
         cancel: &CancellationToken,
         most: usize,
         request: impl Fn(&reqwest::Client) -> RequestBuilder,
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let attempt = |tried| {
             let request = request(&self.0);
             async move {
@@ -55,11 +55,11 @@ impl Client {
                 let location = response.headers().get(LOCATION);
                 let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let body = http::body(response, most).await?;
-                let answer = Answer { status, location, body };
+                let response = Response { status, location, body };
                 let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
                 match busy && tried < RETRY.tries.unwrap_or(1) {
-                    true => Err(answer.refused().transient()),
-                    false => Ok(answer),
+                    true => Err(response.refused().transient()),
+                    false => Ok(response),
                 }
             }
         };
@@ -67,7 +67,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl Response {
     /// The body, where the service did what it was asked for.
     pub(crate) fn success(self) -> Result<Vec<u8>> {
         if self.status.is_success() { Ok(self.body) } else { Err(self.refused()) }

@@ -55,7 +55,7 @@ impl EphemeralKey {
 /// Fulcio writes to a certificate transparency log.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct CertificateResponse {
     signed_certificate_embedded_sct: Option<Signed>,
     signed_certificate_detached_sct: Option<Signed>,
 }
@@ -88,10 +88,11 @@ pub(crate) async fn certificate(
     });
     let request =
         |http: &reqwest::Client| http.post(url.clone()).bearer_auth(&token.raw).json(&body);
-    let answer = client.send(cancel, LARGEST_ANSWER, request).await;
-    let answer = answer.and_then(|answer| answer.success()).map_err(|e| e.context(asking()))?;
-    let answer: Answer = serde_json::from_slice(&answer).with_context(asking)?;
-    let both = [answer.signed_certificate_embedded_sct, answer.signed_certificate_detached_sct];
+    let response = client.send(cancel, LARGEST_ANSWER, request).await;
+    let response =
+        response.and_then(|response| response.success()).map_err(|e| e.context(asking()))?;
+    let response: CertificateResponse = serde_json::from_slice(&response).with_context(asking)?;
+    let both = [response.signed_certificate_embedded_sct, response.signed_certificate_detached_sct];
     let chain = both.into_iter().flatten().map(|signed| signed.chain.certificates);
     let first = chain.flatten().next();
     let first =

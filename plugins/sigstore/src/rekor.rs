@@ -30,19 +30,20 @@ pub(crate) async fn log(
     let writing = || format!("writing the signature to Rekor at {}", http::shown(url.as_str()));
     let entry = DsseEntry::new(envelope, certificate).map_err(when(writing()))?;
     let post = |http: &reqwest::Client| http.post(url.clone()).json(&entry);
-    let mut answer = client.send(cancel, LARGEST_ANSWER, post).await;
+    let mut response = client.send(cancel, LARGEST_ANSWER, post).await;
     // A try whose answer got lost has written it already; Rekor says where.
-    if let Ok(found) = &answer
+    if let Ok(found) = &response
         && found.status == StatusCode::CONFLICT
         && let Some(there) = found.location.as_deref().and_then(|at| url.join(at).ok())
         && there.origin() == url.origin()
     {
         let get = |http: &reqwest::Client| http.get(there.clone());
-        answer = client.send(cancel, LARGEST_ANSWER, get).await;
+        response = client.send(cancel, LARGEST_ANSWER, get).await;
     }
-    let answer = answer.and_then(|answer| answer.success()).map_err(|e| e.context(writing()))?;
+    let response =
+        response.and_then(|response| response.success()).map_err(|e| e.context(writing()))?;
     let entries: BTreeMap<String, LogEntry> =
-        serde_json::from_slice(&answer).with_context(writing)?;
+        serde_json::from_slice(&response).with_context(writing)?;
     let entry = entries.into_values().next();
     let entry = entry.ok_or_else(|| Error::new("the response has no entry").context(writing()))?;
     entry.to_bundle_entry(KindVersion::DsseV001).map_err(when(writing()))

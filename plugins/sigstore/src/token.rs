@@ -70,18 +70,23 @@ impl TokenSource {
             TokenSource::Given(token) => token.clone(),
             TokenSource::GitHub { url, bearer } => {
                 #[derive(Deserialize)]
-                struct Answer {
+                struct TokenResponse {
                     value: String,
                 }
                 let asking =
                     || format!("asking GitHub for an OIDC token at {}", http::shown(url.as_str()));
                 let request = |http: &reqwest::Client| http.get(url.clone()).bearer_auth(bearer);
-                let answer = client.send(cancel, LARGEST_ANSWER, request).await;
-                let answer =
-                    answer.and_then(|answer| answer.success()).map_err(|e| e.context(asking()))?;
+                let response = client.send(cancel, LARGEST_ANSWER, request).await;
+                let response = response
+                    .and_then(|response| response.success())
+                    .map_err(|e| e.context(asking()))?;
                 // Its text is the secret.
                 let broken = |_| Error::new("the response holds no token").context(asking());
-                serde_json::from_slice::<Answer>(&answer).map_err(broken)?.value.trim().to_owned()
+                serde_json::from_slice::<TokenResponse>(&response)
+                    .map_err(broken)?
+                    .value
+                    .trim()
+                    .to_owned()
             }
         };
         secrets.add(&token);

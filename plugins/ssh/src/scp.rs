@@ -6,7 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use ingot_sdk::output_file::PartialFile;
-use ingot_sdk::walk::{Entry, What};
+use ingot_sdk::walk::{Entry, EntryKind};
 use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -106,7 +106,7 @@ impl<'a> Scp<'a> {
                 open.pop();
                 self.leave_directory().await?;
             }
-            if entry.what == What::Directory {
+            if entry.kind == EntryKind::Directory {
                 self.enter_directory(&entry.name(), entry.mode).await?;
                 open.push(&entry.path);
                 continue;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::link::Link;
 use crate::sftp_copy::Copy;
 use crate::worker::ends_session;
-use ingot_sdk::walk::{Entry, What};
+use ingot_sdk::walk::{Entry, EntryKind};
 
 /// How many bytes are under way at once. libssh2 sends as many requests as the buffer it is
 /// handed has room for, without waiting for answers.
@@ -154,13 +154,13 @@ pub(crate) async fn list(link: &Link, path: &str) -> Result<Vec<(Entry, Option<u
                 FileType::Symlink => sftp.stat(&name)?,
                 _ => stat,
             };
-            let what = match stat.file_type() {
-                FileType::Directory => What::Directory,
-                FileType::RegularFile => What::File,
+            let kind = match stat.file_type() {
+                FileType::Directory => EntryKind::Directory,
+                FileType::RegularFile => EntryKind::File,
                 _ => continue,
             };
             let mode = stat.perm.unwrap_or(0o644) & 0o7777;
-            entries.push((Entry { path: name, what, mode }, stat.size));
+            entries.push((Entry { path: name, kind, mode }, stat.size));
         }
         Ok(entries)
     });

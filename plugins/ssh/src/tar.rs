@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingot_sdk::command::quote_path;
-use ingot_sdk::walk::{Entry, What, tree};
+use ingot_sdk::walk::{Entry, EntryKind, tree};
 use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -128,7 +128,7 @@ pub(crate) fn pack(
     for entry in tree(root)? {
         let inside = entry.path.strip_prefix(root).unwrap_or(&entry.path);
         let reading = || format!("reading {}", entry.path.display());
-        if entry.what == What::Directory {
+        if entry.kind == EntryKind::Directory {
             let mut header = header(EntryType::Directory, entry.mode);
             if tar.append_data(&mut header, inside, std::io::empty()).is_err() {
                 return Ok(());

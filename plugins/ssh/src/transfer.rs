@@ -9,7 +9,7 @@ use ingot_sdk::command::{only_changed_while_packed, quote_literal_path, quote_pa
 use ingot_sdk::communicator::uploaded_name;
 use ingot_sdk::output_file::PartialFile;
 use ingot_sdk::shown::Shown;
-use ingot_sdk::walk::{Entry, What, tree};
+use ingot_sdk::walk::{Entry, EntryKind, tree};
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
@@ -187,7 +187,7 @@ async fn upload_by_sftp(
     for entry in tree(source)? {
         let inside = entry.path.strip_prefix(source).unwrap_or(&entry.path);
         let path = format!("{}/{}", root.trim_end_matches('/'), inside.display());
-        if entry.what == What::Directory {
+        if entry.kind == EntryKind::Directory {
             sftp::make_directory(&connection, &path, entry.mode | 0o700).await?;
             continue;
         }
@@ -242,7 +242,7 @@ async fn download_by_sftp(machine: &Machine, source: &str, target: &Path) -> Res
             let name = entry.name();
             let local = here.join(&name);
             let remote = format!("{}/{name}", there.trim_end_matches('/'));
-            if entry.what == What::Directory {
+            if entry.kind == EntryKind::Directory {
                 directories.push((remote, local, Some(entry.mode)));
                 continue;
             }

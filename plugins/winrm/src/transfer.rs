@@ -110,12 +110,12 @@ pub(crate) async fn upload_directory(
     for entry in &entries {
         let below = entry.path.strip_prefix(source).unwrap_or(&entry.path);
         let path = format!("{target}\\{}", below.to_string_lossy().replace('/', "\\"));
-        match entry.what {
-            walk::What::Directory if is_empty(&entry.path) => {
+        match entry.kind {
+            walk::EntryKind::Directory if is_empty(&entry.path) => {
                 make_directory(machine, &path).await?
             }
-            walk::What::Directory => {}
-            walk::What::File => {
+            walk::EntryKind::Directory => {}
+            walk::EntryKind::File => {
                 let reading = || format!("reading {}", entry.path.display());
                 let mut file = tokio::fs::File::open(&entry.path).await.with_context(reading)?;
                 let size = file.metadata().await.with_context(reading)?.len();

@@ -11,7 +11,7 @@ use ingot_sdk::TestSubject;
 #[cfg(feature = "plugin-host")]
 pub(super) use shared::UnusedSelection;
 pub(super) use shared::{
-    ConfigType, Indifferent, InstalledPluginsArgs, Selection, Unused, UnusedVariables, Variables,
+    ConfigType, IgnoredFlags, InstalledPluginsArgs, Selection, Unused, UnusedVariables, Variables,
     duration, go_bool,
 };
 
@@ -44,7 +44,7 @@ pub(super) struct BuildArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub(super) struct TestArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -169,7 +169,7 @@ pub(super) struct ValidateArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -210,7 +210,7 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -274,7 +274,7 @@ pub(super) struct InspectArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     /// Packer takes them, and shows everything all the same
     #[arg(long, hide = true, value_name = "PATTERNS")]
     only: Vec<String>,
@@ -293,7 +293,7 @@ pub(super) struct ConsoleArgs {
     #[command(flatten)]
     pub variables: Variables,
     #[command(flatten)]
-    pub indifferent: Indifferent,
+    pub ignored_flags: IgnoredFlags,
     #[command(flatten)]
     unused: Unused,
 }

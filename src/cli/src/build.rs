@@ -19,7 +19,7 @@ use ingot_ui::{Renderer, UiOptions, View};
 
 use self::checked::check_template;
 use self::ready::make_ready;
-use self::reporting::{Ending, Reporting};
+use self::reporting::{Reporting, RunOutcome};
 use self::runs::run_builds;
 use super::args::{BuildArgs, ProgressFlag};
 use super::run_report::{self, RunReport};
@@ -77,7 +77,7 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
     };
     let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn EventSink>);
     let reporting = Reporting { renderer, ui, color, report, logs };
-    let Ending { code, status } = build(args, plugins, &reporting);
+    let RunOutcome { code, status } = build(args, plugins, &reporting);
     match reporting.report.write(status) {
         true => code,
         false => ExitCode::FAILURE,
@@ -95,21 +95,21 @@ fn view(flag: ProgressFlag) -> View {
     }
 }
 
-fn build(args: &BuildArgs, plugins: PluginSet, reporting: &Reporting) -> Ending {
+fn build(args: &BuildArgs, plugins: PluginSet, reporting: &Reporting) -> RunOutcome {
     let checked = match check_template(args, plugins, reporting) {
         Ok(checked) => checked,
-        Err(ending) => return ending,
+        Err(outcome) => return outcome,
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             reporting.ui.error(format!("cannot start the threads that builds run on: {error}"));
-            return Ending::FAILED;
+            return RunOutcome::FAILED;
         }
     };
     match make_ready(checked, reporting, &runtime) {
         Ok(ready) => run_builds(args, ready, reporting, runtime),
-        Err(ending) => ending,
+        Err(outcome) => outcome,
     }
 }

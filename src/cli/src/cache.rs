@@ -101,7 +101,7 @@ async fn answer(args: &CacheArgs, plugins: PluginSet, redactor: &Redactor) -> Re
         }))?,
         CacheCommand::List { .. } => {
             list(&states);
-            tell_unfreed(unfreed(&directory, &stores).await?);
+            report_unfreed(unfreed(&directory, &stores).await?);
         }
         CacheCommand::Show { key, json: as_json } => {
             let state = find(&states, key)?;
@@ -230,7 +230,7 @@ async fn unfreed(directory: &CacheDirectory, stores: &Stores) -> Result<u64> {
 }
 
 /// Reports the room that removed states still take, if there is any.
-fn tell_unfreed(bytes: u64) {
+fn report_unfreed(bytes: u64) {
     if bytes > 0 {
         line(format!(
             "About {} more are on disk for states that were removed: states of a machine share its \
@@ -360,7 +360,7 @@ async fn prune(
     } else {
         let verb = if args.dry_run { "Would remove" } else { "Removed" };
         line(format!("{verb} {}, {}", counted(removed.len()), byte_size(bytes)));
-        tell_unfreed(unfreed);
+        report_unfreed(unfreed);
     }
     Ok(failed == 0)
 }

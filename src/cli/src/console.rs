@@ -56,7 +56,7 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     };
     let json = match args.template {
         Some(_) => project.template.legacy.is_some(),
-        None => args.indifferent.config_type == Some(ConfigType::Json),
+        None => args.ignored_flags.config_type == Some(ConfigType::Json),
     };
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
@@ -72,9 +72,9 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     let mut last = String::new();
     loop {
         let line = match input.line(prompt) {
-            Entered::Line(line) => line,
-            Entered::End => break,
-            Entered::Interrupted => return ExitCode::from(INTERRUPTED),
+            ReadInput::Line(line) => line,
+            ReadInput::End => break,
+            ReadInput::Interrupted => return ExitCode::from(INTERRUPTED),
         };
         let line = line.trim();
         if prompt && line == "exit" {
@@ -118,8 +118,8 @@ enum Input {
     Plain,
 }
 
-/// What came.
-enum Entered {
+/// What was read from the user.
+enum ReadInput {
     Line(String),
     End,
     Interrupted,
@@ -140,30 +140,30 @@ impl Input {
         }
     }
 
-    fn line(&mut self, prompt: bool) -> Entered {
+    fn line(&mut self, prompt: bool) -> ReadInput {
         let Input::Editor(editor) = self else { return plain_line(prompt) };
         match editor.readline(PROMPT) {
             Ok(line) => {
                 let _ = editor.add_history_entry(line.as_str());
-                Entered::Line(line)
+                ReadInput::Line(line)
             }
-            Err(ReadlineError::Interrupted) => Entered::Interrupted,
-            Err(_) => Entered::End,
+            Err(ReadlineError::Interrupted) => ReadInput::Interrupted,
+            Err(_) => ReadInput::End,
         }
     }
 }
 
 const PROMPT: &str = "> ";
 
-fn plain_line(prompt: bool) -> Entered {
+fn plain_line(prompt: bool) -> ReadInput {
     if prompt {
         let mut out = std::io::stdout();
         let _ = out.write_all(PROMPT.as_bytes()).and_then(|()| out.flush());
     }
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) | Err(_) => Entered::End,
-        Ok(_) => Entered::Line(line),
+        Ok(0) | Err(_) => ReadInput::End,
+        Ok(_) => ReadInput::Line(line),
     }
 }
 

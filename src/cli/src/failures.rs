@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::{FileId, SourceMap, Span};
-use ingot_report::{Build, Place, Report, Status};
+use ingot_report::{Build, Position, Report, Status};
 use ingot_ui::Redactor;
 use ingot_ui::ci::CiSystem;
 
@@ -98,7 +98,7 @@ pub(super) fn where_it_is(log: &KeptLog) -> String {
 }
 
 /// What stands at a place, to the end of its line.
-fn span_of(place: &Place, sources: &SourceMap) -> Option<Span> {
+fn span_of(place: &Position, sources: &SourceMap) -> Option<Span> {
     let file = sources.names().position(|name| name == place.file)?;
     let file = FileId(u32::try_from(file).ok()?);
     let text = &sources.get(file).text;

@@ -53,7 +53,7 @@ fn write(
         diagnostic.severity = ingot_hcl::Severity::Warning;
         diagnostics.push(diagnostic);
     }
-    let known = Known(with_installed(&path, plugins));
+    let known = KnownPlugins(with_installed(&path, plugins));
     let upgraded = upgrade::upgrade(&template, &known, args.with_annotations);
     let output = args.output_file.clone().unwrap_or_else(|| {
         let mut name = path.into_os_string();
@@ -94,10 +94,10 @@ fn with_installed(path: &Path, plugins: PluginSet) -> PluginSet {
     project.plugins
 }
 
-/// What options of plugins are known.
-struct Known(PluginSet);
+/// The plugins whose options are known.
+struct KnownPlugins(PluginSet);
 
-impl Known {
+impl KnownPlugins {
     fn schema(&self, kind: Kind, ty: &str) -> Option<Schema> {
         match kind {
             Kind::Builder => self.0.builders.get(ty).map(|plugin| plugin.schema()),
@@ -107,12 +107,12 @@ impl Known {
     }
 }
 
-impl Known {
+impl KnownPlugins {
     /// The option at a path of names, whose case does not matter.
     fn option(&self, kind: Kind, ty: &str, path: &[&str]) -> Option<OptionSpec> {
         let mut schema = self.schema(kind, ty)?;
-        let (last, around) = path.split_last()?;
-        for name in around {
+        let (last, parents) = path.split_last()?;
+        for name in parents {
             schema = match of_name(&schema, name)?.ty.clone() {
                 OptionType::Block(inner) | OptionType::Blocks(inner) => inner,
                 _ => return None,
@@ -127,7 +127,7 @@ fn of_name<'s>(schema: &'s Schema, name: &str) -> Option<&'s OptionSpec> {
     schema.get(name).or_else(same)
 }
 
-impl upgrade::Plugins for Known {
+impl upgrade::Plugins for KnownPlugins {
     fn has(&self, kind: Kind, ty: &str) -> bool {
         self.schema(kind, ty).is_some()
     }

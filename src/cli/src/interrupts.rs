@@ -50,7 +50,7 @@ impl Listening {
 
     /// Waits until an interrupt, if there was one, is reported: the end of the run is reported after
     /// that. Does not return where the interrupt ends the process.
-    pub(super) fn wait_until_told(&self) {
+    pub(super) fn wait_until_reported(&self) {
         drop(self.open.lock());
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn open(
                 () = cancel.cancelled() => Err(Error::Cancelled),
             };
             if let Err(error) = begun {
-                listening.wait_until_told();
+                listening.wait_until_reported();
                 publication.report_known_missing(ui);
                 return Err(error);
             }
@@ -58,7 +58,7 @@ pub(super) fn open(
         Ok(opened)
     });
     if let Err(error) = &opened {
-        listening.wait_until_told();
+        listening.wait_until_reported();
         let text = format!("Nothing is built, since it could not be published: {error}");
         ui.failure(text, error);
     }

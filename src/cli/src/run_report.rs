@@ -10,7 +10,9 @@ use std::time::Duration;
 use ingot_engine::{FileJournal, RunInfo};
 use ingot_hcl::diagnostic::{self, Diagnostic, Diagnostics};
 use ingot_hcl::source::{SourceMap, Span};
-use ingot_report::{Place, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown};
+use ingot_report::{
+    Position, Recorder, Report, ReportTarget, RunFacts, Severity, Status, markdown,
+};
 use ingot_sdk::{Error, Journal, OutputFile, Result, Ui, environment};
 use ingot_ui::ci::{CiSystem, Level};
 use ingot_ui::{Redactor, Renderer, plain};
@@ -231,9 +233,9 @@ fn write_to(journal: &Arc<dyn Journal>, path: &Path, text: String) -> Result<()>
 }
 
 /// Where a span begins.
-fn place(span: Span, sources: &SourceMap) -> Place {
+fn place(span: Span, sources: &SourceMap) -> Position {
     let (line, column) = sources.position(span);
-    Place { file: sources.get(span.file).name.clone(), line, column }
+    Position { file: sources.get(span.file).name.clone(), line, column }
 }
 
 /// Annotates the places of diagnostics, on a CI system that takes that.

@@ -41,7 +41,7 @@ pub(super) fn run(args: TestArgs, plugins: PluginSet) -> ExitCode {
         family: Vec::new(),
         artifact: Some(subject(&artifact)),
         variables: args.variables,
-        indifferent: args.indifferent,
+        ignored_flags: args.ignored_flags,
         selection: args.selection,
         installed: args.installed,
         color: args.color,

@@ -8,7 +8,7 @@ use ingot_sdk::{
     Config, ConfigError, ConfigErrors, ConfigWarning, Prepare, PrepareContext, Prepared, Schema,
 };
 use ingot_template::option_place::{config_errors, option_place};
-use ingot_template::options::{self, Given};
+use ingot_template::options::{self, BlockOptions};
 use ingot_template::packer_block::RequiredPlugin;
 use ingot_template::steps::Step;
 
@@ -162,7 +162,7 @@ pub(super) fn step_options(
     let part = step.part();
     let overrides = step.overrides(&node.source_name, scope, diagnostics);
     let (parts, header) = (&[&part][..], step.block.header);
-    let given = Given { parts, overrides: overrides.as_ref(), header };
+    let given = BlockOptions { parts, overrides: overrides.as_ref(), header };
     options::evaluate(given, schema, step.own_options, scope, unknowns, diagnostics)
 }
 
@@ -189,14 +189,14 @@ impl Check<'_> {
         let part = step.part();
         let overrides = step.overrides(&node.source_name, scope, self.diagnostics);
         let (parts, header) = (&[&part][..], step.block.header);
-        let given = Given { parts, overrides: overrides.as_ref(), header };
+        let given = BlockOptions { parts, overrides: overrides.as_ref(), header };
         self.check(given, plugin, step.own_options, scope);
     }
 
     /// Evaluates a block and has its plugin judge what is known; what the plugin said if it could.
     pub(super) fn check<R: ?Sized>(
         &mut self,
-        given: Given,
+        given: BlockOptions,
         plugin: &dyn Prepare<R>,
         reserved: &[&str],
         scope: &Scope,
@@ -210,7 +210,7 @@ impl Check<'_> {
     /// Evaluates a block, all of which must be known, and makes of its plugin what can run.
     pub(super) fn prepare<R: ?Sized>(
         &mut self,
-        given: Given,
+        given: BlockOptions,
         plugin: &dyn Prepare<R>,
         reserved: &[&str],
         scope: &Scope,
@@ -222,7 +222,7 @@ impl Check<'_> {
 
     fn evaluate(
         &mut self,
-        given: Given,
+        given: BlockOptions,
         schema: &Schema,
         reserved: &[&str],
         scope: &Scope,
@@ -238,7 +238,7 @@ impl Check<'_> {
     /// Reports a plugin's errors and warnings about a block's options.
     fn report<R>(
         &mut self,
-        given: Given,
+        given: BlockOptions,
         prepared: Result<Prepared<R>, ConfigErrors>,
     ) -> Option<Prepared<R>> {
         match prepared {
@@ -254,7 +254,7 @@ impl Check<'_> {
         }
     }
 
-    fn report_warnings(&mut self, given: Given, warnings: &[ConfigWarning]) {
+    fn report_warnings(&mut self, given: BlockOptions, warnings: &[ConfigWarning]) {
         for warning in warnings {
             let place = warning.option.as_deref().and_then(|option| option_place(option, given));
             let place = place.unwrap_or(given.header);

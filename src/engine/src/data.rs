@@ -4,7 +4,7 @@ use ingot_sdk::{Error, FetchValue, PluginSet, Prepare, PrepareContext, Result, U
 use ingot_template::dynamic::{Names, Part};
 use ingot_template::locals_and_data::FetchData;
 use ingot_template::option_types::object_type;
-use ingot_template::options::{Given, from_json};
+use ingot_template::options::{BlockOptions, from_json};
 use ingot_template::packer_block::RequiredPlugin;
 use tokio::runtime::Runtime;
 
@@ -53,7 +53,7 @@ impl FetchData for DataSources<'_> {
             return Value::unknown(Type::Dynamic);
         };
         let part = Part { body: block.body.clone(), names: Names::new() };
-        let given = Given { parts: &[&part], overrides: None, header: block.header };
+        let given = BlockOptions { parts: &[&part], overrides: None, header: block.header };
         let output = plugin.output();
         let ty = object_type(&output);
         let plugin: &dyn Prepare<dyn FetchValue> = &*plugin;

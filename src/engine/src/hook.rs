@@ -21,7 +21,7 @@ use super::interrupts::Interrupts;
 use super::prepare::run_names;
 use super::project::Project;
 use super::resume::Keeper;
-use super::step_cache::{NodeCache, Ran};
+use super::step_cache::{NodeCache, ProvisionerStatus};
 use crate::graph::Node;
 use ingot_hcl::Unknowns;
 use ingot_hcl::diagnostic::Diagnostics;
@@ -133,17 +133,17 @@ impl NodeHook {
         ctx: &RunContext,
         communicator: &Arc<dyn Communicator>,
         data: &GeneratedData,
-    ) -> Result<Ran> {
+    ) -> Result<ProvisionerStatus> {
         let running = ctx.ui.step(info);
         let result = self.run_step(step, ctx, communicator, data).await;
         match &result {
-            Ok(Ended::Tolerated(error)) => running.tolerate(error),
+            Ok(ProvisionerOutcome::Tolerated(error)) => running.tolerate(error),
             _ => running.end(&result),
         }
         Ok(match result? {
-            Ended::Cleanly => Ran::Cleanly,
-            Ended::Again => Ran::Again,
-            Ended::Tolerated(_) => Ran::Tolerated,
+            ProvisionerOutcome::Succeeded => ProvisionerStatus::Succeeded,
+            ProvisionerOutcome::Retried => ProvisionerStatus::Retried,
+            ProvisionerOutcome::Tolerated(_) => ProvisionerStatus::Tolerated,
         })
     }
 
@@ -154,7 +154,7 @@ impl NodeHook {
         ctx: &RunContext,
         communicator: &Arc<dyn Communicator>,
         data: &GeneratedData,
-    ) -> Result<Ended> {
+    ) -> Result<ProvisionerOutcome> {
         let kind = step.block.label(0);
         let plugin = self.project.plugins.provisioners.get(kind);
         let plugin =
@@ -177,21 +177,21 @@ impl NodeHook {
                      continuing the build.",
                     error.to_string()
                 ));
-                Ok(Ended::Tolerated(error))
+                Ok(ProvisionerOutcome::Tolerated(error))
             }
-            Ok(true) => Ok(Ended::Cleanly),
-            Ok(false) => Ok(Ended::Again),
+            Ok(true) => Ok(ProvisionerOutcome::Succeeded),
+            Ok(false) => Ok(ProvisionerOutcome::Retried),
             Err(error) => Err(error),
         }
     }
 }
 
-/// How a provisioner ended after which the build goes on.
-enum Ended {
+/// The outcome of a provisioner after which the build goes on.
+enum ProvisionerOutcome {
     /// It succeeded at once.
-    Cleanly,
+    Succeeded,
     /// It succeeded after it had failed.
-    Again,
+    Retried,
     /// It failed, which the template tolerates.
     Tolerated(Error),
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ingot_sdk::{Build, Builder, PrepareContext, Prepared};
 use ingot_template::builds;
 use ingot_template::dynamic::{Names, Part};
-use ingot_template::options::Given;
+use ingot_template::options::BlockOptions;
 use ingot_template::steps::Step;
 
 use super::artifact_tests;
@@ -46,7 +46,7 @@ pub fn check(
     diagnostics: &mut Diagnostics,
 ) -> Vec<CheckedNode> {
     let unknowns = Unknowns::Allow;
-    let take = |check: &mut Check, given: Given, builder: &Builder, scope: &Scope| {
+    let take = |check: &mut Check, given: BlockOptions, builder: &Builder, scope: &Scope| {
         check.check(given, builder, &[], scope)
     };
     // What a builder cannot judge yet is in order as far as it is known.
@@ -63,7 +63,7 @@ pub fn prepare(
     diagnostics: &mut Diagnostics,
 ) -> Vec<PreparedNode> {
     let unknowns = Unknowns::Refuse;
-    let take = |check: &mut Check, given: Given, builder: &Builder, scope: &Scope| {
+    let take = |check: &mut Check, given: BlockOptions, builder: &Builder, scope: &Scope| {
         check.prepare(given, builder, &[], scope)
     };
     nodes(project, filter, flags, unknowns, diagnostics, take, || None)
@@ -77,7 +77,7 @@ fn nodes<B>(
     flags: &RunFlags,
     unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
-    take: impl Fn(&mut Check, Given, &Builder, &Scope) -> Option<Prepared<B>>,
+    take: impl Fn(&mut Check, BlockOptions, &Builder, &Scope) -> Option<Prepared<B>>,
     undecided: fn() -> Option<B>,
 ) -> Vec<CheckedNode<B>> {
     if !project.readable {
@@ -148,7 +148,7 @@ fn unused_sources(project: &Project, flags: &RunFlags, diagnostics: &mut Diagnos
             let context = project.source_context(ty, name, flags);
             let mut check = Check { context: &context, diagnostics: &mut found };
             let part = Part { body: block.body.clone(), names: Default::default() };
-            let given = Given { parts: &[&part], overrides: None, header: block.header };
+            let given = BlockOptions { parts: &[&part], overrides: None, header: block.header };
             let names = builds::source_names(ty.as_str().into(), name.as_str().into());
             let scope = scope.with(names);
             check.check(given, &**plugin, &[], &scope);
@@ -193,7 +193,7 @@ fn prepare_node<B>(
     flags: &RunFlags,
     diagnostics: &mut Diagnostics,
     (take, undecided): (
-        &impl Fn(&mut Check, Given, &Builder, &Scope) -> Option<Prepared<B>>,
+        &impl Fn(&mut Check, BlockOptions, &Builder, &Scope) -> Option<Prepared<B>>,
         fn() -> Option<B>,
     ),
 ) -> Option<CheckedNode<B>> {
@@ -207,7 +207,7 @@ fn prepare_node<B>(
     let mut values = BuildValues::new(&node, None);
     if let Some(plugin) = plugins.builders.get(&node.ty) {
         let parts: Vec<&Part> = node.parts.iter().collect();
-        let given = Given { parts: &parts, overrides: None, header: node.header };
+        let given = BlockOptions { parts: &parts, overrides: None, header: node.header };
         let scope = scope.with(source_names(&node));
         let errors = check.diagnostics.errors();
         if let Some(prepared) = take(&mut check, given, &**plugin, &scope) {

@@ -20,7 +20,7 @@ use super::post_process::Pipelines;
 use super::prepare::PreparedNode;
 use super::project::Project;
 use super::publish::{Publisher, Start, Unpublished};
-use super::resume::{KeepOptions, Told};
+use super::resume::{EndMessages, KeepOptions};
 use super::step_cache::{NodeCache, StepCache};
 
 /// How long the notification that a build begins may still take once the build is interrupted, and
@@ -73,8 +73,8 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
-/// How a node went, without its name.
-struct Ended {
+/// The outcome of a node, without its name.
+struct NodeOutcome {
     result: Result<Vec<Arc<dyn Artifact>>>,
     unpublished: Option<Unpublished>,
 }
@@ -135,12 +135,12 @@ pub async fn run(
                     Some(publisher) => published(&*publisher, &hook, &prepared, &ctx, &tests).await,
                     None => {
                         let result = run_node(&hook, &prepared, &ctx, &tests).await;
-                        Some(Ended { result, unpublished: None })
+                        Some(NodeOutcome { result, unpublished: None })
                     }
                 };
                 let took = started.elapsed();
                 let name = &prepared.node.name;
-                let Told { stopped, kept } = hook.keeper.told();
+                let EndMessages { stopped, kept } = hook.keeper.end_messages();
                 match (&ended, &stopped) {
                     (Some(_), Some(step)) => ui.verdict(
                         false,
@@ -155,8 +155,8 @@ pub async fn run(
                 if let Some(kept) = kept {
                     ui.verdict(stopped.is_none(), kept);
                 }
-                tell_end(&ui, ended.as_ref().filter(|_| stopped.is_none()));
-                let nothing = || Ended { result: Ok(Vec::new()), unpublished: None };
+                report_end(&ui, ended.as_ref().filter(|_| stopped.is_none()));
+                let nothing = || NodeOutcome { result: Ok(Vec::new()), unpublished: None };
                 let ended = ended.filter(|_| stopped.is_none()).unwrap_or_else(nothing);
                 (index, ended, took, stopped.is_some())
             }
@@ -166,7 +166,7 @@ pub async fn run(
     let mut outcomes: Vec<Option<Outcome>> = names.iter().map(|_| None).collect();
     while let Some(joined) = tasks.join_next().await {
         match joined {
-            Ok((index, Ended { result, unpublished }, took, stopped)) => {
+            Ok((index, NodeOutcome { result, unpublished }, took, stopped)) => {
                 let name = names[index].clone();
                 outcomes[index] = Some(Outcome { name, result, unpublished, took, stopped });
             }
@@ -193,7 +193,7 @@ pub async fn run(
 }
 
 /// Tells those who show or write down what happens how a build ended; none was done before.
-fn tell_end(ui: &Ui, ended: Option<&Ended>) {
+fn report_end(ui: &Ui, ended: Option<&NodeOutcome>) {
     let Some(ended) = ended else {
         return ui.build_end(StepOutcome::Skipped, None, Vec::new());
     };
@@ -242,7 +242,7 @@ async fn published(
     prepared: &PreparedNode,
     ctx: &RunContext,
     tests: &Tests,
-) -> Option<Ended> {
+) -> Option<NodeOutcome> {
     let node = &prepared.node;
     let late = async {
         ctx.cancel.cancelled().await;
@@ -256,7 +256,7 @@ async fn published(
             // The registry may have got the notification that the build runs all the same.
             let failed = publisher.failed(node, &Error::Cancelled, &ctx.ui);
             let _ = tokio::time::timeout(START_PATIENCE, failed).await;
-            return Some(Ended { result: Err(Error::Cancelled), unpublished: None });
+            return Some(NodeOutcome { result: Err(Error::Cancelled), unpublished: None });
         }
     };
     if start == Start::Done {
@@ -285,7 +285,7 @@ async fn published(
         }
         Err(error) => publisher.failed(node, error, &ctx.ui).await,
     }
-    Some(Ended { result, unpublished })
+    Some(NodeOutcome { result, unpublished })
 }
 
 async fn run_node(

@@ -94,21 +94,21 @@ fn circle(
     levels: &[Option<usize>],
     start: usize,
 ) -> Diagnostic {
-    let mut way = vec![start];
+    let mut path = vec![start];
     let first = loop {
-        let last = way[way.len() - 1];
+        let last = path[path.len() - 1];
         // All without a level have a parent without one.
         let next = parents[last].iter().copied().find(|&one| levels[one].is_none());
         let Some(next) = next else { break 0 };
-        if let Some(first) = way.iter().position(|&one| one == next) {
+        if let Some(first) = path.iter().position(|&one| one == next) {
             break first;
         }
-        way.push(next);
+        path.push(next);
     };
     let mut error = Diagnostic::error("these templates build on each other in a circle");
-    let around = &way[first..];
-    for (index, &child) in around.iter().enumerate() {
-        let parent = &members[around[(index + 1) % around.len()]].bucket;
+    let cycle = &path[first..];
+    for (index, &child) in cycle.iter().enumerate() {
+        let parent = &members[cycle[(index + 1) % cycle.len()]].bucket;
         let link = members[child].parents.iter().find(|link| link.bucket == *parent);
         let place = link.map_or(&members[child].place, |link: &ParentLink| &link.place);
         let child = &members[child].bucket;

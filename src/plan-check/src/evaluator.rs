@@ -127,13 +127,13 @@ impl Evaluator<'_> {
         } else {
             finding.message = format!("the image will be {}", finding.message);
         }
-        finding.level = self.level(verdict.status, found.brings);
+        finding.level = self.level(verdict.status, found.introduces);
         if verdict.status == Status::Revoked {
             match (&found.created_from_it, found.origin) {
                 (Some(created), _) => {
                     finding.message.push_str(&format!("; {created} is to be created from it"));
                 }
-                (None, _) if found.brings => {}
+                (None, _) if found.introduces => {}
                 (None, Origin::DataSource) => {
                     finding.message.push_str("; nothing in the plan starts to use it");
                     // A resource that has it and keeps it has a finding of its own.
@@ -288,14 +288,14 @@ impl Evaluator<'_> {
         }
     }
 
-    fn level(&self, status: Status, brings: bool) -> Level {
+    fn level(&self, status: Status, introduces: bool) -> Level {
         let behaviour = match status {
             Status::Fine => Behaviour::Ignore,
             Status::Unknown => self.rules.unknown,
             Status::Untracked => self.rules.untracked,
             Status::Outdated | Status::Incomplete => self.rules.outdated,
             Status::RevocationScheduled => self.rules.scheduled,
-            Status::Revoked if brings => Behaviour::Fail,
+            Status::Revoked if introduces => Behaviour::Fail,
             Status::Revoked => self.rules.existing,
         };
         match behaviour {

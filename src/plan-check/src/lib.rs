@@ -7,12 +7,12 @@
 //! Knows the [`Registry`](ingot_registry::client::Registry) trait only: nothing of stores, servers,
 //! templates or Terraform's own program. What a plan says is bounded in size, depth and time.
 
-mod brings;
 mod configuration;
 mod evaluator;
 mod evidence;
 mod google;
 mod image_version;
+mod introduced_uses;
 mod kinds;
 mod leaves;
 mod plan;

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::brings::Brought;
 use super::configuration::{Follower, References, Written, written};
 use super::evidence::{Evidence, Source};
+use super::introduced_uses::IntroducedUses;
 use super::kinds::{self, Caller};
 use super::leaves::{at, leaves, names, shown};
 use super::plan::{Mode, Plan, Planned};
@@ -45,8 +45,8 @@ pub struct Use {
     pub project: Option<String>,
     /// How it is known.
     pub origin: Origin,
-    /// Whether the plan brings the image to the resource: it is not there yet, or with another.
-    pub brings: bool,
+    /// Whether the plan introduces the image: it is not there yet, or with another.
+    pub introduces: bool,
     /// What is to be made from this, which has the image already and is a template.
     pub created_from_it: Option<String>,
     /// What the attribute's expression refers to in the end; only where the value is not known.
@@ -100,11 +100,11 @@ impl Inventory {
             }
         }
         let images: BTreeSet<String> =
-            uses.iter().filter(|it| it.brings).filter_map(|it| it.value.clone()).collect();
-        let brought = Brought::of(plan, &mut follower, &evidence, &images);
-        for found in uses.iter_mut().filter(|it| kinds::is_template(&it.kind) && !it.brings) {
-            found.created_from_it = brought.created_from(&found.address).map(str::to_owned);
-            found.brings = found.created_from_it.is_some();
+            uses.iter().filter(|it| it.introduces).filter_map(|it| it.value.clone()).collect();
+        let introduced = IntroducedUses::of(plan, &mut follower, &evidence, &images);
+        for found in uses.iter_mut().filter(|it| kinds::is_template(&it.kind) && !it.introduces) {
+            found.created_from_it = introduced.created_from(&found.address).map(str::to_owned);
+            found.introduces = found.created_from_it.is_some();
         }
         uses.extend(evidence.sources.iter().map(|source| Use {
             address: source.address.clone(),
@@ -115,7 +115,7 @@ impl Inventory {
             region: Some(source.region.clone()).filter(|region| !region.is_empty()),
             project: None,
             origin: Origin::DataSource,
-            brings: brought.source(&source.address),
+            introduces: introduced.source(&source.address),
             created_from_it: None,
             references: Vec::new(),
             cut: false,
@@ -162,7 +162,7 @@ fn known_values(planned: &Planned, region: Option<&str>, uses: &mut Vec<Use>) {
             region: region.map(str::to_owned),
             project: None,
             origin,
-            brings: !at(planned.before, &leaf.path).is_some_and(|before| {
+            introduces: !at(planned.before, &leaf.path).is_some_and(|before| {
                 before.as_str().is_some_and(|before| kinds::key(before) == kinds::key(text))
             }),
             created_from_it: None,
@@ -228,7 +228,7 @@ fn unknown_values<'a>(
             region: region.map(str::to_owned),
             project: None,
             origin: Origin::Attribute,
-            brings: true,
+            introduces: true,
             created_from_it: None,
             references: to.iter().cloned().collect(),
             cut: *cut,

@@ -32,9 +32,9 @@ pub fn directory() -> Option<PathBuf> {
     Some(base.join("ingot").join("plugins"))
 }
 
-/// What is kept of one program.
+/// What is cached of one program.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
+struct CacheEntry {
     version: u32,
     description: Option<Description>,
     /// By kind of component, name, serialization and kind of specification.
@@ -44,48 +44,48 @@ struct Kept {
 /// The options of one program.
 pub struct SpecCache {
     file: Option<PathBuf>,
-    kept: Mutex<Kept>,
+    entry: Mutex<CacheEntry>,
 }
 
 impl SpecCache {
     /// What was kept of the program with the SHA-256 `hash`, in hexadecimal.
     pub fn open(directory: Option<&Path>, hash: &str) -> SpecCache {
         let file = directory.map(|directory| directory.join(format!("{hash}.json")));
-        let kept = file.as_deref().and_then(read_json::<Kept>);
-        let kept = kept.filter(|kept| kept.version == VERSION);
-        let fresh = || Kept { version: VERSION, ..Kept::default() };
-        SpecCache { file, kept: Mutex::new(kept.unwrap_or_else(fresh)) }
+        let entry = file.as_deref().and_then(read_json::<CacheEntry>);
+        let entry = entry.filter(|entry| entry.version == VERSION);
+        let fresh = || CacheEntry { version: VERSION, ..CacheEntry::default() };
+        SpecCache { file, entry: Mutex::new(entry.unwrap_or_else(fresh)) }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock()
+    fn entry(&self) -> MutexGuard<'_, CacheEntry> {
+        self.entry.lock()
     }
 
     /// The description of the program.
     pub fn description(&self) -> Option<Description> {
-        self.kept().description.clone()
+        self.entry().description.clone()
     }
 
     /// Keeps the description of the program.
     pub fn put_description(&self, description: &Description) {
-        self.kept().description = Some(description.clone());
+        self.entry().description = Some(description.clone());
         self.write();
     }
 
     /// A specification of a component.
     pub fn get(&self, id: &ComponentId, kind: SpecKind) -> Option<Arc<ObjectSpec>> {
-        self.kept().specs.get(&key(id, kind)).cloned().map(Arc::new)
+        self.entry().specs.get(&key(id, kind)).cloned().map(Arc::new)
     }
 
     /// Keeps a specification of a component.
     pub fn put(&self, id: &ComponentId, kind: SpecKind, spec: &ObjectSpec) {
-        self.kept().specs.insert(key(id, kind), spec.clone());
+        self.entry().specs.insert(key(id, kind), spec.clone());
         self.write();
     }
 
     fn write(&self) {
         let Some(file) = &self.file else { return };
-        if let Err(error) = write_json(file, &*self.kept()) {
+        if let Err(error) = write_json(file, &*self.entry()) {
             // It is asked again the next time.
             tracing::debug!(%error, file = %file.display(), "cannot keep what a plugin said");
         }

@@ -43,12 +43,12 @@ const WRITE_QUEUE: usize = 64;
 pub struct RpcClient {
     /// Whole requests: a call that is given up half way must not leave half a request behind.
     requests: mpsc::Sender<Vec<u8>>,
-    shared: Arc<Answers>,
+    shared: Arc<PendingResponses>,
     next: AtomicU64,
     _reading: AbortOnDrop,
 }
 
-struct Answers {
+struct PendingResponses {
     /// None once the connection has ended.
     pending: Mutex<Option<Pending>>,
     problem: Mutex<Option<io::Error>>,
@@ -62,7 +62,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-impl Answers {
+impl PendingResponses {
     fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
         self.pending.lock()
     }
@@ -106,7 +106,7 @@ impl RpcClient {
     /// Talks to the server at the other end of `stream`.
     pub fn new(stream: Stream) -> RpcClient {
         let (reader, writer) = tokio::io::split(stream);
-        let shared = Arc::new(Answers {
+        let shared = Arc::new(PendingResponses {
             pending: Mutex::new(Some(Pending::new())),
             problem: Mutex::new(None),
         });
@@ -145,7 +145,7 @@ impl RpcClient {
             Some(pending) => pending.insert(number, sender),
             None => return Err(self.shared.ended()),
         };
-        let forget = Forget { shared: &self.shared, number };
+        let forget = ForgetOnDrop { shared: &self.shared, number };
         let mut bytes = encode(&record([("ServiceMethod", method.into()), ("Seq", number.into())]));
         bytes.extend(encode(&argument));
         if self.requests.send(bytes).await.is_err() {
@@ -169,12 +169,12 @@ async fn write(mut writer: WriteHalf<Stream>, mut queue: mpsc::Receiver<Vec<u8>>
 }
 
 /// Forgets a call that nobody waits for any more.
-struct Forget<'a> {
-    shared: &'a Answers,
+struct ForgetOnDrop<'a> {
+    shared: &'a PendingResponses,
     number: u64,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(pending) = self.shared.pending().as_mut() {
             pending.remove(&self.number);

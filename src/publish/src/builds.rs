@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 /// The builds of a version, by their components.
-pub(super) struct KnownBuilds(Mutex<BTreeMap<String, Known>>);
+pub(super) struct KnownBuilds(Mutex<BTreeMap<String, KnownBuild>>);
 
-struct Known {
+struct KnownBuild {
     build: Build,
     /// Tells the registry every now and then that it runs.
     heartbeat: Option<JoinHandle<()>>,
@@ -22,7 +22,7 @@ struct Known {
 impl KnownBuilds {
     /// Those that the registry had when the run began.
     pub(super) fn new(builds: impl IntoIterator<Item = (String, Build)>) -> KnownBuilds {
-        let known = |build| Known { build, heartbeat: None, kept: false };
+        let known = |build| KnownBuild { build, heartbeat: None, kept: false };
         let builds = builds.into_iter().map(|(component, build)| (component, known(build)));
         KnownBuilds(Mutex::new(builds.collect()))
     }

@@ -7,13 +7,13 @@ use ingot_registry::Connected;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry;
 
-/// What became of channels that were to be assigned a version later than it was completed.
+/// The outcome of assigning channels a version later than it was completed.
 #[derive(Debug, Default)]
-pub struct Late {
+pub struct LateAssignments {
     /// Those that point at it now.
     pub assigned: Vec<String>,
     /// Those that were left where they are, and why.
-    pub left: Vec<(String, String)>,
+    pub skipped: Vec<(String, String)>,
     /// Those that could not be assigned it, and why.
     pub failed: Vec<(String, Error)>,
 }
@@ -135,8 +135,8 @@ pub async fn assign_late(
     version: &Version,
     channels: &[String],
     since: Timestamp,
-) -> Late {
-    let mut late = Late::default();
+) -> LateAssignments {
+    let mut late = LateAssignments::default();
     if channels.is_empty() {
         return late;
     }
@@ -157,7 +157,7 @@ pub async fn assign_late(
         let outcome = match reason {
             Ok(None) => assign_one(registry, bucket, &version.fingerprint, channel).await,
             Ok(Some(reason)) => {
-                late.left.push((channel.clone(), reason));
+                late.skipped.push((channel.clone(), reason));
                 continue;
             }
             Err(error) => Err(error),
@@ -221,12 +221,12 @@ pub(super) async fn assign_forgotten(
     plan: &Plan,
     version: &Version,
     builds: &BTreeMap<String, Build>,
-) -> Late {
+) -> LateAssignments {
     let revoked = version.status == VersionStatus::Revoked
         || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
     let has_all = plan.components.iter().all(|component| builds.contains_key(component));
     if revoked || !has_all {
-        return Late::default();
+        return LateAssignments::default();
     }
     // The last build to be done completed the version, and with it came its artifacts.
     let artifacts = builds.values().flat_map(|build| &build.artifacts);

@@ -21,7 +21,7 @@ use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
 use super::published::{Published, images_of};
-use super::queue::{self, Kept, Queued};
+use super::queue::{self, QueueEntry, Queued};
 use super::sboms::{self, SbomUpload};
 use super::version::{Target, all_builds, complete_error, deliver, is_final};
 use ingot_registry::api::{
@@ -99,7 +99,7 @@ impl Publication {
             for channel in late.assigned {
                 ui.say(format!("Assigned version `{fingerprint}` to channel `{channel}`"));
             }
-            for (channel, why) in late.left {
+            for (channel, why) in late.skipped {
                 ui.say(format!("The channel `{channel}` is left as it is: {why}"));
             }
             return unassigned(&plan.bucket, fingerprint, late.failed).map(|()| None);
@@ -295,7 +295,7 @@ impl Publication {
             reason: why.to_string(),
         };
         match queued.keep(&sboms) {
-            Ok(Kept { path, lost }) => {
+            Ok(QueueEntry { path, lost }) => {
                 self.builds.keep(component);
                 let lost = lost.iter().map(|lost| format!("; {lost}")).collect::<String>();
                 let message = format!("built, but not published: {why}{lost}");

@@ -13,7 +13,7 @@ use ingot_sdk::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::channels::{Late, assign_late};
+use super::channels::{LateAssignments, assign_late};
 use super::sboms::{SbomUpload, upload};
 use super::version::{Target, complete_error, deliver, is_final};
 use ingot_registry::api::limits::SBOM;
@@ -98,9 +98,9 @@ impl KeptSbom {
     }
 }
 
-/// Where a build is kept.
+/// The entry of the queue that a build was written to.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct QueueEntry {
     /// Its file.
     pub path: PathBuf,
     /// SBOMs that could not be kept with it, and why.
@@ -132,7 +132,7 @@ pub enum Pushed {
         /// What is not as it should be with what was published.
         warnings: Vec<String>,
         /// What became of the template's channels.
-        channels: Late,
+        channels: LateAssignments,
     },
     /// The registry will never take it.
     Refused(api::Error),
@@ -241,7 +241,7 @@ fn each_document(with: impl Fn(&str, &Path)) {
 impl Queued {
     /// Writes it down, with its SBOMs. What it made matters more than they: where the disk has room
     /// for the build alone, it is kept without them.
-    pub(super) fn keep(mut self, sboms: &[SbomUpload]) -> Result<Kept> {
+    pub(super) fn keep(mut self, sboms: &[SbomUpload]) -> Result<QueueEntry> {
         let directory = directory();
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("writing to {}", directory.display()))?;
@@ -269,7 +269,7 @@ impl Queued {
         })?;
         let lost = self.sboms.iter().filter_map(|sbom| Some((sbom.shown(), sbom.lost.as_ref()?)));
         let lost = lost.map(|(sbom, why)| format!("{sbom} could not be kept: {why}")).collect();
-        Ok(Kept { path, lost })
+        Ok(QueueEntry { path, lost })
     }
 
     fn write_to(&self, directory: &Path, name: &str) -> Result<PathBuf> {
@@ -340,7 +340,7 @@ impl Queued {
         let lacks_builds = matches!(now, Completion::LacksBuilds(_));
         let version = now.into_version();
         let channels = match lacks_builds {
-            true => Late::default(),
+            true => LateAssignments::default(),
             false => {
                 let since = self.queued_at;
                 assign_late(registry, bucket, &version, &self.channels, since).await

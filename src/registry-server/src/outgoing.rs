@@ -50,20 +50,20 @@ impl Outgoing {
             .perhaps_done());
         }
         waiting.insert(address, own + size);
-        let share = Share { all: self.0.clone(), address, size };
+        let reservation = Reservation { all: self.0.clone(), address, size };
         drop(waiting);
-        Ok(response.map(|body| Body::new(Counted { body, _share: share })))
+        Ok(response.map(|body| Body::new(Counted { body, _reservation: reservation })))
     }
 }
 
-/// What one response takes, given back when it is dropped.
-struct Share {
+/// The bytes that one response takes, given back when it is dropped.
+struct Reservation {
     all: Arc<Mutex<HashMap<IpAddr, u64>>>,
     address: IpAddr,
     size: u64,
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         let mut waiting = self.all.lock();
         let left = waiting.get(&self.address).copied().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Drop for Share {
 /// A body that counts as long as it exists.
 struct Counted {
     body: Body,
-    _share: Share,
+    _reservation: Reservation,
 }
 
 impl HttpBody for Counted {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ingot_sdk::{ArtifactSummary, StepInfo, StepKind, StepOutcome, TemplatePlace};
 
 use super::model::{
-    Artifact, ArtifactFile, Build, Document, Failure, Log, LogLine, Place, RegistryVersion, Status,
-    Step, Stream,
+    Artifact, ArtifactFile, Build, Document, Failure, Log, LogLine, Position, RegistryVersion,
+    Status, Step, Stream,
 };
 use super::shown::describe;
 
@@ -238,8 +238,8 @@ fn status(outcome: &StepOutcome) -> Status {
     }
 }
 
-fn shown_place(place: &TemplatePlace) -> Place {
-    Place { file: place.file.clone(), line: place.line, column: place.column }
+fn shown_place(place: &TemplatePlace) -> Position {
+    Position { file: place.file.clone(), line: place.line, column: place.column }
 }
 
 fn artifact(artifact: &ArtifactSummary) -> Artifact {

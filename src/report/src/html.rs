@@ -6,7 +6,7 @@ use ingot_sdk::byte_size;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{
-    Artifact, Build, Diagnostic, Failure, Place, Report, Severity, Status, Step, Stream,
+    Artifact, Build, Diagnostic, Failure, Position, Report, Severity, Status, Step, Stream,
 };
 use super::shown::{describe_step, duration};
 
@@ -101,7 +101,7 @@ fn badge(status: Status) -> Markup {
     html! { span class={ "badge " (class(status)) } { (status.name()) } }
 }
 
-fn place(place: &Place) -> Markup {
+fn place(place: &Position) -> Markup {
     html! { code.place { (place.file) ":" (place.line) ":" (place.column) } }
 }
 

@@ -22,7 +22,7 @@ pub fn schema() -> String {
 
 pub use format::{Format, ReportTarget};
 pub use model::{
-    Artifact, ArtifactFile, Build, Diagnostic, Document, Failure, Log, LogLine, Place,
+    Artifact, ArtifactFile, Build, Diagnostic, Document, Failure, Log, LogLine, Position,
     RegistryVersion, Report, Run, Severity, Status, Step, Stream, VERSION,
 };
 pub use recorder::{Recorder, RunFacts};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ingot_sdk::byte_size;
 
-use super::model::{Build, Place, Report, Severity};
+use super::model::{Build, Position, Report, Severity};
 use super::shown::duration;
 
 /// How many bytes a summary may have: GitHub takes 1 MiB from each step of a job, and drops what is
@@ -44,7 +44,7 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-fn at(place: &Place) -> String {
+fn at(place: &Position) -> String {
     format!("{}:{}:{}", place.file, place.line, place.column)
 }
 

@@ -74,7 +74,8 @@ impl Status {
 
 /// A position in a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
+#[schemars(rename = "Place")]
+pub struct Position {
     /// The file, as the run was given it.
     pub file: String,
     /// The line, from 1.
@@ -101,7 +102,7 @@ pub struct Diagnostic {
     /// What is wrong.
     pub message: String,
     /// Where.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// What to do about it, and other facts.
     pub notes: Vec<String>,
 }
@@ -112,7 +113,7 @@ pub struct Build {
     /// Its name, such as `docker.example`.
     pub name: String,
     /// Its source block.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// How it went.
     pub status: Status,
     /// When it started, in milliseconds after the run.
@@ -147,7 +148,7 @@ pub struct Failure {
     /// The `id` of that step.
     pub step_id: Option<u64>,
     /// The step's block, or that of its builder.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// The last lines that the step put out.
     pub output: Vec<String>,
 }
@@ -171,7 +172,7 @@ pub struct Step {
     /// How many there are of its kind.
     pub of: Option<usize>,
     /// Its block.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
     /// How it went.
     pub status: Status,
     /// When it started, in milliseconds after the run.
@@ -353,7 +354,7 @@ pub(crate) mod tests {
 
     /// A report of a build whose provisioner failed, and of one that never ran.
     pub(crate) fn report() -> Report {
-        let place = |line| Some(Place { file: "t.pkr.hcl".into(), line, column: 3 });
+        let place = |line| Some(Position { file: "t.pkr.hcl".into(), line, column: 3 });
         let step = |id, parent, kind: &str, name: &str, line| Step {
             id,
             parent,

@@ -2,7 +2,7 @@
 
 use ingot_sdk::ConfigErrors;
 
-use super::options::{Given, override_place};
+use super::options::{BlockOptions, override_place};
 use super::steps::Overrides;
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -16,7 +16,7 @@ struct Step<'a> {
 
 /// Where the template sets `option`, which is a path such as `size`, `disks[1].size` or `tags.Name`:
 /// the value, or the nearest block or value around it. None if the template does not set it.
-pub fn option_place(option: &str, given: Given) -> Option<Span> {
+pub fn option_place(option: &str, given: BlockOptions) -> Option<Span> {
     let path = steps(option);
     let (first, rest) = path.split_first()?;
     if let Some(Overrides::Known(values)) = given.overrides
@@ -50,7 +50,7 @@ pub fn option_place(option: &str, given: Given) -> Option<Span> {
 }
 
 /// Reports what is wrong with the options of a block, each at its place.
-pub fn config_errors(errors: ConfigErrors, given: Given, diagnostics: &mut Diagnostics) {
+pub fn config_errors(errors: ConfigErrors, given: BlockOptions, diagnostics: &mut Diagnostics) {
     for error in errors.0 {
         let place = error.option.as_deref().and_then(|option| option_place(option, given));
         let message = match (&error.option, place) {
@@ -152,7 +152,7 @@ dynamic "disk" {
         let body = ingot_hcl::parse::parse_body(&sources, file, &mut diagnostics);
         assert!(!diagnostics.has_errors());
         let part = Part { body, names: Names::new() };
-        let given = Given { parts: &[&part], overrides: None, header: part.body.span };
+        let given = BlockOptions { parts: &[&part], overrides: None, header: part.body.span };
         for (option, expected) in [
             ("size", Some("1")),
             ("list", Some(r#"["a", ("b")]"#)),
@@ -195,7 +195,7 @@ dynamic "disk" {
         };
         let parts = PARTS.map(part);
         let parts: Vec<&Part> = parts.iter().collect();
-        let given = Given { parts: &parts, overrides: None, header: parts[0].body.span };
+        let given = BlockOptions { parts: &parts, overrides: None, header: parts[0].body.span };
         for (option, expected) in [
             ("disk[0].size", Some("1")),
             ("disk[1].size", Some("2")),

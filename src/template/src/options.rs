@@ -24,9 +24,9 @@ use ingot_hcl::value::{Kind, Value};
 /// Options by their name.
 type Values = BTreeMap<String, OptionValue>;
 
-/// What a block of options is made of.
+/// The options of a block, as they are written.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub struct BlockOptions<'a> {
     /// The bodies that set options: a source's, and what a build adds to it.
     pub parts: &'a [&'a Part],
     /// Values that take the place of those in the bodies, or are added to them: what `override` says.
@@ -38,7 +38,7 @@ pub struct Given<'a> {
 /// Evaluates a block's options against a plugin's schema. Options named in `reserved` are the
 /// engine's own and are skipped. Strings that are secrets are added to the scope's secrets.
 pub fn evaluate(
-    given: Given,
+    given: BlockOptions,
     schema: &Schema,
     reserved: &[&str],
     scope: &Scope,
@@ -76,7 +76,7 @@ pub fn evaluate(
 }
 
 /// Where `override` stands.
-pub(super) fn override_place(given: Given) -> Span {
+pub(super) fn override_place(given: BlockOptions) -> Span {
     let place = given.parts.iter().find_map(|part| part.body.attribute("override"));
     place.map_or(given.header, |attribute| attribute.expr.span)
 }
@@ -119,7 +119,7 @@ impl Walk<'_> {
         name: &str,
         value: &Value,
         schema: &Schema,
-        given: Given,
+        given: BlockOptions,
         values: &mut Values,
     ) {
         let place = override_place(given);
@@ -257,7 +257,7 @@ impl Walk<'_> {
         let mut values = Values::new();
         self.body(&block.body, schema, &[], scope, &mut values);
         let part = Part { body: block.body.clone(), names: Names::new() };
-        let given = Given { parts: &[&part], overrides: None, header: block.header };
+        let given = BlockOptions { parts: &[&part], overrides: None, header: block.header };
         self.required(&values, schema, given);
         values
     }
@@ -340,7 +340,7 @@ impl Walk<'_> {
         }
     }
 
-    fn required(&mut self, values: &Values, schema: &Schema, given: Given) {
+    fn required(&mut self, values: &Values, schema: &Schema, given: BlockOptions) {
         let header = given.header;
         for option in &schema.options {
             // An option that could not be evaluated was already reported.

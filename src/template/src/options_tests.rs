@@ -6,7 +6,7 @@ use ingot_sdk::{Config, OptionSpec, OptionType, OptionValue, Schema};
 use serde_json::{Value as Json, json};
 
 use super::dynamic::{Names, Part};
-use super::options::{self, Given};
+use super::options::{self, BlockOptions};
 use ingot_hcl::functions::FunctionContext;
 use ingot_hcl::json::{ATTRIBUTES, Texts, parse_body as parse_json};
 use ingot_hcl::parse::parse_body;
@@ -60,7 +60,7 @@ fn evaluate(bodies: &[&str]) -> (Config, String) {
         parts.push(Part { body, names: Names::new() });
     }
     let parts: Vec<&Part> = parts.iter().collect();
-    let given = Given { parts: &parts, overrides: None, header: parts[0].body.span };
+    let given = BlockOptions { parts: &parts, overrides: None, header: parts[0].body.span };
     let (schema, unknowns) = (schema(), Unknowns::Allow);
     let config = options::evaluate(given, &schema, &[], &scope, unknowns, &mut diagnostics);
     (config, diagnostics.render(&sources, false))

@@ -86,9 +86,10 @@ pub fn evaluate(
         .iter()
         .map(|(name, block)| (name.as_str(), declare(name, block, functions, diagnostics)))
         .collect();
-    let mut given = Given { declared, inputs, sources, functions, diagnostics, unreadable: false };
-    given.all(template);
-    let Given { declared, unreadable, .. } = given;
+    let mut assigner =
+        VariableAssigner { declared, inputs, sources, functions, diagnostics, unreadable: false };
+    assigner.all(template);
+    let VariableAssigner { declared, unreadable, .. } = assigner;
 
     // As in Packer, a condition looks for files where the options will: in the directory of the caller.
     let here = FunctionContext { base_dir: ".".into(), ..functions.clone() };
@@ -263,8 +264,8 @@ impl Declared<'_> {
     }
 }
 
-/// Gives variables the values that stand outside of the template.
-struct Given<'a, 'b> {
+/// Assigns variables the values that stand outside of the template.
+struct VariableAssigner<'a, 'b> {
     declared: BTreeMap<&'a str, Declared<'a>>,
     inputs: &'b VariableInputs,
     sources: &'b mut SourceMap,
@@ -274,7 +275,7 @@ struct Given<'a, 'b> {
     unreadable: bool,
 }
 
-impl Given<'_, '_> {
+impl VariableAssigner<'_, '_> {
     fn all(&mut self, template: &Template) {
         for (name, text) in &self.inputs.environment {
             self.text(name, text, format!("<value of PKR_VAR_{name}>"));

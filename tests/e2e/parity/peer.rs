@@ -70,7 +70,7 @@ impl Default for Case<'_> {
 }
 
 /// What a build left.
-pub(super) struct Left {
+pub(super) struct BuildResult {
     pub(super) run: Run,
     pub(super) files: String,
     pub(super) images: Vec<Image>,
@@ -78,7 +78,7 @@ pub(super) struct Left {
 
 impl Case<'_> {
     /// Builds with both and compares; gives what Ingot left, for further checks.
-    pub(super) fn check(&self) -> Option<Left> {
+    pub(super) fn check(&self) -> Option<BuildResult> {
         let peer = peer()?;
         if self.docker && !docker() {
             return None;
@@ -107,7 +107,7 @@ impl Case<'_> {
         Some(ours)
     }
 
-    fn build(&self, program: &Path, tool: &str) -> Left {
+    fn build(&self, program: &Path, tool: &str) -> BuildResult {
         let dir = tempfile::tempdir().expect("a directory for the build");
         let path = dir.path();
         (self.setup)(path);
@@ -121,7 +121,7 @@ impl Case<'_> {
         let images = images.iter().filter_map(|name| Image::take(name)).collect();
         // The template's text differs by what is replaced.
         std::fs::remove_file(path.join("t.pkr.hcl")).expect("the template is removed");
-        Left { run, files: compare::directory(path), images }
+        BuildResult { run, files: compare::directory(path), images }
     }
 }
 

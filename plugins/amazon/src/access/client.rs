@@ -94,9 +94,9 @@ impl Access {
             config = config.endpoint_url(endpoint);
         }
         let client = aws_sdk_sts::Client::from_conf(config.build());
-        let answer = client.get_caller_identity().send().await;
-        let failure = match answer.during("asking STS for the account") {
-            Ok(answer) => match answer.account {
+        let response = client.get_caller_identity().send().await;
+        let failure = match response.during("asking STS for the account") {
+            Ok(response) => match response.account {
                 Some(account) => return Ok(account),
                 None => Failure::new(Kind::Broken, "STS did not return the account"),
             },
@@ -105,7 +105,7 @@ impl Access {
         // What speaks as EC2 does may come without STS. There, groups tell whose they are.
         let ec2 = self.client(&self.region);
         let request = ec2.describe_security_groups().filters(filter("group-name", "default"));
-        let groups = request.send().await.ok().and_then(|answer| answer.security_groups);
+        let groups = request.send().await.ok().and_then(|response| response.security_groups);
         let owner = groups.unwrap_or_default().into_iter().find_map(|group| group.owner_id);
         owner.ok_or_else(|| failure.into())
     }
@@ -168,8 +168,8 @@ impl Access {
         };
         let encoded = rest.split([' ', ')']).next().unwrap_or(rest);
         let client = aws_sdk_sts::Client::new(&self.config);
-        let answer = client.decode_authorization_message().encoded_message(encoded).send().await;
-        match answer.map(|answer| answer.decoded_message) {
+        let response = client.decode_authorization_message().encoded_message(encoded).send().await;
+        match response.map(|response| response.decoded_message) {
             Ok(Some(decoded)) => {
                 error.reworded(format!("{before}{decoded}{}", &rest[encoded.len()..]))
             }

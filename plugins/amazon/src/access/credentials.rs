@@ -82,7 +82,8 @@ async fn with(
     source: impl ProvideCredentials + 'static,
     ui: &Ui,
 ) -> Result<(SdkConfig, Option<String>)> {
-    let kept = Kept { source: Box::new(source), first: Mutex::default(), ui: ui.clone() };
+    let kept =
+        PrefetchedCredentials { source: Box::new(source), first: Mutex::default(), ui: ui.clone() };
     let found = kept.fetch().await.map_err(failed)?;
     let account = found.account_id().map(|account| account.as_str().to_owned());
     *kept.first() = Some(found);
@@ -244,13 +245,13 @@ impl ProvideCredentials for Sources {
 
 /// A source whose first credentials are kept for the first call, and all of whose secrets are
 /// masked.
-struct Kept {
+struct PrefetchedCredentials {
     source: Box<dyn ProvideCredentials>,
     first: Mutex<Option<Credentials>>,
     ui: Ui,
 }
 
-impl Kept {
+impl PrefetchedCredentials {
     fn first(&self) -> parking_lot::MutexGuard<'_, Option<Credentials>> {
         self.first.lock()
     }
@@ -272,13 +273,13 @@ impl Kept {
     }
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for PrefetchedCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Kept")
+        f.write_str("PrefetchedCredentials")
     }
 }
 
-impl ProvideCredentials for Kept {
+impl ProvideCredentials for PrefetchedCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

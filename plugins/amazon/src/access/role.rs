@@ -88,11 +88,11 @@ impl AssumedRole {
         if let Some((serial, code)) = &self.mfa {
             request = request.serial_number(serial).token_code(code);
         }
-        let answer = request.send().await.map_err(|error| {
+        let response = request.send().await.map_err(|error| {
             let failure = Failure::from(error);
             CredentialsError::provider_error(format!("assuming the role {arn}: {failure}"))
         })?;
-        let found = answer.credentials.ok_or_else(|| {
+        let found = response.credentials.ok_or_else(|| {
             CredentialsError::unhandled(format!(
                 "assuming the role {arn}: no credentials came back"
             ))

@@ -72,6 +72,6 @@ fn image_of(version: &LaunchTemplateVersion) -> Option<String> {
 async fn resolve(ec2: &Ec2, template: &str, version: i64) -> Result<Option<String>, Failure> {
     let request = ec2.describe_launch_template_versions().launch_template_id(template);
     let call = request.versions(version.to_string()).resolve_alias(true).send().await;
-    let answer = call.during(format!("describing the launch template {template}"))?;
-    Ok(answer.launch_template_versions().first().and_then(image_of))
+    let response = call.during(format!("describing the launch template {template}"))?;
+    Ok(response.launch_template_versions().first().and_then(image_of))
 }

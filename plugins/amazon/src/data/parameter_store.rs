@@ -68,11 +68,11 @@ impl Fetch for ReadParameter {
         let access = Access::open(access, ui).await?;
         let region = access.region();
         let request = json!({ "Name": name, "WithDecryption": with_decryption });
-        let answer = match access.call(&SYSTEMS_MANAGER, region, "GetParameter", &request).await {
-            Ok(answer) => answer,
+        let response = match access.call(&SYSTEMS_MANAGER, region, "GetParameter", &request).await {
+            Ok(response) => response,
             Err(failure) => return Err(access.explain(lookup_error(failure, name, region)).await),
         };
-        let parameter = &answer["Parameter"];
+        let parameter = &response["Parameter"];
         let value = parameter["Value"]
             .as_str()
             .ok_or_else(|| Error::new(format!("AWS returned no value of the parameter {name}")))?;

@@ -94,14 +94,15 @@ impl Fetch for ReadSecret {
             Some(id) => (json!({ "SecretId": name, "VersionId": id }), id),
             None => (json!({ "SecretId": name, "VersionStage": stage }), stage),
         };
-        let answer = match access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await {
-            Ok(answer) => answer,
+        let response = match access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await
+        {
+            Ok(response) => response,
             Err(failure) => {
                 return Err(access.explain(lookup_error(failure, name, version, region)).await);
             }
         };
-        let text = answer["SecretString"].as_str().unwrap_or_default();
-        let bytes = answer["SecretBinary"].as_str().unwrap_or_default();
+        let text = response["SecretString"].as_str().unwrap_or_default();
+        let bytes = response["SecretBinary"].as_str().unwrap_or_default();
         let decoded = STANDARD.decode(bytes).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let binary = decoded.unwrap_or_else(|| bytes.to_owned());
         let value = value_of(text, set(key))
@@ -113,7 +114,7 @@ impl Fetch for ReadSecret {
             value,
             secret_string: text.to_owned(),
             secret_binary: binary,
-            version_id: answer["VersionId"].as_str().unwrap_or_default().to_owned(),
+            version_id: response["VersionId"].as_str().unwrap_or_default().to_owned(),
         })
     }
 }
@@ -132,10 +133,10 @@ async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Resul
     let access = Access::open(&AccessOptions::default(), ui).await?;
     let region = access.region();
     let request = json!({ "SecretId": name, "VersionStage": "AWSCURRENT" });
-    let answer = access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await;
-    let answer = answer.map_err(|failure| lookup_error(failure, name, "AWSCURRENT", region))?;
+    let response = access.call(&SECRETS_MANAGER, region, "GetSecretValue", &request).await;
+    let response = response.map_err(|failure| lookup_error(failure, name, "AWSCURRENT", region))?;
     let of_secret = |why: &str| Error::new(format!("the secret {name} {why}"));
-    let text = answer["SecretString"].as_str().ok_or_else(|| {
+    let text = response["SecretString"].as_str().ok_or_else(|| {
         of_secret("was stored as bytes, not as text")
             .hint("read secret_binary of a data \"amazon-secretsmanager\" block instead")
     })?;

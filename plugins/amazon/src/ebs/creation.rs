@@ -95,17 +95,17 @@ impl<T: Clone + Send + 'static> Creation<T> {
         let Some(call) = &mut self.call else {
             return Err(Failure::new(Kind::Broken, "the call failed before"));
         };
-        let answer = call.await;
+        let response = call.await;
         self.call = None;
-        let answer = answer.unwrap_or_else(|error| {
+        let response = response.unwrap_or_else(|error| {
             Err(Failure::new(Kind::Broken, format!("the call ended early: {error}")))
         });
-        self.taken = answer.as_ref().is_err_and(|failure| failure.kind == Kind::Taken);
+        self.taken = response.as_ref().is_err_and(|failure| failure.kind == Kind::Taken);
         if self.taken {
             // Whoever cleans up after a killed build would find what has the name, and remove it.
             self.entry.resolve();
         }
-        let created = answer?;
+        let created = response?;
         self.created = Some(created.clone());
         Ok(created)
     }
@@ -220,11 +220,11 @@ mod tests {
     #[tokio::test]
     async fn a_call_is_created_again_only_where_that_makes_sense() {
         for (failures, result) in [
-            (vec![lost(), Failure::answered("Throttling", "")], Ok(3)),
-            (vec![Failure::answered("InvalidParameterValue", "")], Err(1)),
-            (vec![Failure::answered("InvalidGroup.Duplicate", "")], Err(1)),
+            (vec![lost(), Failure::from_code("Throttling", "")], Ok(3)),
+            (vec![Failure::from_code("InvalidParameterValue", "")], Err(1)),
+            (vec![Failure::from_code("InvalidGroup.Duplicate", "")], Err(1)),
             // The first of these may have been answered by the call whose answer was lost.
-            (vec![lost(), Failure::answered("InvalidGroup.Duplicate", "")], Err(2)),
+            (vec![lost(), Failure::from_code("InvalidGroup.Duplicate", "")], Err(2)),
         ] {
             let calls = Cell::new(0);
             let attempt = || async {
@@ -242,10 +242,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_somebody_elses_unless_an_answer_was_lost() {
-        let duplicate = || Failure::answered("InvalidAMIName.Duplicate", "");
+        let duplicate = || Failure::from_code("InvalidAMIName.Duplicate", "");
         for (failures, kind) in [
             (vec![duplicate()], Kind::Taken),
-            (vec![Failure::answered("Throttling", ""), duplicate()], Kind::Taken),
+            (vec![Failure::from_code("Throttling", ""), duplicate()], Kind::Taken),
             (vec![lost(), duplicate()], Kind::Refused),
         ] {
             let calls = Cell::new(0);

@@ -146,7 +146,7 @@ mod tests {
         };
         let devices = [device("/dev/sda1", None), device("/dev/sdb", Some(90_000))];
         let hint = |code: &str, message: &str| {
-            refused(&Failure::answered(code, message), "launch_block_device_mappings", &devices)
+            refused(&Failure::from_code(code, message), "launch_block_device_mappings", &devices)
         };
         let iops = "Volume iops of 90000 is too high; maximum is 80000.";
         assert_eq!(

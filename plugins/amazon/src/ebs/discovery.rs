@@ -46,9 +46,9 @@ pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
             found.push(Discovered { resource, run: run.to_owned(), since });
         };
 
-    let answer = ec2.describe_instances().filters(marked()).send().await;
-    let answer = answer.during("looking for instances")?;
-    let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+    let response = ec2.describe_instances().filters(marked()).send().await;
+    let response = response.during("looking for instances")?;
+    let instances = response.reservations().iter().flat_map(|reservation| reservation.instances());
     for instance in instances.filter(|instance| !is_over(instance)) {
         let Some(token) = value(instance.tags(), TOKEN_TAG) else { continue };
         // Which of its volumes were to stay is not known, so all do that outlive it.
@@ -57,21 +57,21 @@ pub(super) async fn discover(region: &str) -> Result<Vec<Discovered>> {
         let mark = Mark { token: token.to_owned(), kept };
         add(INSTANCE, token, instance.tags(), instance.launch_time(), Some(mark));
     }
-    let answer = ec2.describe_volumes().filters(marked()).send().await;
-    for volume in answer.during("looking for volumes")?.volumes() {
+    let response = ec2.describe_volumes().filters(marked()).send().await;
+    for volume in response.during("looking for volumes")?.volumes() {
         add(VOLUME, volume.volume_id().unwrap_or_default(), volume.tags(), None, None);
     }
-    let answer = ec2.describe_launch_templates().filters(marked()).send().await;
-    for template in answer.during("looking for launch templates")?.launch_templates() {
+    let response = ec2.describe_launch_templates().filters(marked()).send().await;
+    for template in response.during("looking for launch templates")?.launch_templates() {
         let name = template.launch_template_name().unwrap_or_default();
         add(LAUNCH_TEMPLATE, name, template.tags(), template.create_time(), None);
     }
-    let answer = ec2.describe_security_groups().filters(marked()).send().await;
-    for group in answer.during("looking for security groups")?.security_groups() {
+    let response = ec2.describe_security_groups().filters(marked()).send().await;
+    for group in response.during("looking for security groups")?.security_groups() {
         add(SECURITY_GROUP, group.group_name().unwrap_or_default(), group.tags(), None, None);
     }
-    let answer = ec2.describe_key_pairs().filters(marked()).send().await;
-    for key in answer.during("looking for key pairs")?.key_pairs() {
+    let response = ec2.describe_key_pairs().filters(marked()).send().await;
+    for key in response.during("looking for key pairs")?.key_pairs() {
         add(KEY_PAIR, key.key_name().unwrap_or_default(), key.tags(), key.create_time(), None);
     }
     found.extend(intermediaries(&ec2, region).await?);
@@ -123,13 +123,13 @@ async fn profiles(access: &Access, region: &str) -> Result<Vec<Discovered>> {
             continue;
         }
         // The list of profiles comes without tags.
-        let answer = iam.get_instance_profile().instance_profile_name(name).send().await;
-        let answer = match answer.during(format!("looking for the tags of {name}")) {
-            Ok(answer) => answer,
+        let response = iam.get_instance_profile().instance_profile_name(name).send().await;
+        let response = match response.during(format!("looking for the tags of {name}")) {
+            Ok(response) => response,
             Err(failure) if matches!(failure.kind, Kind::Denied | Kind::NotFound) => continue,
             Err(failure) => return Err(failure.into()),
         };
-        let tags = answer.instance_profile().map(|profile| profile.tags()).unwrap_or_default();
+        let tags = response.instance_profile().map(|profile| profile.tags()).unwrap_or_default();
         let Some(run) = tags.iter().find(|tag| tag.key() == RUN_TAG) else { continue };
         let run = run.value().to_owned();
         let since = OffsetDateTime::from_unix_timestamp(profile.create_date().secs()).ok();

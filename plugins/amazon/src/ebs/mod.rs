@@ -12,7 +12,7 @@
 //! | [`state_images`] | these AMIs as EC2 describes them |
 //! | [`state_removal`] | removing the AMIs of the step cache, and nothing else |
 //! | [`region_access`] | where things are, for the journal |
-//! | [`wait`], [`pace`] | waiting for AWS |
+//! | [`wait`], [`wait_times`] | waiting for AWS |
 //! | [`session_manager`] | reaching the instance through Systems Manager |
 //! | [`tags`] | tags, and what templates know about the source AMI |
 
@@ -25,7 +25,6 @@ pub(crate) mod creation;
 mod devices;
 mod discovery;
 pub(crate) mod options;
-pub(crate) mod pace;
 mod reclaim;
 pub(crate) mod region_access;
 pub(crate) mod removal;
@@ -39,6 +38,7 @@ pub(crate) mod tags;
 mod test_machine;
 mod volume_artifact;
 pub(crate) mod wait;
+pub(crate) mod wait_times;
 
 pub use builder::{EbsBuilder, EbsSurrogateBuilder, EbsVolumeBuilder};
 pub(crate) use cached_images::CachedImages;

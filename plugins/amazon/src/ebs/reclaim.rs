@@ -158,16 +158,16 @@ async fn artifact_is_there(resource: &Resource) -> Result<Option<bool>> {
         IMAGE => {
             let id = attribute(resource, "image_id").unwrap_or(id);
             let request = ec2.describe_images().include_deprecated(true);
-            let answer = request.filters(filter("image-id", id)).send().await;
-            answer.during("looking for the AMI")?.images.map(|all| all.len())
+            let response = request.filters(filter("image-id", id)).send().await;
+            response.during("looking for the AMI")?.images.map(|all| all.len())
         }
         VOLUME => {
-            let answer = ec2.describe_volumes().filters(filter("volume-id", id)).send().await;
-            answer.during("looking for the volume")?.volumes.map(|all| all.len())
+            let response = ec2.describe_volumes().filters(filter("volume-id", id)).send().await;
+            response.during("looking for the volume")?.volumes.map(|all| all.len())
         }
         _ => {
-            let answer = ec2.describe_snapshots().filters(filter("snapshot-id", id)).send().await;
-            answer.during("looking for the snapshot")?.snapshots.map(|all| all.len())
+            let response = ec2.describe_snapshots().filters(filter("snapshot-id", id)).send().await;
+            response.during("looking for the snapshot")?.snapshots.map(|all| all.len())
         }
     };
     Ok(Some(found.is_some_and(|count| count > 0)))
@@ -197,8 +197,8 @@ async fn remove(ui: &Ui, access: &Access, ec2: &Ec2, resource: &Resource) -> Res
             }
         }
         INSTANCE => {
-            let pace = super::pace::quick(access.polling(), TERMINATION);
-            remove_instances(ui, ec2, pace, &instance_mark(resource), None).await?;
+            let polling = super::wait_times::quick(access.polling(), TERMINATION);
+            remove_instances(ui, ec2, polling, &instance_mark(resource), None).await?;
         }
         VOLUME => remove_volume(ec2, id).await?,
         IMAGE => remove_images(ec2, resource).await?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ingot_communicator::{Communication, Way};
+use ingot_communicator::{Communication, CommunicatorKind};
 use ingot_sdk::{ConfigErrors, ConfigWarning, PrepareContext, Prepared};
 
 use super::checks;
@@ -102,7 +102,8 @@ impl Settings {
     /// Whether the instance is reached through a session of Systems Manager.
     pub(super) fn uses_session_manager(&self) -> bool {
         let interface = given(&self.raw.network.ssh_interface);
-        interface == Some(SESSION_MANAGER) && !matches!(self.communication.way, Way::None)
+        interface == Some(SESSION_MANAGER)
+            && !matches!(self.communication.kind, CommunicatorKind::None)
     }
 
     /// The settings of fast launching, where it is on and an AMI is created.

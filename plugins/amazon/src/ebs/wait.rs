@@ -5,20 +5,20 @@ use std::time::Duration;
 use ingot_sdk::{Error, GoDuration, Result, Ui};
 use tokio::time::{Instant, sleep};
 
-use super::pace::Pace;
+use super::wait_times::Polling;
 use crate::failure::{Failure, Kind};
 
 /// How often a long wait says how things are.
 const REPORT: Duration = Duration::from_secs(60);
 
-/// What a look has found.
-pub(crate) enum Look<T> {
+/// The status of what is waited for.
+pub(crate) enum WaitStatus<T> {
     /// It is as it should be.
-    Done(T),
-    /// Not yet; how it is, in words.
-    NotYet(String),
+    Ready(T),
+    /// Not yet; its state, in words.
+    Pending(String),
     /// It will never be.
-    Never(Error),
+    Failed(Error),
 }
 
 /// Whether a call may work if it is made again.
@@ -30,17 +30,17 @@ pub(crate) fn may_pass(failure: &Failure) -> bool {
 /// answer does not end the wait. The last look is when the time is over, or the last one allowed.
 ///
 /// # Errors
-/// It will never be, or takes longer than `pace` allows; or AWS refuses to tell.
+/// It will never be, or takes longer than `polling` allows; or AWS refuses to tell.
 pub(crate) async fn until<T, F>(
     ui: &Ui,
     what: &str,
-    pace: Pace,
+    polling: Polling,
     mut look: impl FnMut() -> F,
 ) -> Result<T>
 where
-    F: Future<Output = Result<Look<T>, Failure>>,
+    F: Future<Output = Result<WaitStatus<T>, Failure>>,
 {
-    let Pace { retry, hint } = pace;
+    let Polling { retry, hint } = polling;
     let started = Instant::now();
     let mut reported = started;
     let mut delay = retry.initial;
@@ -48,9 +48,9 @@ where
     loop {
         looks += 1;
         let state = match look().await {
-            Ok(Look::Done(value)) => return Ok(value),
-            Ok(Look::Never(error)) => return Err(error),
-            Ok(Look::NotYet(state)) => state,
+            Ok(WaitStatus::Ready(value)) => return Ok(value),
+            Ok(WaitStatus::Failed(error)) => return Err(error),
+            Ok(WaitStatus::Pending(state)) => state,
             Err(failure) if may_pass(&failure) => failure.to_string(),
             Err(failure) => return Err(failure.during(format!("waiting for {what}")).into()),
         };
@@ -90,15 +90,15 @@ mod tests {
 
     use super::*;
 
-    fn pace() -> Pace {
+    fn polling() -> Polling {
         let initial = Duration::from_millis(50);
         let timeout = Some(Duration::from_secs(1));
         let retry = Retry { initial, max: Duration::from_millis(300), tries: None, timeout };
-        Pace { retry, hint: "wait longer" }
+        Polling { retry, hint: "wait longer" }
     }
 
     fn ui() -> Ui {
-        Ui::new(std::sync::Arc::new(ingot_sdk::testing::Said::default()))
+        Ui::new(std::sync::Arc::new(ingot_sdk::testing::RecordedOutput::default()))
     }
 
     #[tokio::test]
@@ -107,22 +107,22 @@ mod tests {
         let look = || async {
             looks.set(looks.get() + 1);
             match looks.get() {
-                1 => Ok(Look::NotYet("pending".to_owned())),
-                2 => Err(Failure::answered("RequestLimitExceeded", "slow down")),
-                _ => Ok(Look::Done(looks.get())),
+                1 => Ok(WaitStatus::Pending("pending".to_owned())),
+                2 => Err(Failure::from_code("RequestLimitExceeded", "slow down")),
+                _ => Ok(WaitStatus::Ready(looks.get())),
             }
         };
         let started = Instant::now();
-        assert_eq!(until(&ui(), "it", pace(), look).await.unwrap(), 3);
+        assert_eq!(until(&ui(), "it", polling(), look).await.unwrap(), 3);
         // One pause and one of twice the length.
         assert!(started.elapsed() >= Duration::from_millis(150));
     }
 
     #[tokio::test]
     async fn a_wait_ends_and_says_how_it_is() {
-        let look = || async { Ok(Look::<()>::NotYet("pending".to_owned())) };
+        let look = || async { Ok(WaitStatus::<()>::Pending("pending".to_owned())) };
         let started = Instant::now();
-        let error = until(&ui(), "the AMI ami-1", pace(), look).await.unwrap_err();
+        let error = until(&ui(), "the AMI ami-1", polling(), look).await.unwrap_err();
         // The time is used up, although the next pause would have been longer.
         assert!(started.elapsed() >= Duration::from_secs(1));
         let text = error.to_string();
@@ -137,12 +137,12 @@ mod tests {
             let looks = Cell::new(0);
             let look = || async {
                 looks.set(looks.get() + 1);
-                Ok(Look::<()>::NotYet("pending".to_owned()))
+                Ok(WaitStatus::<()>::Pending("pending".to_owned()))
             };
-            let mut pace = pace();
-            pace.retry = Retry { tries: Some(tries), timeout: None, ..pace.retry };
+            let mut polling = polling();
+            polling.retry = Retry { tries: Some(tries), timeout: None, ..polling.retry };
             let started = Instant::now();
-            let error = until(&ui(), "it", pace, look).await.unwrap_err().to_string();
+            let error = until(&ui(), "it", polling, look).await.unwrap_err().to_string();
             let took = started.elapsed().as_millis();
             assert_eq!(looks.get(), tries);
             assert!(error.contains(said), "{error}");
@@ -154,8 +154,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_ends_a_wait() {
-        let look = || async { Err::<Look<()>, _>(Failure::answered("AuthFailure", "no")) };
-        let error = until(&ui(), "it", pace(), look).await.unwrap_err();
+        let look = || async { Err::<WaitStatus<()>, _>(Failure::from_code("AuthFailure", "no")) };
+        let error = until(&ui(), "it", polling(), look).await.unwrap_err();
         assert_eq!(error.to_string(), "waiting for it: no (AuthFailure)");
     }
 }

@@ -57,8 +57,8 @@ impl AmiCopy {
         let (ec2, sought) = (ec2.clone(), mark.clone());
         let call = async move {
             let attempt = || async {
-                let answer = request.clone().send().await.during("copying the AMI")?;
-                answer.image_id.ok_or_else(nameless)
+                let response = request.clone().send().await.during("copying the AMI")?;
+                response.image_id.ok_or_else(nameless)
             };
             create(&patience, attempt, || look_for(|| find_one(&ec2, &sought)), |_| false).await
         };

@@ -250,6 +250,6 @@ pub(crate) async fn remove_object(access: &Access, resource: &Resource) -> Resul
     let bucket = attribute(resource, "bucket").unwrap_or_default();
     let s3 = S3::new(access, bucket, attribute(resource, "s3_endpoint"))?;
     // What is not there is removed, but not where nothing of it is.
-    s3.look().await?;
+    s3.check_bucket().await?;
     Ok(remove(&s3, &records::object_mark(resource)).await.map(drop)?)
 }

@@ -82,9 +82,9 @@ impl PostProcess for ImportDisk {
     }
 }
 
-/// What an import has made so far.
+/// What an import has created so far.
 #[derive(Default)]
-struct Made {
+struct CreatedResources {
     object: Option<Object>,
     task: Option<Task>,
     copy: Option<AmiCopy>,
@@ -104,9 +104,9 @@ impl ImportDisk {
         let s3 = Arc::new(S3::new(access, &self.options.s3_bucket_name, None)?);
         let ec2 = access.client(access.region());
         let place = RegionAccess::new(&self.options.access, access, ctx);
-        let mut made = Made::default();
+        let mut progress = CreatedResources::default();
         let run = Run { ctx, access, ec2: &ec2, place: &place, options: &self.options };
-        let work = run.import(&mut made, s3, (&key, &token), source);
+        let work = run.import(&mut progress, s3, (&key, &token), source);
         let imported = ctx.unless_cancelled(work).await;
         // A cancellation that comes later finds the AMI to be the user's.
         let imported = imported.and_then(|image| match ctx.cancel.is_cancelled() {
@@ -115,7 +115,7 @@ impl ImportDisk {
         });
         match imported {
             Ok(image) => {
-                let Made { object, task, copy } = made;
+                let CreatedResources { object, task, copy } = progress;
                 task.into_iter().for_each(Task::leave);
                 copy.into_iter().for_each(AmiCopy::leave);
                 object.into_iter().for_each(Object::leave);
@@ -131,7 +131,7 @@ impl ImportDisk {
                 })
             }
             Err(error) => {
-                run.undo(made).await;
+                run.undo(progress).await;
                 Err(error)
             }
         }
@@ -176,10 +176,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Makes the AMI. What is made on the way is in `made` before it is.
+    /// Makes the AMI. What is made on the way is in `progress` before it is.
     async fn import(
         &self,
-        made: &mut Made,
+        progress: &mut CreatedResources,
         s3: Arc<S3>,
         (key, token): (&str, &str),
         source: PathBuf,
@@ -190,7 +190,7 @@ impl Run<'_> {
         let uri = format!("s3://{}/{key}", s3.bucket());
         ctx.ui.say(format!("Uploading {shown} to {uri}"));
         let object = Object::begin(ctx, place, s3, (key, token), source, options.encryption());
-        let object = made.object.insert(object.await?);
+        let object = progress.object.insert(object.await?);
         let written = object.written().await;
         written.map_err(|failure| failure.during(format!("uploading {shown} to {uri}")))?;
         ctx.ui.say(format!("Completed upload of {shown} to {uri}"));
@@ -202,7 +202,7 @@ impl Run<'_> {
         let bucket = options.s3_bucket_name.as_str();
         let request = task::request(ec2, options, key);
         let task = Task::begin(ctx, place, access, request, (bucket, key))?;
-        let task = made.task.insert(task);
+        let task = progress.task.insert(task);
         let id = task.started().await.map_err(|error| error.context(format!("importing {uri}")))?;
         ctx.ui.say(format!("Started import of {uri}, task id {id}"));
         ctx.ui.say(format!("Waiting for task {id} to complete (may take a while)"));
@@ -216,11 +216,11 @@ impl Run<'_> {
         task.made(&image);
 
         if let Some(name) = given(&options.ami_name) {
-            image = self.rename(made, name, &image).await?;
+            image = self.rename(progress, name, &image).await?;
         }
         image::describe(ctx, (access, ec2), options, &image).await?;
         if !options.skip_clean {
-            Object::remove(&mut made.object, ctx).await;
+            Object::remove(&mut progress.object, ctx).await;
         }
         Ok(image)
     }
@@ -228,7 +228,7 @@ impl Run<'_> {
     /// Copies the AMI to its name, as EC2 renames none, and removes the first one.
     async fn rename(
         &self,
-        made: &mut Made,
+        progress: &mut CreatedResources,
         name: &str,
         image: &CreatedImage,
     ) -> Result<CreatedImage> {
@@ -236,9 +236,9 @@ impl Run<'_> {
         ctx.ui.say(format!("Copying AMI ({}) to the name {name}", image.id));
         let copy = AmiCopy::begin(ctx, place, (access, ec2), options, (name, image))?;
         ctx.ui.say("Waiting for the copy to become ready (may take a while)");
-        let copied = made.copy.insert(copy).available(ctx, access, ec2).await?;
+        let copied = progress.copy.insert(copy).available(ctx, access, ec2).await?;
         ctx.ui.say(format!("Removing the intermediary AMI ({})", image.id));
-        Task::remove(&mut made.task, ctx, ec2).await;
+        Task::remove(&mut progress.task, ctx, ec2).await;
         ctx.ui.say(format!("AMI: {}", copied.id));
         Ok(copied)
     }
@@ -254,8 +254,8 @@ impl Run<'_> {
     }
 
     /// Removes what an import has made that failed or was cancelled.
-    async fn undo(&self, made: Made) {
-        let Made { mut object, mut task, copy } = made;
+    async fn undo(&self, progress: CreatedResources) {
+        let CreatedResources { mut object, mut task, copy } = progress;
         if object.is_some() {
             self.ctx
                 .ui

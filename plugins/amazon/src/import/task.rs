@@ -16,12 +16,12 @@ use super::records;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience, create};
 use crate::ebs::options::given;
-use crate::ebs::pace;
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{Snapshots, TOKEN_TAG, look_for, remove_image};
 use crate::ebs::steps::{CreatedImage, left_behind, once};
 use crate::ebs::tags::{specification, tag};
-use crate::ebs::wait::{Look, may_pass, until};
+use crate::ebs::wait::{WaitStatus, may_pass, until};
+use crate::ebs::wait_times;
 use crate::failure::{During as _, Failure, Kind, Subject};
 
 /// How long EC2 may take to end an import that was cancelled.
@@ -130,7 +130,7 @@ impl Task {
         let said = Mutex::new(String::new());
         let look = || async {
             let Some(task) = describe(ec2, id).await? else {
-                return Ok(Look::NotYet("not seen yet".to_owned()));
+                return Ok(WaitStatus::Pending("not seen yet".to_owned()));
             };
             let state = state(&task);
             let mut said = said.lock();
@@ -139,13 +139,13 @@ impl Task {
                 said.clone_from(&state);
             }
             Ok(match (task.status(), task.image_id()) {
-                (Some("completed"), Some(image)) => Look::Done(image.to_owned()),
-                (Some("deleted"), _) => Look::Never(failed(id, &task)),
-                _ => Look::NotYet(state),
+                (Some("completed"), Some(image)) => WaitStatus::Ready(image.to_owned()),
+                (Some("deleted"), _) => WaitStatus::Failed(failed(id, &task)),
+                _ => WaitStatus::Pending(state),
             })
         };
-        let pace = pace::import(access.polling());
-        let image = until(&ctx.ui, &format!("the import task {id}"), pace, look).await?;
+        let polling = wait_times::import(access.polling());
+        let image = until(&ctx.ui, &format!("the import task {id}"), polling, look).await?;
         self.mark.image = Some(image.clone());
         self.amend();
         Ok(image)
@@ -196,9 +196,9 @@ impl Task {
 /// starts no second one: what it might be found by, another's may have too.
 async fn start(patience: Patience, request: ImportImageFluentBuilder) -> Result<String, Failure> {
     let attempt = || async {
-        let answer = request.clone().send().await.during("starting the import")?;
+        let response = request.clone().send().await.during("starting the import")?;
         let missing = || Failure::new(Kind::Broken, "AWS did not return the import's id");
-        answer.import_task_id.ok_or_else(missing)
+        response.import_task_id.ok_or_else(missing)
     };
     create(&patience, attempt, || async { Ok(None) }, |_| false).await
 }
@@ -234,7 +234,7 @@ async fn describe(ec2: &Ec2, id: &str) -> Result<Option<ImportImageTask>, Failur
     let call = ec2.describe_import_image_tasks().import_task_ids(id).send().await;
     match call.during("describing the import task") {
         Err(failure) if unknown(&failure) => Ok(None),
-        answer => Ok(answer?.import_image_tasks.unwrap_or_default().into_iter().next()),
+        response => Ok(response?.import_image_tasks.unwrap_or_default().into_iter().next()),
     }
 }
 
@@ -331,9 +331,9 @@ mod tests {
     fn the_error_of_a_missing_role_says_how_to_create_it() {
         let message = "The service role vmimport provided does not exist or does not have \
                        sufficient permissions";
-        let error = refused(Failure::answered("InvalidParameter", message));
+        let error = refused(Failure::from_code("InvalidParameter", message));
         assert!(error.advice().is_some_and(|text| text.contains("role_name")), "{error:?}");
-        let other = refused(Failure::answered("InvalidParameter", "no such format"));
+        let other = refused(Failure::from_code("InvalidParameter", "no such format"));
         assert_eq!(other.advice(), None);
     }
 

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 
-use super::failure::{Asked, failure};
+use super::failure::{BucketLocation, failure};
 use super::place::{is_bucket_name, object, place, style};
 use crate::access::Access;
 use crate::failure::{Failure, Kind, chain};
@@ -78,13 +78,13 @@ struct Request<'a> {
     limit: Duration,
 }
 
-/// What S3 answered.
-struct Answer {
+/// A response of S3.
+struct Response {
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name)?.to_str().ok().map(str::to_owned)
     }
@@ -168,8 +168,8 @@ impl S3 {
     ) -> Result<String, Failure> {
         let body = Bytes::new();
         let request = Request { operation: Operation::Create, key, headers, body, limit: LIMIT };
-        let answer = self.once(&request).await?;
-        let text = String::from_utf8_lossy(&answer.body);
+        let response = self.once(&request).await?;
+        let text = String::from_utf8_lossy(&response.body);
         let read = CreateMultipartUpload::parse_response(&text);
         let read = read.map_err(|error| Failure::new(Kind::Broken, format!("S3: {error}")))?;
         Ok(read.upload_id().to_owned())
@@ -186,9 +186,9 @@ impl S3 {
         let operation = Operation::Part { upload, number };
         let limit = limit(body.len());
         let request = Request { operation, key, headers: &[], body, limit };
-        let answer = self.access.persist(|| self.once(&request)).await?;
+        let response = self.access.persist(|| self.once(&request)).await?;
         let missing = || Failure::new(Kind::Broken, "S3 gave a part no ETag");
-        answer.header("etag").ok_or_else(missing)
+        response.header("etag").ok_or_else(missing)
     }
 
     /// Makes the object of its parts, which have these tags; its version.
@@ -203,12 +203,12 @@ impl S3 {
         let operation = Operation::Complete { upload };
         let body = body.into();
         let request = Request { operation, key, headers: &[], body, limit: COMPLETION };
-        let answer = self.once(&request).await?;
+        let response = self.once(&request).await?;
         // S3 begins to answer before it knows how it ends.
-        let text = String::from_utf8_lossy(&answer.body);
+        let text = String::from_utf8_lossy(&response.body);
         match Document::parse(text.trim_start()) {
             Ok(document) if xml::error(&document).is_some() => Err(xml::failure(&document, 500)),
-            Ok(_) => Ok(answer.version()),
+            Ok(_) => Ok(response.version()),
             Err(_) => Err(Failure::new(Kind::Broken, "S3 returned invalid XML")),
         }
     }
@@ -235,7 +235,7 @@ impl S3 {
     ///
     /// # Errors
     /// It is not, or S3 cannot be reached.
-    pub(crate) async fn look(&self) -> Result<(), Failure> {
+    pub(crate) async fn check_bucket(&self) -> Result<(), Failure> {
         match self.persist("", Operation::Bucket).await {
             Err(failure) if failure.kind == Kind::NotFound => {
                 let place = self.custom.as_deref().map_or_else(|| "AWS".to_owned(), http::shown);
@@ -248,13 +248,17 @@ impl S3 {
     }
 
     /// The version of the object if it is of the upload `token`; none if there is none or another one.
-    pub(crate) async fn find(&self, key: &str, token: &str) -> Result<Option<Found>, Failure> {
-        let answer = match self.persist(key, Operation::Head).await {
+    pub(crate) async fn find(
+        &self,
+        key: &str,
+        token: &str,
+    ) -> Result<Option<FoundObject>, Failure> {
+        let response = match self.persist(key, Operation::Head).await {
             Err(failure) if failure.kind == Kind::NotFound => return Ok(None),
-            answer => answer?,
+            response => response?,
         };
-        let own = answer.header(TOKEN).as_deref() == Some(token);
-        Ok(own.then(|| Found { version: answer.version() }))
+        let own = response.header(TOKEN).as_deref() == Some(token);
+        Ok(own.then(|| FoundObject { version: response.version() }))
     }
 
     /// The ids of uploads to `key` that are not complete and may be what began at `at`, as far as clocks
@@ -264,8 +268,8 @@ impl S3 {
         key: &str,
         at: OffsetDateTime,
     ) -> Result<Vec<String>, Failure> {
-        let answer = self.persist(key, Operation::Uploads).await?;
-        let text = String::from_utf8_lossy(&answer.body);
+        let response = self.persist(key, Operation::Uploads).await?;
+        let text = String::from_utf8_lossy(&response.body);
         let broken = |_| Failure::new(Kind::Broken, "S3 returned invalid XML");
         let document = Document::parse(&text).map_err(broken)?;
         let all = document.descendants().filter(|node| xml::is(node, "Upload"));
@@ -283,11 +287,11 @@ impl S3 {
     async fn gone(&self, key: &str, operation: Operation<'_>) -> Result<bool, Failure> {
         match self.persist(key, operation).await {
             Err(failure) if failure.kind == Kind::NotFound => Ok(false),
-            answer => answer.map(|_| true),
+            response => response.map(|_| true),
         }
     }
 
-    async fn persist(&self, key: &str, operation: Operation<'_>) -> Result<Answer, Failure> {
+    async fn persist(&self, key: &str, operation: Operation<'_>) -> Result<Response, Failure> {
         let body = Bytes::new();
         let request = Request { operation, key, headers: &[], body, limit: LIMIT };
         self.access.persist(|| self.once(&request)).await
@@ -301,7 +305,7 @@ impl S3 {
         self.access.persist(call).await
     }
 
-    async fn once(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+    async fn once(&self, request: &Request<'_>) -> Result<Response, Failure> {
         let credentials = self.credentials().await?;
         // Carries the signature and the session's token: it goes into no message.
         let (method, url) = self.sign(&credentials, request);
@@ -319,17 +323,17 @@ impl S3 {
             let kind = if bad { Kind::Refused } else { Kind::Unreachable };
             Failure::new(kind, chain(&error.without_url()))
         };
-        let answer = call.body(request.body.clone()).send().await.map_err(unreachable)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = http::body(answer, LARGEST).await.map_err(|error| {
+        let response = call.body(request.body.clone()).send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = http::body(response, LARGEST).await.map_err(|error| {
             let kind = if error.is_transient() { Kind::Unreachable } else { Kind::Refused };
             Failure::new(kind, error.to_string())
         })?;
         if status.is_success() {
-            return Ok(Answer { headers, body });
+            return Ok(Response { headers, body });
         }
-        let asked = Asked { bucket: self.bucket.name(), region: self.bucket.region() };
-        Err(failure(&asked, status.as_u16(), &headers, &body))
+        let bucket = BucketLocation { bucket: self.bucket.name(), region: self.bucket.region() };
+        Err(failure(&bucket, status.as_u16(), &headers, &body))
     }
 
     /// Those for a request. They are asked for again only when they are about to run out: a role is
@@ -402,8 +406,8 @@ impl S3 {
     }
 }
 
-/// An object that was found.
-pub(crate) struct Found {
+/// An object that exists.
+pub(crate) struct FoundObject {
     /// Its version, in a bucket that keeps versions.
     pub version: Option<String>,
 }

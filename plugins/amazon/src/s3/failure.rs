@@ -9,14 +9,19 @@ use crate::xml;
 /// The header that names the region of a bucket, also where that is not the one that was asked.
 const REGION: &str = "x-amz-bucket-region";
 
-/// Where an answer comes from.
-pub(super) struct Asked<'a> {
+/// The bucket that a response is about, and its region.
+pub(super) struct BucketLocation<'a> {
     pub bucket: &'a str,
     pub region: &'a str,
 }
 
 /// The failure in an answer that is none of success.
-pub(super) fn failure(asked: &Asked<'_>, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
+pub(super) fn failure(
+    bucket: &BucketLocation<'_>,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Failure {
     let text = String::from_utf8_lossy(body);
     let document = Document::parse(&text).ok();
     let failure = match &document {
@@ -26,21 +31,26 @@ pub(super) fn failure(asked: &Asked<'_>, status: u16, headers: &HeaderMap, body:
     };
     let told = document.as_ref().and_then(xml::error).and_then(|error| xml::child(error, "Region"));
     let header = headers.get(REGION).and_then(|region| region.to_str().ok());
-    explained(failure, asked, status, header.or(told))
+    explained(failure, bucket, status, header.or(told))
 }
 
 fn bare(status: u16) -> Failure {
     match status {
-        403 => Failure::answered("AccessDenied", "Access Denied"),
-        404 => Failure::answered("NotFound", ""),
+        403 => Failure::from_code("AccessDenied", "Access Denied"),
+        404 => Failure::from_code("NotFound", ""),
         _ => Failure::new(Kind::Refused, format!("AWS returned {status}")).with_status(status),
     }
 }
 
 /// The same with what the user can do about the bucket. `region` is that of the bucket, as far as it
 /// is known.
-fn explained(failure: Failure, asked: &Asked<'_>, status: u16, region: Option<&str>) -> Failure {
-    let Asked { bucket, region: own } = asked;
+fn explained(
+    failure: Failure,
+    bucket: &BucketLocation<'_>,
+    status: u16,
+    region: Option<&str>,
+) -> Failure {
+    let BucketLocation { bucket, region: own } = bucket;
     let elsewhere = region.filter(|region| region != own);
     if elsewhere.is_some() || matches!(status, 301 | 307) {
         let place = elsewhere.unwrap_or("another region");
@@ -84,8 +94,8 @@ mod tests {
         if let Some(region) = header {
             headers.insert(REGION, region.parse().unwrap());
         }
-        let asked = Asked { bucket: "disks", region: "us-east-1" };
-        failure(&asked, status, &headers, body.as_bytes())
+        let bucket = BucketLocation { bucket: "disks", region: "us-east-1" };
+        failure(&bucket, status, &headers, body.as_bytes())
     }
 
     fn error(code: &str, more: &str) -> String {

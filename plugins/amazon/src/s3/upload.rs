@@ -218,8 +218,8 @@ impl Running {
         // Not interrupted, so that it is known whether there is an object.
         let put = self.s3.again(|| async {
             self.go_on()?;
-            let answer = self.s3.put(&self.key, &self.headers, body.clone()).await;
-            self.note(answer)
+            let response = self.s3.put(&self.key, &self.headers, body.clone()).await;
+            self.note(response)
         });
         Ok(Uploaded { version: put.await? })
     }
@@ -233,8 +233,8 @@ impl Running {
         // Not interrupted, so that the upload's id is known.
         let created = self.s3.again(|| async {
             self.go_on()?;
-            let answer = self.s3.create_upload(&self.key, &self.headers).await;
-            self.note(answer)
+            let response = self.s3.create_upload(&self.key, &self.headers).await;
+            self.note(response)
         });
         let upload = match created.await {
             Ok(upload) => upload,
@@ -303,7 +303,7 @@ impl Running {
                     let found = self.s3.find(&self.key, &self.token).await?;
                     found.map(|found| found.version).ok_or(failure)
                 }
-                answer => self.note(answer),
+                response => self.note(response),
             }
         });
         Ok(Uploaded { version: completed.await? })
@@ -318,8 +318,8 @@ impl Running {
     }
 
     /// Remembers that S3 may have done what it did not answer.
-    fn note<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        answer.inspect_err(|failure| {
+    fn note<T>(&self, response: Result<T, Failure>) -> Result<T, Failure> {
+        response.inspect_err(|failure| {
             if matches!(failure.kind, Kind::Unreachable | Kind::Broken) {
                 self.lost.store(true, Ordering::Release);
             }

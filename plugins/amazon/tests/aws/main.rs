@@ -13,7 +13,7 @@ use ingot_amazon::failure::{Failure, Kind};
 use ingot_amazon::filter::AmiFilter;
 use ingot_amazon::json_call::JsonService;
 use ingot_sdk::ecr::{EcrAccount, EcrLogin};
-use ingot_sdk::testing::Said;
+use ingot_sdk::testing::RecordedOutput;
 use ingot_sdk::{EventSink, Ui};
 use ingot_test_support::moto::{Moto, REGION};
 use proxy::{Fault, Proxy};
@@ -26,7 +26,7 @@ const DENIED: &str = "<Response><Errors><Error><Code>UnauthorizedOperation</Code
                       message: abc-DEF_1</Message></Error></Errors></Response>";
 
 fn ui() -> Ui {
-    Ui::new(Arc::new(Said::default()) as Arc<dyn EventSink>)
+    Ui::new(Arc::new(RecordedOutput::default()) as Arc<dyn EventSink>)
 }
 
 async fn access(endpoint: &str, adjust: impl FnOnce(&mut AccessOptions)) -> Access {

@@ -33,7 +33,7 @@ pub(crate) fn access_options(moto: &Moto, region: &str) -> Value {
 /// A client to look with.
 pub(crate) async fn client(moto: &Moto, region: &str) -> Ec2 {
     let options: AccessOptions = serde_json::from_value(access_options(moto, region)).unwrap();
-    let ui = Ui::new(std::sync::Arc::new(ingot_sdk::testing::Said::default()));
+    let ui = Ui::new(std::sync::Arc::new(ingot_sdk::testing::RecordedOutput::default()));
     Access::open(&options, &ui).await.unwrap().client(region)
 }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ingot_amazon::{EbsBuilder, EbsReclaim};
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::testing::{self, Said, context};
+use ingot_sdk::testing::{self, RecordedOutput, context};
 use ingot_sdk::{
     Artifact, Build, Communicator, Component, ConfigErrors, Error, GeneratedData, Hook, Journal,
     PrepareContext, Prepared, Reclaim, RemoteCommand, Resource, Result, RunContext, async_trait,
@@ -28,7 +28,7 @@ const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ebs/amis.json")
 pub(crate) struct Cloud {
     pub moto: Moto,
     pub sshd: Server,
-    pub said: Arc<Said>,
+    pub said: Arc<RecordedOutput>,
     pub written: Arc<Written>,
     pub hook: Arc<Commands>,
 }

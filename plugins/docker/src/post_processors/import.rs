@@ -92,7 +92,7 @@ impl PostProcess for Import {
         if !self.config.changes.is_empty() {
             options = options.changes(self.config.changes.clone());
         }
-        if let Some(platform) = platform::wanted(self.config.platform.as_deref(), self.podman) {
+        if let Some(platform) = platform::requested(self.config.platform.as_deref(), self.podman) {
             options = options.platform(&platform);
         }
         let body = bollard::body_try_stream(ReaderStream::with_capacity(file, 256 * 1024));
@@ -109,7 +109,7 @@ impl PostProcess for Import {
         let id = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            id = engine.attend(import) => id??,
+            id = engine.while_alive(import) => id??,
         };
         ctx.ui.message(format!("Imported ID: {id}"));
         let mut data = data_of(&*artifact);

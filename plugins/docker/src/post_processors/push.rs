@@ -164,7 +164,7 @@ impl PostProcess for Push {
             let mut pushed = None;
             for name in &names {
                 let pushing = self.push(ctx, &engine, name, login.as_ref());
-                let digest = engine.attend(pushing).await??;
+                let digest = engine.while_alive(pushing).await??;
                 pushed = pushed.or(digest);
             }
             // The registry's name for the image, which others can pull it by. Engines with the image

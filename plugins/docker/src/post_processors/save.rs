@@ -70,7 +70,7 @@ impl PostProcess for Save {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => return Err(Error::Cancelled),
-            saved = engine.attend(save_stream(ctx, &label, stream, path)) => {
+            saved = engine.while_alive(save_stream(ctx, &label, stream, path)) => {
                 saved??;
             }
         }

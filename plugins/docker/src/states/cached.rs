@@ -55,7 +55,7 @@ async fn on_engine(owner: &str) -> Result<Vec<StoredState>> {
     let engine = Engine::connect(false).await?;
     let filters = HashMap::from([("reference", vec![format!("{REPOSITORY}:{owner}*")])]);
     let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-    let found = engine.attend(engine.api.list_images(Some(options))).await?;
+    let found = engine.while_alive(engine.api.list_images(Some(options))).await?;
     let found = found.doing("listing the states of the step cache")?;
     let mut kept = Vec::new();
     for image in found {

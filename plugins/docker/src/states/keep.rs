@@ -98,7 +98,7 @@ impl ContainerStates {
                 None => std::task::Poll::Ready(Ok(Ok(String::new()))),
             }
         });
-        let result = self.engine.attend(waiting).await?;
+        let result = self.engine.while_alive(waiting).await?;
         if let Some(pending) = self.pending.lock().as_mut() {
             pending.commit = None;
             if matches!(&result, Ok(Err(error)) if is_away(error)) {

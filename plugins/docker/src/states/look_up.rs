@@ -28,7 +28,7 @@ impl FoundState {
         let (ctx, engine) = (ctx.clone(), engine.clone());
         let taking = async move {
             engine
-                .attend(Layer::of_image(&ctx, &engine, &image, &layer))
+                .while_alive(Layer::of_image(&ctx, &engine, &image, &layer))
                 .await
                 .and_then(|taken| taken)
         };

@@ -61,7 +61,7 @@ pub(super) async fn restore(
     let options = UploadToContainerOptionsBuilder::new().path("/").build();
     let body = bollard::body_try_stream(pieces(layer.0, plan.kept));
     let unpacking = engine.api.upload_to_container(container, Some(options), body);
-    engine.attend(unpacking).await?.doing("unpacking the state into the container")
+    engine.while_alive(unpacking).await?.doing("unpacking the state into the container")
 }
 
 /// What to do with a layer.

@@ -65,5 +65,5 @@ async fn try_export(ctx: &RunContext, state: &State, states: &SharedStates) -> R
             })
         })
     });
-    state.engine.attend(taking).await?
+    state.engine.while_alive(taking).await?
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ingot_docker::DockerBuilder;
-use ingot_sdk::testing::{self, Said};
+use ingot_sdk::testing::{self, RecordedOutput};
 use ingot_sdk::{
     Artifact, Build, Communicator, Config, ConfigErrors, GeneratedData, Hook, Journal,
     PrepareContext, Result, RunContext, async_trait,
@@ -152,7 +152,7 @@ pub(crate) struct Run {
     /// Its context.
     pub ctx: RunContext,
     /// What it showed.
-    pub events: Arc<Said>,
+    pub events: Arc<RecordedOutput>,
     /// Its provisioner.
     pub hook: Arc<Closure>,
 }
@@ -165,7 +165,7 @@ impl Run {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let events = Arc::new(Said::default());
+        let events = Arc::new(RecordedOutput::default());
         let hook = Arc::new(Closure {
             work: Box::new(move |communicator, data| Box::pin(work(communicator, data))),
             cleaned: Mutex::new(false),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::testing::{Said, context};
+use ingot_sdk::testing::{RecordedOutput, context};
 use ingot_sdk::{Communicator, FileMeta, GeneratedData, PluginSet, RemoteCommand, Result};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn provision(
     communicator: &Arc<dyn Communicator>,
     config: Value,
 ) -> (Result<()>, String) {
-    let said = Arc::new(Said::default());
+    let said = Arc::new(RecordedOutput::default());
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);

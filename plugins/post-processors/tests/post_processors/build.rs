@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::interpolate::Interpolation;
-pub(crate) use ingot_sdk::testing::{Said, names};
+pub(crate) use ingot_sdk::testing::{RecordedOutput, names};
 use ingot_sdk::{
     Artifact, Config, ConfigErrors, FileArtifact, GeneratedData, PluginSet, PostProcess,
     PrepareContext, Prepared, Processed, Result, RunContext, testing,
@@ -16,7 +16,7 @@ use serde_json::Value;
 pub(crate) struct Build {
     pub directory: tempfile::TempDir,
     pub prepare: PrepareContext,
-    pub said: Arc<Said>,
+    pub said: Arc<RecordedOutput>,
     pub data: GeneratedData,
 }
 

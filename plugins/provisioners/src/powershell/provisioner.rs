@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::options::Options;
 use super::scripts;
 use crate::elevated;
-use crate::remote_script::{Ran, Start, Upload, pause, start_timeout, unless_away};
+use crate::remote_script::{ScriptOutcome, Start, Upload, pause, start_timeout, unless_away};
 
 /// How long removing temporary files is tried on a machine that does not restart.
 const CLEANING: Duration = Duration::from_secs(60);
@@ -162,7 +162,8 @@ impl<'a> Run<'a> {
             // A machine that could not even start the script is asked once, and one that restarts may
             // take a while to come back: its image must not hold the files.
             let tries = ended.is_err().then_some(1);
-            let restarts = matches!(ended, Ok(Ran { status: ExitStatus::Disconnected, .. }));
+            let restarts =
+                matches!(ended, Ok(ScriptOutcome { status: ExitStatus::Disconnected, .. }));
             let (limit, option) = match restarts {
                 true => (start_timeout(limit).max(CLEANING), "start_retry_timeout"),
                 false => (CLEANING, "the most that removing files may take"),

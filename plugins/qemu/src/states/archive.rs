@@ -165,7 +165,7 @@ impl<'a> Writer<'a> {
         known: &KnownBlocks,
         stop: &CancellationToken,
     ) -> Result<()> {
-        let (sink, mut sum, mut zeroes) = (&mut self.sink, Sum::default(), 0_u64);
+        let (sink, mut sum, mut zeroes) = (&mut self.sink, FileChecksum::default(), 0_u64);
         each_block(file, stop, |_, block| {
             if is_zero(block) {
                 zeroes += block.len() as u64;
@@ -204,9 +204,9 @@ impl<'a> Writer<'a> {
 
 /// The checksum of a file by its pieces, so that holes take no time.
 #[derive(Default)]
-struct Sum(Sha256);
+struct FileChecksum(Sha256);
 
-impl Sum {
+impl FileChecksum {
     fn zeroes(&mut self, count: u64) {
         self.0.update([ZEROES]);
         self.0.update(count.to_le_bytes());
@@ -218,7 +218,7 @@ impl Sum {
     }
 }
 
-fn write_zeroes(sink: &mut impl Write, sum: &mut Sum, zeroes: &mut u64) -> io::Result<()> {
+fn write_zeroes(sink: &mut impl Write, sum: &mut FileChecksum, zeroes: &mut u64) -> io::Result<()> {
     match std::mem::take(zeroes) {
         0 => Ok(()),
         count => {
@@ -279,7 +279,7 @@ impl<R: Read> Reader<R> {
         let writing = || format!("writing {}", to.display());
         let failed = |error: io::Error| Fault::Failed(Error::from(error).context(writing()));
         let mut target = create_new(to, 0o666).map_err(Fault::Failed)?;
-        let (mut sum, mut size, mut block) = (Sum::default(), 0_u64, vec![0; BLOCK]);
+        let (mut sum, mut size, mut block) = (FileChecksum::default(), 0_u64, vec![0; BLOCK]);
         for number in 0.. {
             if number % STOP_EVERY == 0 && stop.is_cancelled() {
                 return Err(Fault::Failed(Error::Cancelled));
@@ -452,7 +452,8 @@ mod tests {
         let mut stream = Vec::new();
         let mut writer = Writer::new(&mut stream, &bench.description(false)).unwrap();
         for _ in 0..2 {
-            write_zeroes(&mut writer.sink, &mut Sum::default(), &mut { u64::MAX - 5 }).unwrap();
+            write_zeroes(&mut writer.sink, &mut FileChecksum::default(), &mut { u64::MAX - 5 })
+                .unwrap();
         }
         writer.finish().unwrap();
         refused(&stream, MOST, None);

@@ -3,17 +3,17 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ingot_communicator::Way;
+use ingot_communicator::CommunicatorKind;
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash::Sha256;
 use ingot_sdk::process::LocalCommand;
-use ingot_sdk::walk::{self, What};
+use ingot_sdk::walk::{self, EntryKind};
 use ingot_sdk::{Context, Error, Result, RunContext, StateKey};
 use ingot_vm::iso::IsoOptions;
 
 use crate::accelerator;
-use crate::arguments::{Situation, arguments};
+use crate::arguments::{RuntimeSettings, arguments};
 use crate::disk_format::Qcow2;
 use crate::options::{Options, given};
 use crate::settings::{Settings, sample_data};
@@ -48,7 +48,7 @@ pub(crate) fn cannot_be_held(settings: &Settings) -> Option<String> {
     let option = |set: bool, option: &str| set.then(|| format!("`{option}` is set"));
     let reason = [
         (raw.format() != "qcow2").then(|| "only disks of the format qcow2 can hold one".to_owned()),
-        matches!(settings.communication.way, Way::None)
+        matches!(settings.communication.kind, CommunicatorKind::None)
             .then(|| "without a communicator there is nothing to go on with".to_owned()),
         settings.efi.enabled.then(|| "UEFI variables cannot be part of one".to_owned()),
         option(raw.vtpm, "vtpm"),
@@ -78,7 +78,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl Sources {
     fn look(paths: Vec<PathBuf>) -> Result<Sources> {
-        let stamp = |(path, _): (PathBuf, What)| {
+        let stamp = |(path, _): (PathBuf, EntryKind)| {
             let found = std::fs::metadata(&path).ok();
             let stamp = found.map(|it| (it.dev(), it.ino(), it.len(), it.ctime(), it.ctime_nsec()));
             (path, stamp)
@@ -106,7 +106,7 @@ pub(crate) async fn base_key(
     let raw = &settings.raw;
     let accelerator = accelerator::name(given(&raw.accelerator), raw.qemu_binary()).to_owned();
     // Ports and paths are other ones each time, which is nothing that the machine sees.
-    let situation = Situation {
+    let runtime = RuntimeSettings {
         accelerator: accelerator.clone(),
         forwarded_port: settings.communication.port(),
         vnc_port: 5900,
@@ -118,9 +118,9 @@ pub(crate) async fn base_key(
             .collect(),
         iso: (!raw.disk_image).then(|| "iso".to_owned()),
         cd: raw.cd.is_set().then(|| "cd".into()),
-        ..Situation::default()
+        ..RuntimeSettings::default()
     };
-    let line = arguments(settings, &situation, &ctx.prepare, &sample_data())?;
+    let line = arguments(settings, &runtime, &ctx.prepare, &sample_data())?;
     let version = version(ctx, raw.qemu_binary()).await?;
     let processor = match accelerator.as_str() {
         // `qemuargs` may ask for another one.
@@ -167,7 +167,7 @@ pub(crate) async fn base_key(
 }
 
 /// Files, and all that is in directories.
-fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, What)>> {
+fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, EntryKind)>> {
     let mut files = Vec::new();
     for path in paths {
         let shown = path.display().to_string();
@@ -177,9 +177,9 @@ fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, What)>> {
         for path in found {
             if path.is_dir() {
                 let below = walk::tree(&path)?;
-                files.extend(below.into_iter().map(|entry| (entry.path, entry.what)));
+                files.extend(below.into_iter().map(|entry| (entry.path, entry.kind)));
             } else {
-                files.push((path, What::File));
+                files.push((path, EntryKind::File));
             }
         }
     }
@@ -190,11 +190,11 @@ fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, What)>> {
 async fn contents(ctx: &RunContext, medium: PathBuf, paths: Vec<PathBuf>) -> Result<Vec<String>> {
     let reading = ctx.clone();
     blocking(ctx, move |stop| {
-        let mut files = vec![(medium.clone(), What::File)];
+        let mut files = vec![(medium.clone(), EntryKind::File)];
         files.extend(files_of(&paths)?);
         let read: Vec<PathBuf> = files
             .iter()
-            .filter(|(_, what)| *what == What::File)
+            .filter(|(_, what)| *what == EntryKind::File)
             .map(|(path, _)| path.clone())
             .collect();
         let mut reader = Reader::new(&reading, "Reading what the machine is made of", &read);
@@ -203,7 +203,7 @@ async fn contents(ctx: &RunContext, medium: PathBuf, paths: Vec<PathBuf>) -> Res
             if path != medium {
                 digests.push(path.display().to_string());
             }
-            if what == What::File {
+            if what == EntryKind::File {
                 let mut hash = Sha256::new();
                 let mut file = Reader::open(&path)?;
                 let copied = reader.copy(stop, &mut file, |bytes| {

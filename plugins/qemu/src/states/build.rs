@@ -44,7 +44,7 @@ impl States {
 
     /// Where the state was that the build starts from, for people.
     pub(crate) fn found_in(&self) -> Option<String> {
-        self.found.as_ref().map(FoundState::place)
+        self.found.as_ref().map(FoundState::location)
     }
 
     /// The states on the way to the last provisioner that are in the disks, from the first on.

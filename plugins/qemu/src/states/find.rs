@@ -21,12 +21,12 @@ pub(crate) struct FoundState {
     pub done: usize,
     /// The states in its disks, without those that were removed since.
     pub states: Vec<StateKey>,
-    place: Place,
+    source: StateSource,
 }
 
 /// Where a state is.
 #[derive(Debug, Clone)]
-enum Place {
+enum StateSource {
     /// In the cache of this machine.
     Own(KeptSet),
     /// In the directory that machines share.
@@ -48,7 +48,7 @@ pub(crate) async fn find(
             match store::look_up(ctx, root, key).await {
                 Ok(Some(kept)) => {
                     let (states, key) = (kept.set.states.clone(), key.clone());
-                    return Some(FoundState { key, done, states, place: Place::Own(kept) });
+                    return Some(FoundState { key, done, states, source: StateSource::Own(kept) });
                 }
                 Ok(None) => {}
                 Err(error) => ctx.ui.say(format!("A cached state cannot be used: {error}")),
@@ -56,7 +56,7 @@ pub(crate) async fn find(
         }
         if let Some(shared) = shared::look_up(ctx, machine, key).await {
             let (states, key) = (vec![key.clone()], key.clone());
-            return Some(FoundState { key, done, states, place: Place::Shared(shared) });
+            return Some(FoundState { key, done, states, source: StateSource::Shared(shared) });
         }
     }
     None
@@ -64,34 +64,34 @@ pub(crate) async fn find(
 
 impl FoundState {
     /// Where it is, for people.
-    pub(crate) fn place(&self) -> String {
-        match &self.place {
-            Place::Own(_) => "the cache of this machine".to_owned(),
-            Place::Shared(shared) => shared.states.root().display().to_string(),
+    pub(crate) fn location(&self) -> String {
+        match &self.source {
+            StateSource::Own(_) => "the cache of this machine".to_owned(),
+            StateSource::Shared(shared) => shared.states.root().display().to_string(),
         }
     }
 
     /// Those of its states that are in the cache of this machine.
     pub(crate) fn kept_here(&self) -> &[StateKey] {
-        match &self.place {
-            Place::Own(_) => &self.states,
-            Place::Shared(_) => &[],
+        match &self.source {
+            StateSource::Own(_) => &self.states,
+            StateSource::Shared(_) => &[],
         }
     }
 
     /// See [`super::Set::private_key`].
     pub(crate) fn private_key(&self) -> Option<&str> {
-        match &self.place {
-            Place::Own(kept) => kept.set.private_key.as_deref(),
-            Place::Shared(shared) => shared.description.private_key.as_deref(),
+        match &self.source {
+            StateSource::Own(kept) => kept.set.private_key.as_deref(),
+            StateSource::Shared(shared) => shared.description.private_key.as_deref(),
         }
     }
 
     /// See [`super::Set::http_port`].
     pub(crate) fn http_port(&self) -> u16 {
-        match &self.place {
-            Place::Own(kept) => kept.set.http_port,
-            Place::Shared(shared) => shared.description.http_port,
+        match &self.source {
+            StateSource::Own(kept) => kept.set.http_port,
+            StateSource::Shared(shared) => shared.description.http_port,
         }
     }
 
@@ -108,9 +108,9 @@ impl FoundState {
         medium: &Path,
     ) -> Result<bool, Fault> {
         let disks = settings.disks();
-        match &self.place {
-            Place::Own(kept) => kept.set.copy_disks(ctx, &disks).await?,
-            Place::Shared(shared) => shared.copy_disks(ctx, settings, medium).await?,
+        match &self.source {
+            StateSource::Own(kept) => kept.set.copy_disks(ctx, &disks).await?,
+            StateSource::Shared(shared) => shared.copy_disks(ctx, settings, medium).await?,
         }
         // Before QEMU opens them.
         let sizes = virtual_sizes(ctx, settings, medium).await.map_err(Fault::Failed)?;
@@ -136,17 +136,17 @@ impl FoundState {
     /// # Errors
     /// As for [`FoundState::copy_disks`].
     pub(crate) async fn copy_cd(&self, ctx: &RunContext, to: &Path) -> Result<bool, Fault> {
-        match &self.place {
-            Place::Own(kept) => kept.set.copy_cd(ctx, to).await,
-            Place::Shared(shared) => shared.copy_cd(ctx, to).await,
+        match &self.source {
+            StateSource::Own(kept) => kept.set.copy_cd(ctx, to).await,
+            StateSource::Shared(shared) => shared.copy_cd(ctx, to).await,
         }
     }
 
     /// Forgets the state and all that is kept with it.
     pub(crate) async fn forget(&self) {
-        let removed = match &self.place {
-            Place::Own(kept) => kept.remove().await,
-            Place::Shared(shared) => shared.states.remove(&self.key),
+        let removed = match &self.source {
+            StateSource::Own(kept) => kept.remove().await,
+            StateSource::Shared(shared) => shared.states.remove(&self.key),
         };
         if let Err(error) = removed {
             let error: Error = error;

@@ -269,7 +269,7 @@ fn remove_unreferenced(root: &Path) {
 }
 
 /// What a set takes of a disk.
-struct Room {
+struct DiskUsage {
     /// How many bytes.
     bytes: u64,
     /// How many states are in it.
@@ -278,9 +278,9 @@ struct Room {
     kept: u64,
 }
 
-impl Room {
+impl DiskUsage {
     /// That of `set`, where `all` are the states below `root`.
-    fn of(root: &Path, set: &str, all: &[(StateKey, Pointer, PathBuf)]) -> Room {
+    fn of(root: &Path, set: &str, all: &[(StateKey, Pointer, PathBuf)]) -> DiskUsage {
         let directory = root.join(set);
         let blocks = |path: PathBuf| {
             let found = std::fs::metadata(path).ok()?;
@@ -291,17 +291,17 @@ impl Room {
         let states = manifest.ok().and_then(|manifest| set::count(&manifest)).unwrap_or(0);
         let kept = all.iter().filter(|(_, other, _)| other.set == set).count();
         let states = states.max(kept).max(1);
-        Room { bytes: blocks * 512, states: states as u64, kept: kept as u64 }
+        DiskUsage { bytes: blocks * 512, states: states as u64, kept: kept as u64 }
     }
 
-    /// What a state takes of it.
-    fn share(&self) -> u64 {
+    /// The bytes of a state.
+    fn bytes_per_state(&self) -> u64 {
         self.bytes / self.states
     }
 
     /// What states take that do not lead to it.
     fn unfreed(&self) -> u64 {
-        self.share() * (self.states - self.kept)
+        self.bytes_per_state() * (self.states - self.kept)
     }
 }
 
@@ -321,7 +321,7 @@ pub(super) fn list(owner: &str) -> Result<Vec<StoredState>> {
         StoredState {
             key: key.clone(),
             created: created.unwrap_or_default(),
-            bytes: Room::of(&root, &pointer.set, &all).share(),
+            bytes: DiskUsage::of(&root, &pointer.set, &all).bytes_per_state(),
         }
     };
     Ok(all.iter().filter(|(key, ..)| key.as_str().starts_with(owner)).map(state).collect())
@@ -337,7 +337,7 @@ pub(super) fn unfreed(owner: &str) -> Result<u64> {
     let all = pointers(&root);
     let owned = all.iter().filter(|(key, ..)| key.as_str().starts_with(owner));
     let sets: BTreeSet<&str> = owned.map(|(_, pointer, _)| pointer.set.as_str()).collect();
-    Ok(sets.into_iter().map(|set| Room::of(&root, set, &all).unfreed()).sum())
+    Ok(sets.into_iter().map(|set| DiskUsage::of(&root, set, &all).unfreed()).sum())
 }
 
 /// Removes a state from the cache of this machine. Not finding it is success. What it takes is freed with
@@ -465,11 +465,11 @@ mod tests {
         let found = look(&root, &keys[0]).unwrap().set.states;
         assert_eq!(found, [keys[0].clone(), keys[3].clone()]);
         let all = pointers(&root);
-        let room = Room::of(&root, "one", &all);
-        assert_eq!((room.states, room.kept), (4, 2));
-        assert!(room.share() > 0);
-        assert_eq!(room.unfreed(), 2 * room.share());
-        assert_eq!(Room::of(&root, "two", &all).unfreed(), 0);
+        let usage = DiskUsage::of(&root, "one", &all);
+        assert_eq!((usage.states, usage.kept), (4, 2));
+        assert!(usage.bytes_per_state() > 0);
+        assert_eq!(usage.unfreed(), 2 * usage.bytes_per_state());
+        assert_eq!(DiskUsage::of(&root, "two", &all).unfreed(), 0);
 
         // A build that began before has them in its disks.
         let new = StateKey::of("test", ["e"]);
@@ -479,8 +479,8 @@ mod tests {
         let found = look(&root, &new).unwrap();
         assert_eq!(found.set.states, [keys[0].clone(), new]);
         let all = pointers(&root);
-        let room = Room::of(&root, &found.name, &all);
-        assert_eq!((room.states, room.kept), (3, 2));
+        let usage = DiskUsage::of(&root, &found.name, &all);
+        assert_eq!((usage.states, usage.kept), (3, 2));
         // Where it has no others, its disks are not even read.
         let states = vec![keys[1].clone()];
         let later = Set { disks: vec!["/nowhere".into()], found: states.clone(), states, ..set };

@@ -26,7 +26,7 @@ impl Step<State> for CreateDisks {
                 Ok(has_changed) => {
                     // What was removed takes room until the set is written without it.
                     *state.states.new.lock() |= has_changed;
-                    state.situation.disks = disks;
+                    state.runtime.disks = disks;
                     return Ok(());
                 }
                 Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
@@ -67,7 +67,7 @@ impl Step<State> for CreateDisks {
                 qemu_img::run(ctx, arguments).await.context("resizing the disk")?;
             }
         }
-        state.situation.disks = disks;
+        state.runtime.disks = disks;
         Ok(())
     }
 

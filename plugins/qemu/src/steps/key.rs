@@ -1,6 +1,6 @@
 //! The key pair that the build logs in with.
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 
 use super::State;
@@ -24,7 +24,7 @@ impl Step<State> for MakeKey {
 /// # Errors
 /// It cannot be made or read.
 pub(super) async fn make_key(ctx: &RunContext, state: &mut State) -> Result<()> {
-    let Way::Ssh(ssh) = &state.settings.communication.way else { return Ok(()) };
+    let CommunicatorKind::Ssh(ssh) = &state.settings.communication.kind else { return Ok(()) };
     let pair = match &ssh.login.key {
         Some(file) => {
             ctx.ui.say("Using existing SSH private key");

@@ -35,16 +35,16 @@ impl Step<State> for FindMedium {
         secrets.for_each(|secret| ctx.ui.mask(&secret));
         if raw.iso_skip_cache {
             let (url, login) = remote_medium(ctx, &raw.iso.urls()).await?;
-            state.situation.iso = Some(url);
+            state.runtime.iso = Some(url);
             if let Some(login) = login {
-                state.situation.iso_user = Some(login.user);
+                state.runtime.iso_user = Some(login.user);
                 state.iso_password = Some(login.password);
             }
             return Ok(());
         }
         let found = raw.iso.retrieve(ctx, "ISO").await?;
         if !raw.disk_image {
-            state.situation.iso = Some(found.path.display().to_string());
+            state.runtime.iso = Some(found.path.display().to_string());
         }
         state.medium = found.path;
         Ok(())
@@ -140,7 +140,7 @@ impl Step<State> for MakeDiscs {
             match found.copy_cd(ctx, file.path()).await {
                 Ok(has_one) => {
                     state.cd = has_one.then_some(file);
-                    state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
+                    state.runtime.cd = state.cd.as_ref().map(|file| file.path().to_owned());
                     return Ok(());
                 }
                 Err(fault) => give_up_if_damaged(ctx, state, fault).await?,
@@ -166,8 +166,8 @@ pub(super) async fn make_discs(ctx: &RunContext, state: &mut State) -> Result<()
     let mut cd = state.settings.raw.cd.clone();
     render(ctx, "cd_content", &mut cd.cd_content, &data)?;
     state.cd = cd.create(ctx).await?;
-    state.situation.floppy = state.floppy.as_ref().map(|file| file.path().to_owned());
-    state.situation.cd = state.cd.as_ref().map(|file| file.path().to_owned());
+    state.runtime.floppy = state.floppy.as_ref().map(|file| file.path().to_owned());
+    state.runtime.cd = state.cd.as_ref().map(|file| file.path().to_owned());
     Ok(())
 }
 

@@ -133,7 +133,7 @@ impl Step<State> for CopyEfiVariables {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
         std::fs::set_permissions(&copy, mode)
             .with_context(|| format!("making {} writable", copy.display()))?;
-        state.situation.efi_variables = Some(copy);
+        state.runtime.efi_variables = Some(copy);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::{Context, Error, OnError, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,9 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
     }
     let Ok(directory) = std::env::current_dir() else { return };
     // The user's own key is read again.
-    let made = match &state.settings.communication.way {
-        Way::Ssh(ssh) => ssh.login.key.is_none(),
-        Way::Winrm(_) | Way::None => false,
+    let made = match &state.settings.communication.kind {
+        CommunicatorKind::Ssh(ssh) => ssh.login.key.is_none(),
+        CommunicatorKind::Winrm(_) | CommunicatorKind::None => false,
     };
     let key = state.key.as_ref().filter(|_| made);
     let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| file.path().to_owned());
@@ -65,10 +65,10 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
         tpm: state.tpm.as_ref().map(|tpm| tpm.directory().to_owned()),
         cd: file(&state.cd),
         floppy: file(&state.floppy),
-        accelerator: state.situation.accelerator.clone(),
-        forwarded_port: state.situation.forwarded_port,
-        vnc_port: state.situation.vnc_port,
-        efi_variables: state.situation.efi_variables.clone(),
+        accelerator: state.runtime.accelerator.clone(),
+        forwarded_port: state.runtime.forwarded_port,
+        vnc_port: state.runtime.vnc_port,
+        efi_variables: state.runtime.efi_variables.clone(),
         http_port: state.http_port(),
         output: output.map(str::to_owned),
         secrets: Secrets { private_key: key.map(|key| key.private.clone()) },
@@ -130,12 +130,12 @@ impl Step<State> for ResumeMachine {
             file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()
         };
         (state.cd, state.floppy) = (file(&kept.cd)?, file(&kept.floppy)?);
-        state.situation.accelerator.clone_from(&kept.accelerator);
-        state.situation.forwarded_port = kept.forwarded_port;
-        state.situation.vnc_port = kept.vnc_port;
-        state.situation.efi_variables.clone_from(&kept.efi_variables);
+        state.runtime.accelerator.clone_from(&kept.accelerator);
+        state.runtime.forwarded_port = kept.forwarded_port;
+        state.runtime.vnc_port = kept.vnc_port;
+        state.runtime.efi_variables.clone_from(&kept.efi_variables);
         state.http_port_before = Some(kept.http_port).filter(|&port| port != 0);
-        if let Way::Ssh(ssh) = &state.settings.communication.way {
+        if let CommunicatorKind::Ssh(ssh) = &state.settings.communication.kind {
             state.key = match (&ssh.login.key, &kept.secrets.private_key) {
                 (Some(file), _) => Some(KeyPair::read(&file.path)?),
                 (None, Some(private)) => {

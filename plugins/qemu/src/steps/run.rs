@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingot_communicator::{SshSettings, Target, Way};
+use ingot_communicator::{CommunicatorKind, SshSettings, Target};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, GoDuration, Provisioned, Provisioning, Result, RunContext,
@@ -26,9 +26,9 @@ impl State {
     }
 
     fn ssh(&self) -> Option<&SshSettings> {
-        match &self.settings.communication.way {
-            Way::Ssh(ssh) => Some(ssh),
-            Way::Winrm(_) | Way::None => None,
+        match &self.settings.communication.kind {
+            CommunicatorKind::Ssh(ssh) => Some(ssh),
+            CommunicatorKind::Winrm(_) | CommunicatorKind::None => None,
         }
     }
 }
@@ -53,7 +53,7 @@ impl Step<State> for ReservePorts {
                 ctx.ui.message("net_bridge is set; skipping port forwarding setup.");
             }
             (Some(port), None) if raw.skip_nat_mapping => {
-                state.situation.forwarded_port = Some(port);
+                state.runtime.forwarded_port = Some(port);
             }
             (Some(_), None) => {
                 // QEMU listens on all addresses.
@@ -62,7 +62,7 @@ impl Step<State> for ReservePorts {
                 port.vacate();
                 let number = port.port();
                 ctx.ui.say(format!("Found port for communicator (SSH, WinRM, etc): {number}."));
-                state.situation.forwarded_port = Some(number);
+                state.runtime.forwarded_port = Some(number);
                 state.ports.push(port);
             }
         }
@@ -73,7 +73,7 @@ impl Step<State> for ReservePorts {
         ));
         let mut port = range.reserve(ctx, address).await?;
         port.vacate();
-        state.situation.vnc_port = port.port();
+        state.runtime.vnc_port = port.port();
         state.ports.push(port);
         if raw.vnc_use_password {
             let password = given(&raw.vnc_password).map_or_else(made_up_password, str::to_owned);
@@ -104,7 +104,7 @@ impl Step<State> for StartMachine {
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let settings = &state.settings;
         let raw = &settings.raw;
-        state.situation.accelerator =
+        state.runtime.accelerator =
             accelerator::choose(given(&raw.accelerator), raw.qemu_binary(), &ctx.ui)?;
         ctx.ui.say(if state.states.found.is_some() {
             "Starting VM from the cached state"
@@ -119,14 +119,14 @@ impl Step<State> for StartMachine {
                  the VM, connect via VNC {} to\nvnc://{}:{}",
                 vnc_password_in_words(state),
                 settings.vnc_address,
-                state.situation.vnc_port
+                state.runtime.vnc_port
             ));
         }
         if !raw.qemuargs.is_empty() {
             ctx.ui.say("Overriding default Qemu arguments with qemuargs template option...");
         }
         let data = state.template_data();
-        let mut arguments = arguments::arguments(settings, &state.situation, &ctx.prepare, &data)?;
+        let mut arguments = arguments::arguments(settings, &state.runtime, &ctx.prepare, &data)?;
         if let Some(found) = &state.states.found {
             arguments.extend(["-loadvm".to_owned(), tag(&found.key)]);
         }
@@ -298,7 +298,7 @@ async fn target(ctx: &RunContext, state: &State) -> Result<Target> {
             }
         }
     };
-    let port = state.situation.forwarded_port;
+    let port = state.runtime.forwarded_port;
     Ok(Target { host, port, key_pair: state.key.clone(), password: None })
 }
 

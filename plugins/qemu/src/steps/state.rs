@@ -12,7 +12,7 @@ use ingot_vm::scratch::ScratchFile;
 use serde_json::{Value, json};
 
 use super::tpm::Tpm;
-use crate::arguments::Situation;
+use crate::arguments::RuntimeSettings;
 use crate::machine::Machine;
 use crate::output_directory::OutputDirectory;
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ pub(crate) struct State {
     /// The options.
     pub settings: Settings,
     /// What QEMU's command line depends on.
-    pub situation: Situation,
+    pub runtime: RuntimeSettings,
     /// Values for `build.*`.
     pub data: GeneratedData,
     /// The way to the machine, once there is one.
@@ -58,7 +58,7 @@ impl State {
     pub(crate) fn new(settings: Settings) -> State {
         State {
             settings,
-            situation: Situation::default(),
+            runtime: RuntimeSettings::default(),
             data: GeneratedData::new(),
             communicator: None,
             medium: PathBuf::new(),
@@ -89,7 +89,7 @@ impl State {
     /// What keeps states of the machine, if they are to be kept.
     pub(super) fn keeper(&self) -> Option<MachineStates> {
         let machine = self.machine.as_ref().filter(|_| self.states.is_on())?;
-        Some(self.states.keeper(machine.socket().to_owned(), self.situation.disks.clone()))
+        Some(self.states.keeper(machine.socket().to_owned(), self.runtime.disks.clone()))
     }
 
     /// The file that the machine starts from.
@@ -115,7 +115,7 @@ impl State {
             "HTTPContent": raw.http.http_content,
             "OutputDir": self.settings.output,
             "Name": self.settings.vm_name,
-            "SSHHostPort": self.situation.forwarded_port.unwrap_or(0),
+            "SSHHostPort": self.runtime.forwarded_port.unwrap_or(0),
             "SSHPublicKey": self.public_key(),
         })
     }

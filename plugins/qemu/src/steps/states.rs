@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
@@ -79,9 +79,9 @@ impl Step<State> for FindState {
 
 /// Whether the machine is logged in to with a key of the user's.
 fn has_own_key(state: &State) -> bool {
-    match &state.settings.communication.way {
-        Way::Ssh(ssh) => ssh.login.key.is_some(),
-        Way::Winrm(_) | Way::None => false,
+    match &state.settings.communication.kind {
+        CommunicatorKind::Ssh(ssh) => ssh.login.key.is_some(),
+        CommunicatorKind::Winrm(_) | CommunicatorKind::None => false,
     }
 }
 
@@ -126,9 +126,9 @@ pub(super) async fn set_clock(ctx: &RunContext, state: &State) {
         "powershell -NoProfile -Command \"Set-Date \
          ([DateTimeOffset]::FromUnixTimeSeconds({now}).LocalDateTime)\""
     );
-    let command = match &state.settings.communication.way {
-        Way::Winrm(_) => windows,
-        Way::Ssh(_) | Way::None => unix,
+    let command = match &state.settings.communication.kind {
+        CommunicatorKind::Winrm(_) => windows,
+        CommunicatorKind::Ssh(_) | CommunicatorKind::None => unix,
     };
     let (command, output) = (RemoteCommand::new(command), CapturedOutput::default());
     let set = tokio::time::timeout(CLOCK_TIMEOUT, communicator.exec(&command, &output)).await;
@@ -227,7 +227,7 @@ async fn keep(ctx: &RunContext, state: &State) -> Result<()> {
     let found = state.states.found.as_ref().map(FoundState::kept_here).unwrap_or_default();
     let set = Set {
         disks: disks.clone(),
-        cd: state.situation.cd.clone(),
+        cd: state.runtime.cd.clone(),
         private_key: key.map(|key| key.private.clone()),
         http_port: state.http_port(),
         states,

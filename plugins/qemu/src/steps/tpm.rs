@@ -75,7 +75,7 @@ impl Step<State> for StartTpm {
                 ready.map_err(|_| Error::new("swtpm does not listen"))?;
             }
         }
-        state.situation.tpm_socket = Some(socket);
+        state.runtime.tpm_socket = Some(socket);
         Ok(())
     }
 

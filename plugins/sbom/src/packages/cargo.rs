@@ -2,7 +2,7 @@
 
 use serde::de::MapAccess;
 
-use super::found::Found;
+use super::file_packages::FilePackages;
 use super::text::read_json;
 use super::{Ecosystem, Package};
 use crate::json::{Field, Fields, OnField, OnlyField};
@@ -20,11 +20,11 @@ pub(super) fn lock_file(text: &str) -> impl Iterator<Item = Package> {
 }
 
 /// The installed programs: keys such as `ripgrep 14.1.0 (registry+https://…)`.
-pub(super) fn installed(text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn installed(text: &str, found: &mut FilePackages) -> Result<(), String> {
     read_json(text, OnlyField::new("installs", Fields(Installs(found)))).map(drop)
 }
 
-struct Installs<'f>(&'f mut Found);
+struct Installs<'f>(&'f mut FilePackages);
 
 impl<'de> OnField<'de> for Installs<'_> {
     fn field<A: MapAccess<'de>>(
@@ -49,12 +49,12 @@ mod tests {
         let lock = "version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.0\"\nsource = \
                     \"registry+x\"\ndependencies = [\n \"syn\",\n]\n\n[[package]]\nname = \"me\"\n\
                     version = \"0.1.0\"\n";
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         found.extend(lock_file(lock));
         assert_eq!(found.names(), ["serde 1.0.0", "me 0.1.0"]);
         let file =
             r#"{"v": 1, "installs": {"ripgrep 14.1.0 (registry+https://x)": {"bins": ["rg"]}}}"#;
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         installed(file, &mut found).unwrap();
         assert_eq!(found.names(), ["ripgrep 14.1.0"]);
     }

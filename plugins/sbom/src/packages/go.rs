@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::found::{Found, MOST_PACKAGES};
+use super::file_packages::{FilePackages, MOST_PACKAGES};
 use super::{Ecosystem, Package};
 
 /// A module or, without a version, all versions of it.
 type Module = (String, Option<String>);
 
 /// The modules, with what `replace` puts in their place.
-pub(super) fn parse(text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn parse(text: &str, found: &mut FilePackages) -> Result<(), String> {
     let mut replaced: HashMap<Module, Module> = HashMap::new();
     for (verb, words) in lines(text).filter(|(verb, _)| *verb == "replace") {
         let _ = verb;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         parse(text, &mut found).unwrap();
         found.names()
     }

@@ -1,7 +1,7 @@
 //! What a Go program was built of, as the linker writes it into the section `.go.buildinfo`. See Go's
 //! package `debug/buildinfo`.
 
-use super::found::Found;
+use super::file_packages::FilePackages;
 use super::{Ecosystem, Package};
 
 /// How the section begins.
@@ -17,7 +17,7 @@ const SENTINEL: usize = 16;
 ///
 /// # Errors
 /// Why the section cannot be read.
-pub(super) fn parse(section: &[u8], found: &mut Found) -> Result<(), String> {
+pub(super) fn parse(section: &[u8], found: &mut FilePackages) -> Result<(), String> {
     let header = section.get(..HEADER).filter(|header| header.starts_with(MAGIC));
     let header = header.ok_or("its build information is damaged")?;
     if header[15] & INLINE == 0 {
@@ -91,7 +91,7 @@ mod tests {
                        dep\tgolang.org/x/net\tv0.1.0\th1:x=\ndep\tx.org/a\tv1.0.0\n\
                        =>\ty.org/a\tv1.0.1\th1:x=\ndep\tx.org/b\tv1.0.0\n=>\t../b\t(devel)\t\n\
                        build\t-compiler=gc\n";
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         parse(&section("go1.22.1 X:loopvar", modules), &mut found).unwrap();
         let wanted = [
             "stdlib 1.22.1",
@@ -107,13 +107,13 @@ mod tests {
     fn damaged_build_information_is_reported() {
         let whole = section("go1.22", "mod\ta\tv1\n");
         for length in 0..whole.len() {
-            assert!(parse(&whole[..length], &mut Found::default()).is_err(), "{length}");
+            assert!(parse(&whole[..length], &mut FilePackages::default()).is_err(), "{length}");
         }
         let mut old = whole.clone();
         old[15] = 0;
-        let error = parse(&old, &mut Found::default()).unwrap_err();
+        let error = parse(&old, &mut FilePackages::default()).unwrap_err();
         assert!(error.contains("older than 1.18"), "{error}");
         let endless = [&whole[..HEADER], &[0xff; 64]].concat();
-        assert!(parse(&endless, &mut Found::default()).is_err());
+        assert!(parse(&endless, &mut FilePackages::default()).is_err());
     }
 }

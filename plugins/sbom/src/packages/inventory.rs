@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use globset::GlobSet;
 
-use super::found::{Found, MOST_PACKAGES};
+use super::file_packages::{FilePackages, MOST_PACKAGES};
 use super::{
     Ecosystem, OperatingSystem, Package, apk, cargo, dpkg, go, go_program, npm, os_release, python,
     rpm, rust_program,
@@ -57,7 +57,7 @@ struct Reading<'e> {
     packages: BTreeMap<Key, Listed>,
     /// How many files that list packages were read.
     files: usize,
-    rpm: Found,
+    rpm: FilePackages,
     notes: Vec<String>,
     more_notes: usize,
 }
@@ -70,7 +70,7 @@ impl<'e> Reading<'e> {
             os: None,
             packages: BTreeMap::new(),
             files: 0,
-            rpm: Found::default(),
+            rpm: FilePackages::default(),
             notes: Vec::new(),
             more_notes: 0,
         }
@@ -106,7 +106,7 @@ impl<'e> Reading<'e> {
             self.os = os_release::parse(text).or(self.os.take());
             return;
         }
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         match parse(path, text, &mut found) {
             Ok(()) => self.add(path, Some(path), found),
             Err(why) => self.note(format!("{path} is skipped: {why}")),
@@ -117,13 +117,13 @@ impl<'e> Reading<'e> {
         &mut self,
         path: &str,
         section: &[u8],
-        parse: impl FnOnce(&[u8], &mut Found) -> Result<(), String>,
+        parse: impl FnOnce(&[u8], &mut FilePackages) -> Result<(), String>,
     ) {
         let path = inside(path, &self.root);
         if self.exclude.is_match(&path) {
             return;
         }
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         match parse(section, &mut found) {
             Ok(()) => self.add(&path, Some(&path), found),
             Err(why) => self.note(format!("{path} is skipped: {why}")),
@@ -131,7 +131,7 @@ impl<'e> Reading<'e> {
     }
 
     /// Adds the packages of a file, all or none.
-    fn add(&mut self, shown: &str, path: Option<&str>, found: Found) {
+    fn add(&mut self, shown: &str, path: Option<&str>, found: FilePackages) {
         let room = MOST_PACKAGES - self.packages.len();
         let Some(packages) = found.into_packages().filter(|found| found.len() <= room) else {
             self.note(format!(
@@ -188,7 +188,7 @@ fn inside(path: &str, root: &str) -> String {
 ///
 /// # Errors
 /// Why it cannot be read.
-fn parse(path: &str, text: &str, found: &mut Found) -> Result<(), String> {
+fn parse(path: &str, text: &str, found: &mut FilePackages) -> Result<(), String> {
     let ends = |ending: &str| path.ends_with(ending);
     match path {
         "/lib/apk/db/installed" | "/usr/lib/apk/db/installed" => found.extend(apk::parse(text)),

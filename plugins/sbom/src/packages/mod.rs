@@ -4,7 +4,7 @@ mod apk;
 mod cargo;
 mod dpkg;
 mod fields;
-mod found;
+mod file_packages;
 mod go;
 mod go_program;
 mod inventory;

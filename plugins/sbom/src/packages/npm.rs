@@ -2,14 +2,14 @@
 
 use serde::de::MapAccess;
 
-use super::found::Found;
+use super::file_packages::FilePackages;
 use super::text::read_json;
 use super::{Ecosystem, Package};
 use crate::json::{Field, Fields, OnField};
 
 /// The package that is installed at `path`; none where the file belongs to something else inside of
 /// a package, such as a test's.
-pub(super) fn installed(path: &str, text: &str, found: &mut Found) -> Result<(), String> {
+pub(super) fn installed(path: &str, text: &str, found: &mut FilePackages) -> Result<(), String> {
     let directory = path.strip_suffix("/package.json");
     let Some((_, name)) = directory.and_then(|it| it.rsplit_once("/node_modules/")) else {
         return Ok(());
@@ -26,8 +26,8 @@ pub(super) fn installed(path: &str, text: &str, found: &mut Found) -> Result<(),
 }
 
 /// The packages that a lock file of any version names, but for the project's own.
-pub(super) fn lock_file(text: &str, found: &mut Found) -> Result<(), String> {
-    let (has_packages, nested) = (false, Found::default());
+pub(super) fn lock_file(text: &str, found: &mut FilePackages) -> Result<(), String> {
+    let (has_packages, nested) = (false, FilePackages::default());
     let lock = read_json(text, LockFile { found: &mut *found, has_packages, nested })?;
     if !lock.has_packages {
         *found = lock.nested;
@@ -42,11 +42,11 @@ struct Manifest<'f> {
     license: Option<String>,
     author: Option<String>,
     /// Where packages that stand inside of this go, those of lock files of version 1.
-    found: &'f mut Found,
+    found: &'f mut FilePackages,
 }
 
 impl<'f> Manifest<'f> {
-    fn new(found: &'f mut Found) -> Self {
+    fn new(found: &'f mut FilePackages) -> Self {
         Manifest { name: None, version: None, license: None, author: None, found }
     }
 
@@ -83,9 +83,9 @@ impl<'de> OnField<'de> for Manifest<'_> {
 
 /// A lock file. Those of version 2 say the same twice.
 struct LockFile<'f> {
-    found: &'f mut Found,
+    found: &'f mut FilePackages,
     has_packages: bool,
-    nested: Found,
+    nested: FilePackages,
 }
 
 impl<'de> OnField<'de> for LockFile<'_> {
@@ -108,7 +108,7 @@ impl<'de> OnField<'de> for LockFile<'_> {
 }
 
 /// `packages` of versions 2 and 3: entries by where they are installed.
-struct Packages<'f>(&'f mut Found);
+struct Packages<'f>(&'f mut FilePackages);
 
 impl<'de> OnField<'de> for Packages<'_> {
     fn field<A: MapAccess<'de>>(
@@ -130,7 +130,7 @@ impl<'de> OnField<'de> for Packages<'_> {
 }
 
 /// `dependencies` of version 1, which stand inside of each other.
-struct Nested<'f>(&'f mut Found);
+struct Nested<'f>(&'f mut FilePackages);
 
 impl<'de> OnField<'de> for Nested<'_> {
     fn field<A: MapAccess<'de>>(
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn lock(text: &str) -> Vec<String> {
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         lock_file(text, &mut found).unwrap();
         let mut names = found.names();
         names.sort();
@@ -169,7 +169,7 @@ mod tests {
             ("/srv/node_modules/@types/node/x/package.json", false),
             ("/srv/package.json", false),
         ] {
-            let mut found = Found::default();
+            let mut found = FilePackages::default();
             installed(path, text, &mut found).unwrap();
             let found = found.into_packages().unwrap();
             assert_eq!(!found.is_empty(), there, "{path}");
@@ -196,10 +196,10 @@ mod tests {
         for odd in ["[]", "1", r#"{"packages": []}"#, r#"{"packages": {"node_modules/a": [1]}}"#] {
             assert_eq!(lock(odd), [""; 0], "{odd}");
         }
-        let error = lock_file("{", &mut Found::default()).unwrap_err();
+        let error = lock_file("{", &mut FilePackages::default()).unwrap_err();
         assert!(error.starts_with("it is not valid JSON: "), "{error}");
         // Nobody's lock file is so deep; a reader that follows runs out of its stack.
         let deep = r#"{"dependencies": {"a": "#.repeat(100_000);
-        assert!(lock_file(&deep, &mut Found::default()).is_err());
+        assert!(lock_file(&deep, &mut FilePackages::default()).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::found::Found;
+use super::file_packages::FilePackages;
 use super::{Ecosystem, Package};
 use crate::json::{self, Field, Fields, OnField, OnlyField};
 
@@ -16,7 +16,7 @@ const LARGEST: u64 = 8 << 20;
 ///
 /// # Errors
 /// Why the section cannot be read.
-pub(super) fn parse(section: &[u8], found: &mut Found) -> Result<(), String> {
+pub(super) fn parse(section: &[u8], found: &mut FilePackages) -> Result<(), String> {
     let mut text = Vec::new();
     let mut limited = flate2::read::ZlibDecoder::new(section).take(LARGEST + 1);
     let read = limited.read_to_end(&mut text);
@@ -29,7 +29,7 @@ pub(super) fn parse(section: &[u8], found: &mut Found) -> Result<(), String> {
 }
 
 /// The list of packages.
-struct Packages<'f>(&'f mut Found);
+struct Packages<'f>(&'f mut FilePackages);
 
 impl<'de> DeserializeSeed<'de> for Packages<'_> {
     type Value = ();
@@ -100,7 +100,7 @@ mod tests {
             {"name": "cc", "version": "1.0.0", "source": "crates.io", "kind": "build"},
             {"name": "serde", "version": "1.0.2", "source": "crates.io", "dependencies": [0]},
             {"name": "me", "version": "0.1.0", "source": "local", "root": true}], "format": 1}"#;
-        let mut found = Found::default();
+        let mut found = FilePackages::default();
         parse(&section(text.as_bytes()), &mut found).unwrap();
         assert_eq!(found.names(), ["serde 1.0.2", "me 0.1.0"]);
     }
@@ -115,7 +115,7 @@ mod tests {
             (section(b"{\"packages\": 1}"), "not valid JSON"),
             (section(b"{"), "not valid JSON"),
         ] {
-            let error = parse(&bytes, &mut Found::default()).unwrap_err();
+            let error = parse(&bytes, &mut FilePackages::default()).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }
     }

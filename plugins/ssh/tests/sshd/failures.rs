@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ingot_sdk::Error;
-use ingot_sdk::testing::Said;
+use ingot_sdk::testing::RecordedOutput;
 use serde_json::json;
 
 use crate::harness::{connect_in, context, failure, options, prepare};
@@ -89,7 +89,7 @@ async fn a_refused_login_is_tried_again_as_often_as_allowed() {
     let server = Server::start("");
     let more =
         json!({ "ssh_password": "wrong", "ssh_handshake_attempts": 2, "ssh_timeout": "60s" });
-    let shown = std::sync::Arc::<Said>::default();
+    let shown = std::sync::Arc::<RecordedOutput>::default();
     let connected = connect_in(&context(&shown), options(&server, more)).await;
     let error = connected.err().unwrap().to_string();
     assert!(error.starts_with("gave up after 2 attempts to log in: builder@127.0.0.1"), "{error}");

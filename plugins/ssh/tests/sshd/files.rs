@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ingot_sdk::testing::Said;
+use ingot_sdk::testing::RecordedOutput;
 use ingot_sdk::{Communicator, FileMeta, Result};
 use serde_json::json;
 
@@ -204,7 +204,7 @@ async fn directories() {
 async fn a_directory_in_which_something_is_written_is_downloaded() {
     require!(available());
     let server = Server::start("");
-    let shown = Arc::<Said>::default();
+    let shown = Arc::<RecordedOutput>::default();
     let with = options(&server, json!({ "ssh_password": PASSWORD }));
     let link = connect_in(&context(&shown), with).await.unwrap();
     let log = server.path("home/logs/log");

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ingot_sdk::communicator::CapturedOutput;
-use ingot_sdk::testing::{self, Said};
+use ingot_sdk::testing::{self, RecordedOutput};
 use ingot_sdk::{Communicator, ConfigErrors, Error, ExitStatus, RemoteCommand, Result, RunContext};
 use ingot_ssh::{SshConfig, SshSettings, Target};
 use serde_json::{Value, json};
 
 use ingot_test_support::sshd::{Server, USER};
 
-pub(crate) fn context(said: &Arc<Said>) -> RunContext {
+pub(crate) fn context(said: &Arc<RecordedOutput>) -> RunContext {
     testing::context(Default::default(), said)
 }
 

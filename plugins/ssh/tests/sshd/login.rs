@@ -4,7 +4,7 @@ use ingot_test_support::require;
 use std::process::Command;
 use std::sync::Arc;
 
-use ingot_sdk::testing::Said;
+use ingot_sdk::testing::RecordedOutput;
 use ingot_ssh::{KeyPair, KeyPairType, Target};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 async fn with_a_password() {
     require!(available());
     let server = Server::start("");
-    let shown = Arc::<Said>::default();
+    let shown = Arc::<RecordedOutput>::default();
     let options = options(&server, json!({ "ssh_password": PASSWORD }));
     let link = connect_in(&context(&shown), options).await.unwrap();
     assert_eq!(output(&*link, "whoami").await, format!("{USER}\n"));
@@ -115,7 +115,7 @@ async fn with_the_builds_own_key_which_is_removed_at_the_end() {
         output(&*link, &add).await;
         let with = options(&server, json!({ "ssh_clear_authorized_keys": true }));
         let settings = prepare(with).unwrap();
-        let shown = Arc::<Said>::default();
+        let shown = Arc::<RecordedOutput>::default();
         let ctx = context(&shown);
         let host = "127.0.0.1".to_owned();
         let target = Target { host, port: None, key_pair: Some(pair.clone()) };

@@ -4,7 +4,7 @@ use ingot_test_support::require;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::testing::{Said, context};
+use ingot_sdk::testing::{RecordedOutput, context};
 use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn provision(
     link: &Arc<dyn Communicator>,
     options: Value,
 ) -> (Result<()>, String, Duration) {
-    let said = Arc::new(Said::default());
+    let said = Arc::new(RecordedOutput::default());
     let ctx = context(Default::default(), &said);
     let mut plugins = PluginSet::default();
     ingot_provisioners::register(&mut plugins);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::testing::{self, Said};
+use ingot_sdk::testing::{self, RecordedOutput};
 use ingot_sdk::{Event, PrepareContext, RunContext};
 use ingot_vm::iso::IsoOptions;
 use serde_json::Value;
@@ -14,13 +14,13 @@ use serde_json::Value;
 /// A build in a directory of its own.
 pub(crate) struct Build {
     pub directory: tempfile::TempDir,
-    pub said: Arc<Said>,
+    pub said: Arc<RecordedOutput>,
     pub ctx: RunContext,
 }
 
 impl Build {
     pub(crate) fn new() -> Self {
-        let said = Arc::<Said>::default();
+        let said = Arc::<RecordedOutput>::default();
         let ctx = testing::context(PrepareContext::default(), &said);
         Build { directory: tempfile::tempdir().unwrap(), said, ctx }
     }

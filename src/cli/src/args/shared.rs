@@ -87,7 +87,7 @@ pub(crate) struct UnusedSelection {
 /// Flags of Packer that say how it does what Ingot does in another way: they are taken so that
 /// scripts keep working, and change nothing.
 #[derive(Debug, Args)]
-pub(crate) struct Indifferent {
+pub(crate) struct IgnoredFlags {
     /// Locals and data sources are always evaluated in the order they need
     #[arg(long, hide = true)]
     use_sequential_evaluation: bool,

@@ -12,7 +12,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_publish::Plan;
 use ingot_sdk::{OnError, PluginSet, Ui};
 
-use super::reporting::{Ending, Reporting};
+use super::reporting::{Reporting, RunOutcome};
 use crate::args::{BuildArgs, OnErrorFlag};
 use crate::{publish, step_cache};
 
@@ -45,7 +45,7 @@ pub(super) fn check_template<'a>(
     args: &'a BuildArgs,
     plugins: PluginSet,
     reporting: &Reporting,
-) -> Result<Checked<'a>, Ending> {
+) -> Result<Checked<'a>, RunOutcome> {
     let ui = &reporting.ui;
     let mut diagnostics = Diagnostics::default();
     let resume = ResumeFlags {
@@ -57,8 +57,8 @@ pub(super) fn check_template<'a>(
     let records = match kept_builds(args, &resume, ui) {
         Ok(records) => records,
         Err(diagnostic) => {
-            reporting.tell(&diagnostic.into(), &SourceMap::default());
-            return Err(Ending::FAILED);
+            reporting.report_diagnostics(&diagnostic.into(), &SourceMap::default());
+            return Err(RunOutcome::FAILED);
         }
     };
     let mut latest = records.iter().rev().map(|record| &record.build);
@@ -128,9 +128,9 @@ pub(super) fn check_template<'a>(
         }
     };
     reporting.report.set_run(&project.run_uuid);
-    reporting.tell(&diagnostics, &project.sources);
+    reporting.report_diagnostics(&diagnostics, &project.sources);
     if diagnostics.has_errors() {
-        return Err(Ending::FAILED);
+        return Err(RunOutcome::FAILED);
     }
     Ok(Checked { args, project, filter, flags, cache, resume, records, plan, prepared, selected })
 }

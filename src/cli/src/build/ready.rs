@@ -10,7 +10,7 @@ use ingot_sdk::Error;
 use tokio::runtime::Runtime;
 
 use super::checked::Checked;
-use super::reporting::{Ending, Reporting};
+use super::reporting::{Reporting, RunOutcome};
 use crate::interrupts::Listening;
 use crate::{changed_only, publish, test};
 
@@ -40,7 +40,7 @@ pub(super) fn make_ready(
     checked: Checked,
     reporting: &Reporting,
     runtime: &Runtime,
-) -> Result<Ready, Ending> {
+) -> Result<Ready, RunOutcome> {
     let ui = &reporting.ui;
     let Checked { args, mut project, filter, flags, cache, resume, records, plan, .. } = checked;
     let (mut prepared, selected) = (checked.prepared, checked.selected);
@@ -49,42 +49,42 @@ pub(super) fn make_ready(
             let why = "-changed-only compares with what was published, and this publishes nothing";
             let why = Diagnostic::error(why)
                 .help("add an hcp_packer_registry block, or build without -changed-only");
-            reporting.tell(&why.into(), &project.sources);
-            return Err(Ending::FAILED);
+            reporting.report_diagnostics(&why.into(), &project.sources);
+            return Err(RunOutcome::FAILED);
         };
         let selection = (&filter, &flags);
         match changed_only::anything(args, &mut project, plan, selection, runtime, ui) {
             Ok(true) => {}
-            Ok(false) => return Err(Ending::NOTHING_TO_DO),
+            Ok(false) => return Err(RunOutcome::NOTHING_TO_DO),
             Err(error) => {
                 ui.failure(format!("Cannot determine what changed: {error}"), &error);
                 let why = Diagnostic::error(format!("nothing is built: {error}"));
                 reporting.report.add(&why.into(), &project.sources);
-                return Err(Ending::of(&error));
+                return Err(RunOutcome::of(&error));
             }
         }
     }
     let failed = |found: &Diagnostics, project: &Project, open: Option<&OpenVersion>| {
         if let Some(open) = open {
-            open.listening.wait_until_told();
+            open.listening.wait_until_reported();
         }
-        reporting.tell(found, &project.sources);
+        reporting.report_diagnostics(found, &project.sources);
         // Who goes on with a version that was opened needs to know how.
         if let Some(open) = open {
             open.publication.report_known_missing(ui);
         }
-        Ending::FAILED
+        RunOutcome::FAILED
     };
     let mut open = None;
     if let Some(plan) = plan.filter(|_| selected > 0) {
         let listening = reporting.listen();
         let opened = match publish::open(plan, args, &project, runtime, &listening, ui) {
             Ok(Some(opened)) => opened,
-            Ok(None) => return Err(Ending::NOTHING_TO_DO),
+            Ok(None) => return Err(RunOutcome::NOTHING_TO_DO),
             Err(error) => {
                 let why = Diagnostic::error(format!("nothing is built: {error}"));
                 reporting.report.add(&why.into(), &project.sources);
-                return Err(Ending::of(&error));
+                return Err(RunOutcome::of(&error));
             }
         };
         let publication = Arc::new(opened);
@@ -92,7 +92,7 @@ pub(super) fn make_ready(
         if listening.interrupts.cancel.is_cancelled() {
             // It was interrupted when all was open.
             publication.report_known_missing(ui);
-            return Err(Ending::of(&Error::Cancelled));
+            return Err(RunOutcome::of(&Error::Cancelled));
         }
         let opened = Arc::clone(&publication);
         let open = open.insert(OpenVersion { publication, listening });
@@ -125,7 +125,7 @@ pub(super) fn make_ready(
         return Err(failed(&found, &project, open.as_ref()));
     }
     if !found.is_empty() {
-        reporting.tell(&found, &project.sources);
+        reporting.report_diagnostics(&found, &project.sources);
     }
     if let Some(open) = &open {
         open.publication.set_inputs(changes::records(&project, &prepared, &plans));

@@ -14,24 +14,25 @@ use crate::interrupts::{Interrupted, Listening};
 use crate::report;
 use crate::run_report::RunReport;
 
-/// How a run ended.
-pub(super) struct Ending {
+/// The outcome of a run.
+pub(super) struct RunOutcome {
     pub code: ExitCode,
     /// How it went, where its builds do not say.
     pub status: Option<Status>,
 }
 
-impl Ending {
+impl RunOutcome {
     /// A run that failed before anything was built.
-    pub(super) const FAILED: Ending =
-        Ending { code: ExitCode::FAILURE, status: Some(Status::Failed) };
+    pub(super) const FAILED: RunOutcome =
+        RunOutcome { code: ExitCode::FAILURE, status: Some(Status::Failed) };
     /// A run in which nothing was to be built.
-    pub(super) const NOTHING_TO_DO: Ending = Ending { code: ExitCode::SUCCESS, status: None };
+    pub(super) const NOTHING_TO_DO: RunOutcome =
+        RunOutcome { code: ExitCode::SUCCESS, status: None };
 
     /// A run in which `error` came before anything was built.
-    pub(super) fn of(error: &Error) -> Ending {
+    pub(super) fn of(error: &Error) -> RunOutcome {
         let cancelled = error.is_cancelled().then_some(Status::Cancelled);
-        Ending { status: cancelled.or(Ending::FAILED.status), ..Ending::FAILED }
+        RunOutcome { status: cancelled.or(RunOutcome::FAILED.status), ..RunOutcome::FAILED }
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Reporting {
 
 impl Reporting {
     /// Shows what was found in a template, and puts it into the report.
-    pub(super) fn tell(&self, found: &Diagnostics, sources: &SourceMap) {
+    pub(super) fn report_diagnostics(&self, found: &Diagnostics, sources: &SourceMap) {
         report(&self.ui, found, sources, self.color);
         self.report.add(found, sources);
     }

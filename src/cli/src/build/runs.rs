@@ -14,7 +14,7 @@ use ingot_ui::Renderer;
 use tokio::runtime::Runtime;
 
 use super::ready::Ready;
-use super::reporting::{Ending, Reporting};
+use super::reporting::{Reporting, RunOutcome};
 use super::summary::{say_cancelled, summary};
 use crate::args::BuildArgs;
 use crate::build_logs::{BuildLogs, Slot};
@@ -26,7 +26,7 @@ pub(super) fn run_builds(
     ready: Ready,
     reporting: &Reporting,
     runtime: Runtime,
-) -> Ending {
+) -> RunOutcome {
     let Reporting { renderer, ui, report, logs, .. } = reporting;
     let Ready { project, prepared, plans, open, cache } = ready;
     let (publication, listening) = match open {
@@ -55,7 +55,7 @@ pub(super) fn run_builds(
         if let Some(publication) = &publication {
             publication.report_known_missing(ui);
         }
-        return Ending::FAILED;
+        return RunOutcome::FAILED;
     }
     let tests = match (&args.artifact, args.skip_tests) {
         (Some(artifact), _) => Tests::Only(artifact.clone()),
@@ -94,7 +94,7 @@ pub(super) fn run_builds(
         ingot_engine::run(Arc::clone(&project), prepared, &options).await
     });
     let interrupted = interrupts.cancel.is_cancelled();
-    listening.wait_until_told();
+    listening.wait_until_reported();
     renderer.end_view();
     let told = report.report();
     if parallel {
@@ -125,7 +125,7 @@ pub(super) fn run_builds(
     }
     // A question on standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
-    Ending { code, status: interrupted.then_some(Status::Cancelled) }
+    RunOutcome { code, status: interrupted.then_some(Status::Cancelled) }
 }
 
 /// Begins the logs of the builds `names`, if there are to be any.

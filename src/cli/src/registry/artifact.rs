@@ -29,7 +29,7 @@ pub(super) enum ArtifactCommand {
     /// Show a build with its artifacts
     Show {
         #[command(flatten)]
-        which: Which,
+        which: BuildReference,
         #[command(flatten)]
         form: Form,
     },
@@ -39,7 +39,7 @@ pub(super) enum ArtifactCommand {
     /// (`ingot registry versions create -build`), else with this one.
     Create {
         #[command(flatten)]
-        which: Which,
+        which: BuildReference,
         /// The platform, such as docker or aws
         #[arg(long)]
         platform: String,
@@ -61,14 +61,14 @@ pub(super) enum ArtifactCommand {
     /// Change the labels of a build
     Update {
         #[command(flatten)]
-        which: Which,
+        which: BuildReference,
         #[command(flatten)]
         labels: ChangeLabels,
     },
     /// Remove a build from a version that is not complete
     Delete {
         #[command(flatten)]
-        which: Which,
+        which: BuildReference,
     },
     /// Find the version that an image is from
     Find {
@@ -87,7 +87,7 @@ pub(super) enum ArtifactCommand {
 
 /// A build of a version.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct BuildReference {
     /// The bucket
     bucket: String,
     /// The version: its name, fingerprint or id
@@ -96,7 +96,7 @@ pub(super) struct Which {
     component: String,
 }
 
-impl Which {
+impl BuildReference {
     async fn find(&self, session: &Session) -> Result<(Version, Build)> {
         let version = session.version(&self.bucket, &self.version).await?;
         let build = version.builds.iter().find(|build| build.component_type == self.component);
@@ -198,7 +198,7 @@ fn image(text: &str) -> Result<(String, String), String> {
 }
 
 /// Records a build: a new one of its version, or one that was declared and that nobody makes.
-async fn record(session: &Session, which: &Which, body: CreateBuildBody) -> Result<()> {
+async fn record(session: &Session, which: &BuildReference, body: CreateBuildBody) -> Result<()> {
     let (registry, bucket) = (session.registry(), &which.bucket);
     let version = session.version(bucket, &which.version).await?;
     let fingerprint = &version.fingerprint;

@@ -39,7 +39,7 @@ pub(super) enum EnforcedBlockCommand {
     /// Print the provisioners of an enforced block
     Content {
         #[command(flatten)]
-        which: Which,
+        which: BlockReference,
     },
     /// Create an enforced block with its first version
     Create {
@@ -60,7 +60,7 @@ pub(super) enum EnforcedBlockCommand {
     /// Link buckets to an enforced block, which then runs in their builds
     Link {
         #[command(flatten)]
-        which: Which,
+        which: BlockReference,
         /// The buckets
         #[arg(required = true)]
         buckets: Vec<String>,
@@ -76,13 +76,13 @@ pub(super) enum EnforcedBlockCommand {
     /// Remove an enforced block, or one of its versions, that no bucket is linked to
     Delete {
         #[command(flatten)]
-        which: Which,
+        which: BlockReference,
     },
 }
 
 /// A version of an enforced block.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct BlockReference {
     /// Its name
     block: String,
     /// The version
@@ -182,14 +182,16 @@ pub(super) async fn run(command: &EnforcedBlockCommand, session: &Session) -> Re
             Ok(())
         }
         EnforcedBlockCommand::Unlink { block, buckets } => unlink(session, block, buckets).await,
-        EnforcedBlockCommand::Delete { which: which @ Which { version: Some(name), .. } } => {
+        EnforcedBlockCommand::Delete {
+            which: which @ BlockReference { version: Some(name), .. },
+        } => {
             let (block, version) = find_version(session, which).await?;
             let gone = registry.delete_enforced_block_version(&block.id, &version.id).await;
             gone?;
             line(format!("Removed the version {name} of {}.", block.name));
             Ok(())
         }
-        EnforcedBlockCommand::Delete { which: Which { block, version: None } } => {
+        EnforcedBlockCommand::Delete { which: BlockReference { block, version: None } } => {
             let found = find(session, block).await?;
             registry.delete_enforced_block(&found.id).await?;
             line(format!("Removed the enforced block {block}."));
@@ -325,7 +327,7 @@ async fn versions_of(
 /// An enforced block and a version of it: the newest unless one is named.
 async fn find_version(
     session: &Session,
-    which: &Which,
+    which: &BlockReference,
 ) -> Result<(EnforcedBlock, EnforcedBlockVersion)> {
     let block = find(session, &which.block).await?;
     let versions = versions_of(session, &block).await?;

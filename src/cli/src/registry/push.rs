@@ -135,7 +135,7 @@ async fn push(path: &Path, queued: &Queued, connected: &Connected) -> bool {
             for channel in channels.assigned {
                 line(format!("{shown}: assigned to channel `{channel}`"));
             }
-            for (channel, why) in channels.left {
+            for (channel, why) in channels.skipped {
                 line(format!("{shown}: the channel `{channel}` is left as it is: {why}"));
             }
             for (channel, error) in &channels.failed {

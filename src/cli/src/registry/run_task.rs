@@ -20,9 +20,9 @@ fn behaviour() -> impl TypedValueParser<Value = RunTaskBehaviour> {
 #[derive(Debug, Subcommand)]
 pub(super) enum RunTaskCommand {
     /// Print the path of the run task's URL and its HMAC key
-    Show(Which),
+    Show(RunTaskTarget),
     /// Replace the HMAC key of the run task and print the new one; the old one is refused from then on
-    Rotate(Which),
+    Rotate(RunTaskTarget),
     /// Set what the run task does about images that are not revoked
     Set {
         /// What to do about images that the registry does not know
@@ -32,13 +32,13 @@ pub(super) enum RunTaskCommand {
         #[arg(long, value_parser = behaviour(), value_name = "WHAT")]
         outdated: Option<RunTaskBehaviour>,
         #[command(flatten)]
-        which: Which,
+        which: RunTaskTarget,
     },
 }
 
 /// Whose run task.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct RunTaskTarget {
     /// The project; the first one unless it is given
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
@@ -63,7 +63,11 @@ pub(super) async fn run(command: &RunTaskCommand) -> Result<()> {
     Ok(())
 }
 
-async fn key(which: &Which, rotate: bool, change: &UpdateRunTaskConfigBody) -> Result<RunTaskKey> {
+async fn key(
+    which: &RunTaskTarget,
+    rotate: bool,
+    change: &UpdateRunTaskConfigBody,
+) -> Result<RunTaskKey> {
     let administration = which.database.administration().await?;
     administration.run_task(which.project.as_deref(), rotate, change).await
 }

@@ -171,7 +171,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     let server = ServerAddress::new(args, address, tls.as_ref());
     transaction!(store, |tx| tx.put_setting(PAGES_AT, &server.pages))?;
     output::line(format!("The registry is at {}://{}", server.scheme, server.address));
-    tell_database(args, &location);
+    report_database(args, &location);
     greet(args, &server, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
     let stop = CancellationToken::new();
@@ -280,7 +280,7 @@ impl ServerAddress {
 }
 
 /// Says which database is served, and how to serve the one that may have been meant.
-fn tell_database(args: &ServeArgs, location: &Location) {
+fn report_database(args: &ServeArgs, location: &Location) {
     output::line(format!("Its database is {}", shown(location)));
     if let Some(other) = args.database.other(location) {
         let flag = shell_word(&other.to_string_lossy());

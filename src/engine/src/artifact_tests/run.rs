@@ -12,7 +12,7 @@ use ingot_sdk::{
 use ingot_template::companion::{TestBlock, TestCheck};
 use ingot_template::dynamic::Part;
 use ingot_template::option_place::config_errors;
-use ingot_template::options::{self, Given};
+use ingot_template::options::{self, BlockOptions};
 
 use super::hook::TestHook;
 use crate::blocks::prepare_config;
@@ -65,7 +65,7 @@ pub(crate) fn check(project: &Project, node: &Node, diagnostics: &mut Diagnostic
         let decided = errors.0.into_iter().filter(|error| !error.is_undecided(&config));
         let parts: Vec<&Part> = node.parts.iter().collect();
         let header = test.run_place.unwrap_or(test.header);
-        let given = Given { parts: &parts, overrides: None, header };
+        let given = BlockOptions { parts: &parts, overrides: None, header };
         let mut wrong = Diagnostics::default();
         config_errors(decided.collect(), given, &mut wrong);
         let tested = format!("test {:?} is for `{}`", test.name, node.component);
@@ -93,7 +93,7 @@ fn source_config(
 ) -> Option<Config> {
     let plugin = project.plugins.builders.get(&node.ty)?;
     let parts: Vec<&Part> = node.parts.iter().collect();
-    let given = Given { parts: &parts, overrides: None, header: node.header };
+    let given = BlockOptions { parts: &parts, overrides: None, header: node.header };
     let scope = project.scope();
     let scope = scope.with(source_names(node));
     let config = options::evaluate(given, &plugin.schema(), &[], &scope, unknowns, diagnostics);

@@ -9,7 +9,7 @@ use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{Config, OptionValue, PrepareContext};
 use ingot_template::dynamic::{Names, Part};
-use ingot_template::options::{self, Given};
+use ingot_template::options::{self, BlockOptions};
 use ingot_template::steps::Step;
 use ingot_template::uses::Uses;
 
@@ -51,7 +51,7 @@ impl<'b> Block<'b> {
             return step_options(step, node, schema, scope, unknowns, ignored);
         }
         let parts: Vec<&Part> = self.parts.iter().collect();
-        let given = Given { parts: &parts, overrides: None, header: self.header };
+        let given = BlockOptions { parts: &parts, overrides: None, header: self.header };
         options::evaluate(given, schema, &[], scope, unknowns, ignored)
     }
 }

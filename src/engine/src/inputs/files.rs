@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::Result;
 use ingot_sdk::hash::{self, Sha256};
-use ingot_sdk::walk::{self, What};
+use ingot_sdk::walk::{self, EntryKind};
 use parking_lot::Mutex;
 
 /// The digest of what is at a path.
@@ -122,10 +122,10 @@ impl FileDigests {
         for entry in walk::tree(root)? {
             let name = entry.path.strip_prefix(root).unwrap_or(&entry.path).to_string_lossy();
             let name = self.masked(name.into_owned());
-            let (kind, content) = match entry.what {
-                What::Directory => ("d", String::new()),
-                What::File if entry.mode & 0o111 != 0 => ("x", self.file(&entry.path)?),
-                What::File => ("f", self.file(&entry.path)?),
+            let (kind, content) = match entry.kind {
+                EntryKind::Directory => ("d", String::new()),
+                EntryKind::File if entry.mode & 0o111 != 0 => ("x", self.file(&entry.path)?),
+                EntryKind::File => ("f", self.file(&entry.path)?),
             };
             for part in [kind, &name, &content] {
                 hash.update((part.len() as u64).to_be_bytes());

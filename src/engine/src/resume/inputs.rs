@@ -76,43 +76,43 @@ impl Inputs {
         let (project, node) = (evaluator.project, evaluator.node);
         let salt = salt.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
         let texts = FileDigests::without(project.secrets().all());
-        let survey = Survey { evaluator, texts, salt };
+        let collector = InputCollector { evaluator, texts, salt };
         let variables = evaluator.variables();
         let variables = variables.map(|(name, value)| {
             let text = format!("{value:?}");
-            (name.to_owned(), survey.digest(text.as_bytes()))
+            (name.to_owned(), collector.digest(text.as_bytes()))
         });
         let variables = variables.collect();
         let steps = node.provisioners.iter();
         let provisioners = steps
-            .map(|step| survey.step(BlockKind::Provisioner, step, evaluator.provisioner(step)));
+            .map(|step| collector.step(BlockKind::Provisioner, step, evaluator.provisioner(step)));
         let provisioners: Vec<StepInputs> = provisioners.collect();
         let steps = node.pipelines.iter().flatten();
         let post_processors = steps.map(|step| {
-            survey.step(BlockKind::PostProcessor, step, evaluator.post_processor(step))
+            collector.step(BlockKind::PostProcessor, step, evaluator.post_processor(step))
         });
         let post_processors: Vec<StepInputs> = post_processors.collect();
         let source = evaluator.builder().map(|plugin| {
             let block = Block::source(node, &plugin);
             let config = evaluator.named(&block);
             let steps = provisioners.iter().chain(&post_processors);
-            (survey.options(&block, &config), survey.source_files(&plugin, &config, steps))
+            (collector.options(&block, &config), collector.source_files(&plugin, &config, steps))
         });
         let (source, source_files) = source.unwrap_or_default();
-        let salt = survey.salt;
+        let salt = collector.salt;
         Inputs { salt, source, source_files, variables, provisioners, post_processors }
     }
 }
 
-/// What looking at a node needs.
-struct Survey<'a> {
+/// Collects the inputs of a node.
+struct InputCollector<'a> {
     evaluator: &'a NodeEvaluator<'a>,
     /// What leaves secrets out of texts.
     texts: FileDigests,
     salt: String,
 }
 
-impl Survey<'_> {
+impl InputCollector<'_> {
     fn digest(&self, bytes: &[u8]) -> String {
         StateKey::of(&self.salt, [bytes]).to_string()
     }

@@ -97,7 +97,7 @@ struct State {
 }
 
 /// The messages about a build that is kept or was stopped.
-pub(crate) struct Told {
+pub(crate) struct EndMessages {
     /// In place of a failure.
     pub stopped: Option<String>,
     /// What is there for later.
@@ -260,7 +260,7 @@ impl Keeper {
         }
         let kept = state.record.is_some();
         if self.keeps || kept {
-            self.write_or_tell(state);
+            self.write_or_report(state);
         }
         if !self.keeps {
             self.forget_if_empty(state);
@@ -301,7 +301,7 @@ impl Keeper {
             build.owns_artifact = if had { build.owns_artifact && !stays } else { !stays };
             state.machine = None;
         }
-        self.write_or_tell(state);
+        self.write_or_report(state);
         true
     }
 
@@ -337,7 +337,7 @@ impl Keeper {
     }
 
     /// The messages for the end of the run.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn end_messages(&self) -> EndMessages {
         let state = self.state.lock();
         let stopped = state.stopped.clone();
         let template = self.template.display();
@@ -366,10 +366,10 @@ impl Keeper {
             }
             _ => None,
         };
-        Told { stopped, kept }
+        EndMessages { stopped, kept }
     }
 
-    fn write_or_tell(&self, state: &mut State) {
+    fn write_or_report(&self, state: &mut State) {
         match self.write(state) {
             Ok(()) => state.lost = None,
             Err(error) => {
@@ -453,7 +453,7 @@ impl Keeper {
     /// Writes down what is left of the build, which its journal `inner` then need not know any more.
     pub(super) fn release(&self, inner: &dyn Journal) {
         let state = &mut *self.state.lock();
-        self.write_or_tell(state);
+        self.write_or_report(state);
         // Else it stays in the journal, so that it is not forgotten.
         if state.lost.is_none() {
             inner.release();

@@ -27,6 +27,6 @@ mod resumption;
 
 pub use artifact::RecordedArtifact;
 pub use flags::ResumeFlags;
-pub(super) use keeper::{Keeper, Told};
+pub(super) use keeper::{EndMessages, Keeper};
 pub use record::{KeptBuild, KeptRecord};
 pub use resumption::{KeepOptions, Plans, nothing_kept, plan};

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::StepCache;
 use super::index::CachedState;
-use super::inputs::{Description, Inputs, Known, Reason, describe, inputs};
+use super::inputs::{BuildContext, Description, Inputs, Reason, describe, inputs};
 use super::secret::{OWNER_DIGITS, Secret};
 use crate::hook::NodeHook;
 
@@ -43,13 +43,13 @@ struct PlannedState {
     inputs: Inputs,
 }
 
-/// How a step ran.
+/// How a provisioner ended that did not fail the build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ran {
+pub(crate) enum ProvisionerStatus {
     /// It succeeded at once.
-    Cleanly,
+    Succeeded,
     /// It succeeded after it had failed.
-    Again,
+    Retried,
     /// It failed, and the build goes on.
     Tolerated,
 }
@@ -217,13 +217,13 @@ impl NodeCache {
         if ctx.prepare.debug {
             return Err("with -debug, somebody may change anything between steps".into());
         }
-        let known = Known {
+        let build = BuildContext {
             project: &hook.project,
             node: &hook.node,
             values: &hook.values,
             prepare: &ctx.prepare,
         };
-        describe(&known, step)
+        describe(&build, step)
     }
 
     async fn step_inputs(
@@ -343,7 +343,7 @@ impl Keeping<'_> {
     ///
     /// # Errors
     /// The build was cancelled.
-    pub(crate) async fn keep(&mut self, index: usize, ran: Ran) -> Result<()> {
+    pub(crate) async fn keep(&mut self, index: usize, status: ProvisionerStatus) -> Result<()> {
         let planned = self.plan.get(index).map(|plan| plan.state.clone());
         let result = match (&self.stopped, planned) {
             (Some(_), Some(Ok(_))) => Err((AFTER.to_owned(), false)),
@@ -351,7 +351,7 @@ impl Keeping<'_> {
             (None, Some(Ok(_))) if self.provisioning.key_after(index).is_none() => {
                 Err(("the builder keeps no state of this machine".to_owned(), false))
             }
-            (None, Some(Ok(state))) => match self.save(index, ran, &state).await {
+            (None, Some(Ok(state))) => match self.save(index, status, &state).await {
                 Ok(()) => Ok(state),
                 Err(error) if error.is_cancelled() => return Err(error),
                 Err(error) => Err((error.to_string(), true)),
@@ -386,11 +386,16 @@ impl Keeping<'_> {
         Ok(())
     }
 
-    async fn save(&self, index: usize, ran: Ran, state: &PlannedState) -> Result<()> {
-        let why = match ran {
-            Ran::Cleanly => None,
-            Ran::Again => Some("it failed at first, which may have left something"),
-            Ran::Tolerated => Some("it failed"),
+    async fn save(
+        &self,
+        index: usize,
+        status: ProvisionerStatus,
+        state: &PlannedState,
+    ) -> Result<()> {
+        let why = match status {
+            ProvisionerStatus::Succeeded => None,
+            ProvisionerStatus::Retried => Some("it failed at first, which may have left something"),
+            ProvisionerStatus::Tolerated => Some("it failed"),
         };
         if let Some(why) = why {
             return Err(ingot_sdk::Error::new(why));

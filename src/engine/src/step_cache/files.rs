@@ -30,7 +30,7 @@ pub(super) struct Contents<'a> {
     reader: Reader,
     stop: &'a CancellationToken,
     /// The directories around what is being read: a link may lead back to one.
-    around: Vec<(u64, u64)>,
+    ancestors: Vec<(u64, u64)>,
     /// How much of a directory was looked at.
     count: usize,
 }
@@ -47,7 +47,7 @@ impl Parts {
 impl<'a> Contents<'a> {
     /// `reader` shows how far it is; `stop` ends it.
     pub(super) fn new(reader: Reader, stop: &'a CancellationToken) -> Self {
-        Contents { reader, stop, around: Vec::new(), count: 0 }
+        Contents { reader, stop, ancestors: Vec::new(), count: 0 }
     }
 
     /// What there is in `file` and matters to a step.
@@ -94,7 +94,7 @@ impl<'a> Contents<'a> {
         }
         attributes(found, parts);
         let identity = (found.dev(), found.ino());
-        if self.around.contains(&identity) {
+        if self.ancestors.contains(&identity) {
             parts.add("a circle");
             return Ok(());
         }
@@ -109,9 +109,9 @@ impl<'a> Contents<'a> {
             return Err(Error::new("there are too many files in it"));
         }
         parts.add(paths.len().to_string());
-        self.around.push(identity);
+        self.ancestors.push(identity);
         let read = paths.iter().try_for_each(|path| self.entry(path, parts));
-        self.around.pop();
+        self.ancestors.pop();
         read
     }
 
@@ -158,13 +158,13 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::symlink;
 
-    use ingot_sdk::testing::{Said, context};
+    use ingot_sdk::testing::{RecordedOutput, context};
     use std::sync::Arc;
 
     use super::*;
 
     fn key(path: &str, copied: bool) -> Result<StateKey> {
-        let ctx = context(Default::default(), &Arc::new(Said::default()));
+        let ctx = context(Default::default(), &Arc::new(RecordedOutput::default()));
         let stop = CancellationToken::new();
         Contents::new(Reader::new(&ctx, "", &[]), &stop)
             .of(&LocalFile { path: path.to_owned(), copied })

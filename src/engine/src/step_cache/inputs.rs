@@ -40,8 +40,8 @@ pub(super) struct Description {
     files: Vec<(String, LocalFile)>,
 }
 
-/// What is known of a build before it runs.
-pub(super) struct Known<'a> {
+/// A build before it runs.
+pub(super) struct BuildContext<'a> {
     pub project: &'a Project,
     pub node: &'a Node,
     pub values: &'a BuildValues,
@@ -52,7 +52,7 @@ pub(super) struct Known<'a> {
 ///
 /// # Errors
 /// Why that is not known before it runs, or is never the same.
-pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
+pub(super) fn describe(of: &BuildContext, step: &Step) -> Result<Description, Reason> {
     let kind = step.block.label(0);
     let (all, built_in) = (&of.project.plugins.provisioners, &of.project.built_in.provisioners);
     let plugin = all.get(kind).zip(PluginOptions::of(kind, all, built_in));
@@ -126,7 +126,7 @@ pub(super) fn describe(of: &Known, step: &Step) -> Result<Description, Reason> {
 }
 
 /// The options of a step as they are known before it runs, which must be all of them.
-fn evaluated(of: &Known, step: &Step, schema: &Schema) -> Result<Config, Reason> {
+fn evaluated(of: &BuildContext, step: &Step, schema: &Schema) -> Result<Config, Reason> {
     let project = of.project;
     let functions = watched(project);
     let scope = Scope::new(project.names.clone(), &functions);
@@ -147,7 +147,12 @@ fn evaluated(of: &Known, step: &Step, schema: &Schema) -> Result<Config, Reason>
 
 /// An option as text, with what is rendered while the step runs as it will be, but for the names of
 /// temporary files.
-fn text(of: &Known, schema: &Schema, option: &str, value: &OptionValue) -> Result<String, Reason> {
+fn text(
+    of: &BuildContext,
+    schema: &Schema,
+    option: &str,
+    value: &OptionValue,
+) -> Result<String, Reason> {
     let late = schema.get(option).is_some_and(|spec| spec.rendered_late);
     let plain = value.known().unwrap_or_default().to_string();
     let Some(template) = value.as_str().filter(|text| late && text.contains("{{")) else {

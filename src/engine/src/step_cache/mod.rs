@@ -21,7 +21,7 @@ mod secret;
 mod tests;
 mod volatile;
 
-pub(super) use build::{NodeCache, Ran};
+pub(super) use build::{NodeCache, ProvisionerStatus};
 pub use index::{CacheDirectory, CachedState, Index};
 pub use outlook::{Outlook, outlook};
 pub use run::{StepCache, StepCacheOptions, shared_directory};

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::build::AFTER;
 use super::index::CacheDirectory;
-use super::inputs::{Known, Reason, describe};
+use super::inputs::{BuildContext, Reason, describe};
 use super::run::{shared_directory, unasked};
 use crate::CheckedNode;
 use crate::project::Project;
@@ -40,13 +40,14 @@ pub fn outlook<B>(
     let block = project.companion.cache.as_ref();
     let unasked = unasked(states, block.and_then(|block| block.amazon).unwrap_or(false));
     let outlooks = node.provisioners.iter().enumerate().map(|(position, step)| {
-        let known = Known { project, node, values: &checked.values, prepare: &checked.context };
+        let build =
+            BuildContext { project, node, values: &checked.values, prepare: &checked.context };
         let is_last = position + 1 == node.provisioners.len();
         let own = match project.companion.may_cache(step) {
             _ if let Some(why) = unasked => Some(why.to_owned()),
             true if is_last && let Some(why) = states.last_unkept => Some(why.to_owned()),
             false => Some("its `cache` is false".to_owned()),
-            true => describe(&known, step).err(),
+            true => describe(&build, step).err(),
         };
         let reason = own.or_else(|| broken.then(|| AFTER.to_owned()));
         broken |= reason.is_some();

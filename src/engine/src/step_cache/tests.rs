@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use ingot_sdk::testing::{Said, context};
+use ingot_sdk::testing::{RecordedOutput, context};
 use ingot_sdk::{
     Communicator, Error, ExitStatus, FileMeta, GeneratedData, Hook, OutputSink, PluginSet,
     PrepareContext, Provisioning, RemoteCommand, Result, RunContext, Snapshots, StateKey, Ui, walk,
@@ -151,7 +151,7 @@ impl World {
     /// Builds what is in the directory, with `base` for the machine before the first step.
     async fn build(&self, cached: bool, base: &str, options: StepCacheOptions) -> Built {
         let run = self.builds.load(Relaxed);
-        let said = Arc::new(Said::default());
+        let said = Arc::new(RecordedOutput::default());
         let ui = context(PrepareContext::default(), &said).ui.for_build("null.n");
         // Data sources are fetched outside of a runtime.
         let loaded = std::thread::scope(|scope| scope.spawn(|| self.load(run, &ui)).join());

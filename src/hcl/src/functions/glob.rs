@@ -71,8 +71,9 @@ impl Walk {
         let real = std::fs::canonicalize(entry.path()).ok()?;
         // From a directory around the link `**` leads to the link again: Packer goes around until the
         // system refuses.
-        let around = self.deepest.is_none() && self.open.iter().any(|open| open.starts_with(&real));
-        (!around).then_some(real)
+        let is_cycle =
+            self.deepest.is_none() && self.open.iter().any(|open| open.starts_with(&real));
+        (!is_cycle).then_some(real)
     }
 }
 

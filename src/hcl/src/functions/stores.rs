@@ -26,12 +26,12 @@ pub enum StoredValue {
 }
 
 /// Answers what functions ask of outside stores, or says why not.
-type Read = dyn Fn(&StoredValue) -> Result<String, String> + Send + Sync;
+type StoreReader = dyn Fn(&StoredValue) -> Result<String, String> + Send + Sync;
 
 /// The outside stores that functions read from. The default asks none: what functions read from
 /// stores is then unknown.
 #[derive(Clone, Default)]
-pub struct Stores(Option<Arc<Read>>);
+pub struct Stores(Option<Arc<StoreReader>>);
 
 impl Stores {
     /// Stores that `read` asks.

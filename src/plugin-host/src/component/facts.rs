@@ -46,7 +46,7 @@ impl Facts {
     }
 
     /// All that is sent, in the SDK's order.
-    pub(super) fn around(&self, options: Value) -> Vec<Value> {
+    pub(super) fn with_facts(&self, options: Value) -> Vec<Value> {
         self.before.iter().cloned().chain([options]).chain(self.after.clone()).collect()
     }
 }

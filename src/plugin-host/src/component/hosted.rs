@@ -110,7 +110,7 @@ impl Component {
         let spec = self.spec(SpecKind::Config).map_err(failed)?;
         let options = spec::encode(&spec, config.values())
             .map_err(|(option, problem)| ConfigErrors::from(ConfigError::on(option, problem)))?;
-        let configs = facts.around(Value::Binary(options.to_string().into_bytes()));
+        let configs = facts.with_facts(Value::Binary(options.to_string().into_bytes()));
         let argument = message::record([("Configs", Value::Array(configs))]);
         let asking = async {
             let instance = self.host.instance(&self.id).await?;

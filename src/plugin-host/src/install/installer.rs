@@ -19,7 +19,7 @@ use super::checks::{
     archives_of, check_lock, check_sum, described_version, is_release, speaks, unfit_platforms,
 };
 use super::origin::{Origin, Origins};
-use super::search::{OnlyOlder, Search, Unfit};
+use super::search::{IncompatibleVersion, OnlyOlder, Search};
 use super::transfer::Transfer;
 use super::unfinished::{self, UNDER_WAY};
 use super::{archive, proof};
@@ -75,19 +75,19 @@ pub struct Installer {
 
 /// An installation that failed for good, or a version that will not do.
 enum Failed {
-    Version(Unfit),
+    Version(IncompatibleVersion),
     For(Error),
 }
 
 impl Failed {
     /// A version whose list of files says that it will not do.
     fn listed(reason: String) -> Failed {
-        Failed::Version(Unfit { reason, downloaded: false })
+        Failed::Version(IncompatibleVersion { reason, downloaded: false })
     }
 
     /// A version that was downloaded and will not do.
     fn downloaded(reason: String) -> Failed {
-        Failed::Version(Unfit { reason, downloaded: true })
+        Failed::Version(IncompatibleVersion { reason, downloaded: true })
     }
 }
 
@@ -204,7 +204,7 @@ impl Installer {
             }
             match self.install_version(origin, place, request, version).await {
                 Ok(installed) => return Ok(Some(installed)),
-                Err(Failed::Version(unfit)) => search.add(unfit),
+                Err(Failed::Version(incompatible)) => search.add(incompatible),
                 Err(Failed::For(error)) => return Err(error),
             }
         }

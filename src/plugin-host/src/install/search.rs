@@ -12,7 +12,7 @@ const MAX_DOWNLOADS: usize = 20;
 const MAX_REASONS: usize = 10;
 
 /// Why a version will not do, where another may.
-pub(super) struct Unfit {
+pub(super) struct IncompatibleVersion {
     pub reason: String,
     /// Whether it had to be downloaded to know.
     pub downloaded: bool,
@@ -58,9 +58,9 @@ impl Search {
     }
 
     /// Notes why a version will not do.
-    pub(super) fn add(&mut self, unfit: Unfit) {
-        self.downloads += usize::from(unfit.downloaded);
-        self.reasons.push(unfit.reason);
+    pub(super) fn add(&mut self, incompatible: IncompatibleVersion) {
+        self.downloads += usize::from(incompatible.downloaded);
+        self.reasons.push(incompatible.reason);
     }
 
     /// Whether no other version is looked at.

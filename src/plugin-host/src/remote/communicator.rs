@@ -58,9 +58,9 @@ impl RemoteCommunicator {
             self.reached.store(true, Ordering::Relaxed);
             return Ok(());
         };
-        let told = is_told(&error);
+        let from_plugin = is_from_plugin(&error);
         let error = Error::from(error);
-        if told && !self.runs_commands().await {
+        if from_plugin && !self.runs_commands().await {
             self.reached.store(false, Ordering::Relaxed);
             return Err(error.transient());
         }
@@ -79,7 +79,7 @@ impl RemoteCommunicator {
     /// lost meanwhile. The error is the same as of a machine that was away before, so what counts is
     /// whether the machine did what it was asked right before.
     fn had_begun(&self, error: &HostError) -> bool {
-        self.winrm && is_told(error) && self.reached.swap(false, Ordering::Relaxed)
+        self.winrm && is_from_plugin(error) && self.reached.swap(false, Ordering::Relaxed)
     }
 
     async fn accept(&self, id: u32) -> io::Result<Stream> {
@@ -298,16 +298,16 @@ fn exit_status(status: i64) -> ExitStatus {
 }
 
 /// Whether the plugin itself says what went wrong.
-fn is_told(error: &HostError) -> bool {
+fn is_from_plugin(error: &HostError) -> bool {
     matches!(error.failure, Failure::Remote(_))
 }
 
 /// The error of a command that did not start: the plugin has no way to the machine, which may be
 /// rebooting.
 fn not_started(error: HostError) -> Error {
-    let told = is_told(&error);
+    let from_plugin = is_from_plugin(&error);
     let error = Error::from(error);
-    if told { error.transient() } else { error }
+    if from_plugin { error.transient() } else { error }
 }
 
 async fn pump(stream: io::Result<Stream>, mut show: impl FnMut(&[u8])) {

@@ -10,7 +10,7 @@ use ingot_plugin_host::{
 };
 use ingot_sdk::Prepare as _;
 use ingot_sdk::journal::NoJournal;
-use ingot_sdk::testing::{Said, context};
+use ingot_sdk::testing::{RecordedOutput, context};
 use ingot_sdk::{Config, PrepareContext, RunContext};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ const RUN: &str = "00000000-0000-0000-0000-000000000000";
 pub(crate) struct Trial {
     variables: Vec<(String, String)>,
     pub dir: tempfile::TempDir,
-    pub said: Arc<Said>,
+    pub said: Arc<RecordedOutput>,
     program: Program,
     plugins: tempfile::TempDir,
 }

@@ -9,7 +9,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{By, Wanted, artifact, moment, registry, require, require_one, version};
+use super::lookup::{ArtifactQuery, By, artifact, moment, registry, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Options {
@@ -101,8 +101,8 @@ impl Fetch for FindImage {
             id => By::Id(id),
         };
         let found = version(&connected, bucket_name, by).await?;
-        let wanted = Wanted { platform: cloud_provider, region, component: component_type };
-        let (build, artifact) = artifact(ui, &found.version, &wanted)?;
+        let query = ArtifactQuery { platform: cloud_provider, region, component: component_type };
+        let (build, artifact) = artifact(ui, &found.version, &query)?;
         Ok(Output {
             cloud_provider: build.platform.clone(),
             component_type: build.component_type.clone(),

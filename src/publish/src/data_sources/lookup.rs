@@ -24,7 +24,7 @@ pub(super) enum By<'a> {
 }
 
 /// A version that can be used.
-pub(super) struct Found {
+pub(super) struct FoundVersion {
     pub version: Version,
     /// The channel it was found by.
     pub channel_id: String,
@@ -38,7 +38,11 @@ pub(super) async fn registry(ui: &Ui) -> Result<Connected> {
 
 /// A version that can be built on: not revoked. One that is named by its fingerprint or id may be
 /// incomplete, as in Packer: see [`artifact`].
-pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> Result<Found> {
+pub(super) async fn version(
+    connected: &Connected,
+    bucket: &str,
+    by: By<'_>,
+) -> Result<FoundVersion> {
     let registry = &*connected.registry;
     let asking = |what: &str, error: ingot_registry::api::Error| {
         let doing = format!("the {} registry: {what} of bucket {bucket}", connected.name);
@@ -79,7 +83,7 @@ pub(super) async fn version(connected: &Connected, bucket: &str, by: By<'_>) -> 
         return Err(Error::new(format!("{shown} is revoked and cannot be built on{why}"))
             .hint(what_else(registry, bucket, channel).await));
     }
-    Ok(Found { version, channel_id })
+    Ok(FoundVersion { version, channel_id })
 }
 
 /// What can be done where a bucket's version cannot be built on, or a channel has none: it depends
@@ -124,8 +128,8 @@ fn is_revoked(version: &Version) -> bool {
     version.status == VersionStatus::Revoked || passed
 }
 
-/// Which artifact of a version is meant.
-pub(super) struct Wanted<'a> {
+/// The artifact of a version that is asked for.
+pub(super) struct ArtifactQuery<'a> {
     pub platform: &'a str,
     pub region: &'a str,
     /// Any where it is empty.
@@ -138,9 +142,9 @@ pub(super) struct Wanted<'a> {
 pub(super) fn artifact<'v>(
     ui: &Ui,
     version: &'v Version,
-    wanted: &Wanted,
+    query: &ArtifactQuery,
 ) -> Result<(&'v Build, &'v Artifact)> {
-    let Wanted { platform, region, component } = wanted;
+    let ArtifactQuery { platform, region, component } = query;
     let mut regions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut fitting = Vec::new();
     let complete = version.is_complete();
@@ -167,7 +171,7 @@ pub(super) fn artifact<'v>(
             ));
         }
         if fitting.len() > 1 {
-            ui.error(ambiguous(version, wanted, &fitting));
+            ui.error(ambiguous(version, query, &fitting));
         }
         return Ok(*first);
     }
@@ -188,9 +192,9 @@ pub(super) fn artifact<'v>(
 }
 
 /// What to warn of where more than one artifact is what was asked for.
-fn ambiguous(version: &Version, wanted: &Wanted, fitting: &[(&Build, &Artifact)]) -> String {
+fn ambiguous(version: &Version, query: &ArtifactQuery, fitting: &[(&Build, &Artifact)]) -> String {
     const SHOWN: usize = 10;
-    let Wanted { platform, region, component } = wanted;
+    let ArtifactQuery { platform, region, component } = query;
     let shown = fitting.iter().take(SHOWN).map(|(build, artifact)| {
         format!("{} ({})", artifact.external_identifier, build.component_type)
     });

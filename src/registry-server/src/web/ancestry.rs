@@ -29,20 +29,20 @@ const DEPTHS: &[(&str, &str, u32)] = &[
 const DIRECTIONS: &[(&str, &str)] =
     &[("both", "Parents and children"), ("parents", "Parents"), ("children", "Children")];
 
-/// What is asked for.
+/// What the query of the page selects.
 #[derive(Debug)]
-struct Asked {
+struct AncestryPageQuery {
     depth: &'static (&'static str, &'static str, u32),
     direction: &'static str,
     outdated: bool,
     unfolded: bool,
 }
 
-impl Asked {
+impl AncestryPageQuery {
     fn of(fields: &Fields) -> Self {
         let depth = DEPTHS.iter().find(|it| it.0 == fields.text("depth"));
         let direction = DIRECTIONS.iter().find(|it| it.0 == fields.text("direction"));
-        Asked {
+        AncestryPageQuery {
             depth: depth.unwrap_or(&DEPTHS[0]),
             direction: direction.map_or(DIRECTIONS[0].0, |it| it.0),
             outdated: fields.ticked("outdated"),
@@ -77,27 +77,27 @@ pub(super) async fn show(
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
     let name = context.names.bucket.clone();
-    let asked = Asked::of(&Fields::new(query));
+    let selection = AncestryPageQuery::of(&Fields::new(query));
     let bucket = context.session.get_bucket(&name).await?;
-    let lineage = context.session.lineage(&name, asked.query()).await?;
+    let lineage = context.session.lineage(&name, selection.query()).await?;
     let path = context.bucket_path(&name, "/ancestry");
-    let way = [(name.as_str(), context.bucket_path(&name, "")), ("Ancestry", path.clone())];
-    let (shown, hidden) = match asked.unfolded {
+    let breadcrumbs = [(name.as_str(), context.bucket_path(&name, "")), ("Ancestry", path.clone())];
+    let (shown, hidden) = match selection.unfolded {
         true => (lineage.clone(), Vec::new()),
         false => hide_siblings(&lineage),
     };
-    let all = asked.path(&path, asked.depth.0, true);
-    Ok(Page::new(format!("Ancestry of {name}")).context(&context, &way).body(html! {
+    let all = selection.path(&path, selection.depth.0, true);
+    Ok(Page::new(format!("Ancestry of {name}")).context(&context, &breadcrumbs).body(html! {
         (bucket::head(&bucket))
         (tabs(&context, &name, Some(Tab::Ancestry)))
         h2.hidden { "Ancestry" }
-        (choices(&path, &asked))
+        (choices(&path, &selection))
         @if lineage.kin.is_empty() {
             div.card.empty {
-                @if asked.outdated || asked.direction != "both" {
+                @if selection.outdated || selection.direction != "both" {
                     h3 { "There are no such relations" }
                     p { a href=(path) { "Show all direct relatives" } }
-                    @if lineage.more { (not_all(&name, &asked)) }
+                    @if lineage.more { (not_all(&name, &selection)) }
                 } @else {
                     h3 { "No valid version has relations" }
                     p { "Relations are recorded when a template reads a version of one bucket, by the "
@@ -111,31 +111,31 @@ pub(super) async fn show(
             (generations(&context, &shown, &hidden, &all))
             (legend())
             @if lineage.deeper {
-                p { "There are more generations. " a href=(asked.path(&path, "all", asked.unfolded)) { "Show all" } }
+                p { "There are more generations. " a href=(selection.path(&path, "all", selection.unfolded)) { "Show all" } }
             }
-            @if lineage.more { (not_all(&name, &asked)) }
+            @if lineage.more { (not_all(&name, &selection)) }
             (relations(&context, &lineage))
         }
     }))
 }
 
-fn choices(path: &str, asked: &Asked) -> Markup {
+fn choices(path: &str, selection: &AncestryPageQuery) -> Markup {
     html! {
         form.line method="get" action=(path) {
             div.field {
                 label for="depth" { "Show" }
                 select #depth name="depth" {
-                    @for it in DEPTHS { option value=(it.0) selected[it.0 == asked.depth.0] { (it.1) } }
+                    @for it in DEPTHS { option value=(it.0) selected[it.0 == selection.depth.0] { (it.1) } }
                 }
             }
             div.field {
                 label for="direction" { "Direction" }
                 select #direction name="direction" {
-                    @for it in DIRECTIONS { option value=(it.0) selected[it.0 == asked.direction] { (it.1) } }
+                    @for it in DIRECTIONS { option value=(it.0) selected[it.0 == selection.direction] { (it.1) } }
                 }
             }
             label.choice {
-                input type="checkbox" name="outdated" value="yes" checked[asked.outdated];
+                input type="checkbox" name="outdated" value="yes" checked[selection.outdated];
                 span { "Only out of date" }
             }
             button type="submit" { "Apply" }
@@ -205,11 +205,11 @@ fn member(context: &PageContext, member: &Member, lineage: &Lineage, number: usi
 }
 
 /// What a page has no room for. The command lists all descendants, and of the ancestors only parents.
-fn not_all(bucket: &str, asked: &Asked) -> Markup {
+fn not_all(bucket: &str, selection: &AncestryPageQuery) -> Markup {
     html! {
         p.dimmed {
             "There are more relations than are looked at here."
-            @if asked.query().children {
+            @if selection.query().children {
                 " All that was built from " (bucket) " is listed by "
                 code { "ingot registry ancestry " (bucket) } "."
             }
@@ -260,7 +260,7 @@ mod tests {
     fn the_command_is_named_where_it_lists_what_is_asked_for() {
         for (direction, named) in [("both", true), ("children", true), ("parents", false)] {
             let query = vec![("direction".to_owned(), direction.to_owned())];
-            let text = not_all("base", &Asked::of(&Fields::new(query))).into_string();
+            let text = not_all("base", &AncestryPageQuery::of(&Fields::new(query))).into_string();
             assert!(text.contains("There are more relations"), "{direction}: {text}");
             let command = "built from base is listed by <code>ingot registry ancestry base</code>";
             assert_eq!(text.contains(command), named, "{direction}: {text}");

@@ -64,7 +64,7 @@ pub(super) async fn confirm(
     let back = own_path(fields.text("back")).unwrap_or(&own);
     let shown = shown_version(&to.name, &to.fingerprint);
     let title = format!("Assign {shown} to {name}");
-    let way = [
+    let breadcrumbs = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
         ("Channels", context.bucket_path(&bucket, "/channels")),
         (name.as_str(), own.clone()),
@@ -78,7 +78,7 @@ pub(super) async fn confirm(
             a.button href=(back) { "Cancel" }
         }
     };
-    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &breadcrumbs).body(html! {
         div.dialogue.card {
             h1 { (title) "?" }
             p.lead { strong { (name) } ": " (in_short(channel.version.as_ref(), &to)) " " (status(to.status)) }

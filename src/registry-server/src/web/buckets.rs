@@ -35,9 +35,9 @@ const ORDERS: &[(&str, &str, BucketOrder)] = &[
     ("created", "Last created", BucketOrder::Created),
 ];
 
-/// What is asked for.
+/// What the query of the page selects.
 #[derive(Debug)]
-struct Asked {
+struct BucketsPageQuery {
     text: String,
     status: String,
     platform: String,
@@ -46,10 +46,10 @@ struct Asked {
     sort: String,
 }
 
-impl Asked {
+impl BucketsPageQuery {
     fn of(fields: &Fields) -> Self {
         let text = |name: &str| fields.text(name).trim().to_owned();
-        Asked {
+        BucketsPageQuery {
             text: text("q"),
             status: text("status"),
             platform: text("platform"),
@@ -120,18 +120,18 @@ pub(super) async fn show(
     Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Page, Problem> {
     let page = part(&query, SIZE);
-    let asked = Asked::of(&Fields::new(query));
-    let overview = context.session.overview(&asked.filter(), asked.order(), &page).await?;
+    let selection = BucketsPageQuery::of(&Fields::new(query));
+    let overview = context.session.overview(&selection.filter(), selection.order(), &page).await?;
     let platforms = context.session.platforms().await?;
-    let images = match asked.text.as_str() {
+    let images = match selection.text.as_str() {
         "" => Vec::new(),
         id => {
-            let asked = SearchExternalArtifactRequestBody {
+            let request = SearchExternalArtifactRequestBody {
                 external_identifier: id.to_owned(),
                 ..SearchExternalArtifactRequestBody::default()
             };
             let page = ingot_registry::api::Page { size: 10, ..Default::default() };
-            context.session.search_artifact(&asked, &page).await?.artifacts
+            context.session.search_artifact(&request, &page).await?.artifacts
         }
     };
     let path = context.buckets_path();
@@ -142,19 +142,19 @@ pub(super) async fn show(
     let notice = notice::signed_in(&context.visit);
     Ok(Page::new(title).context(&context, &[]).notice(notice).body(html! {
         h1 { "Buckets" }
-        (search(&path, &asked, &platforms))
+        (search(&path, &selection, &platforms))
         (found_images(&context, &images))
         @if !overview.buckets.is_empty() {
-            (table(&caption(&overview, &asked), &columns, &rows))
-            (pager("buckets", &path, &asked.query(), Some(&overview.pagination)))
+            (table(&caption(&overview, &selection), &columns, &rows))
+            (pager("buckets", &path, &selection.query(), Some(&overview.pagination)))
         } @else if images.is_empty() {
-            (empty(&asked, &path))
+            (empty(&selection, &path))
         }
     }))
 }
 
 /// `1–50 of 62 buckets`.
-fn caption(overview: &Overview, asked: &Asked) -> String {
+fn caption(overview: &Overview, selection: &BucketsPageQuery) -> String {
     let (total, shown) = (overview.total, overview.buckets.len() as i64);
     let plural = if total == 1 { "" } else { "s" };
     let count = match shown < total {
@@ -163,41 +163,41 @@ fn caption(overview: &Overview, asked: &Asked) -> String {
         }
         false => format!("{total} bucket{plural}"),
     };
-    match asked.message().as_str() {
+    match selection.message().as_str() {
         "" => count,
         message => format!("{count}: {message}"),
     }
 }
 
-fn search(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
+fn search(path: &str, selection: &BucketsPageQuery, platforms: &[String]) -> Markup {
     html! {
         form.search role="search" method="get" action=(path) {
             label for="q" { "Search names, labels, fingerprints and image ids" }
             div.field {
-                input #q type="search" name="q" value=(asked.text) maxlength="200" dir="auto"
+                input #q type="search" name="q" value=(selection.text) maxlength="200" dir="auto"
                     placeholder="web-server or ami-0123…" autocomplete="off" spellcheck="false";
                 button type="submit" { "Search" }
             }
-            details.filters open[asked.is_filtered() || !asked.sort.is_empty()] {
+            details.filters open[selection.is_filtered() || !selection.sort.is_empty()] {
                 summary { "Filter and sort" }
                 div.line {
-                    (choice("status", "Status", &asked.status, STATUSES.iter().map(|it| (it.0, it.1))))
-                    (choice("platform", "Platform", &asked.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
+                    (choice("status", "Status", &selection.status, STATUSES.iter().map(|it| (it.0, it.1))))
+                    (choice("platform", "Platform", &selection.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
                     div.field {
                         label for="label" { "Label" }
-                        input #label name="label" value=(asked.label) maxlength="200"
+                        input #label name="label" value=(selection.label) maxlength="200"
                             placeholder="team or team=web" autocomplete="off" spellcheck="false";
                     }
                     div.field {
                         label for="sort" { "Sort by" }
                         select #sort name="sort" {
                             @for (value, name, _) in ORDERS {
-                                option value=(value) selected[*value == asked.sort] { (name) }
+                                option value=(value) selected[*value == selection.sort] { (name) }
                             }
                         }
                     }
                     label.choice {
-                        input type="checkbox" name="outdated" value="yes" checked[asked.outdated];
+                        input type="checkbox" name="outdated" value="yes" checked[selection.outdated];
                         span { "Only out of date" }
                     }
                     button type="submit" { "Apply" }
@@ -207,8 +207,8 @@ fn search(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
     }
 }
 
-fn empty(asked: &Asked, path: &str) -> Markup {
-    let message = asked.message();
+fn empty(selection: &BucketsPageQuery, path: &str) -> Markup {
+    let message = selection.message();
     html! {
         div.card.empty {
             @if message.is_empty() {

@@ -225,7 +225,7 @@ pub(super) async fn show_with(
         false => html! {},
     };
     let path = context.channel_path(&bucket, name, "");
-    let way = [
+    let breadcrumbs = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
         ("Channels", context.bucket_path(&bucket, "/channels")),
         (name, path.clone()),
@@ -246,8 +246,10 @@ pub(super) async fn show_with(
         Some(notice) => Some(notice),
         None => notice::moved(context, &bucket).await,
     };
-    Ok(Page::new(format!("Channel {name} of {bucket}")).context(context, &way).notice(notice).body(
-        html! {
+    Ok(Page::new(format!("Channel {name} of {bucket}"))
+        .context(context, &breadcrumbs)
+        .notice(notice)
+        .body(html! {
             @if let Some(alert) = alert { (alert) }
             div.title {
                 h1 { (name) }
@@ -277,8 +279,7 @@ pub(super) async fn show_with(
                 }
             }
             @if context.visit.may_write() { (removal::channel_settings(context, &channel)) }
-        },
-    ))
+        }))
 }
 
 fn choose(context: &PageContext, channel: &Channel, choices: &[Version]) -> Markup {

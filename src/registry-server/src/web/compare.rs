@@ -27,8 +27,8 @@ const ROWS: usize = 500;
 /// How long a value in a table may be, in characters; more is cut off.
 const VALUE: usize = 1000;
 
-/// What is compared of a version, and what is to be said about it.
-struct Side {
+/// One of the two versions that are compared, with notes about what is not.
+struct ComparedVersion {
     version: Version,
     packages: Option<Packages>,
     notes: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) async fn show(
     let filter = VersionFilter { complete: true, ..VersionFilter::default() };
     let list = context.session.version_choices(&bucket, &filter, CHOICES).await?;
     let name = shown_version(&after.name, &after.fingerprint);
-    let way = [
+    let breadcrumbs = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
         ("Versions", context.bucket_path(&bucket, "/versions")),
         (name.as_str(), context.version_path(&bucket, &after.fingerprint, "")),
@@ -72,12 +72,12 @@ pub(super) async fn show(
         Some(before) => {
             // Packages take memory until they are compared.
             let turn = Arc::new(app.store.comparison_turn().await?);
-            let before = side(&app, &context, before, &turn).await?;
-            let after = side(&app, &context, after, &turn).await?;
+            let before = compared_version(&app, &context, before, &turn).await?;
+            let after = compared_version(&app, &context, after, &turn).await?;
             differences(&context, &before, &after)
         }
     };
-    Ok(Page::new(format!("Compare {bucket} {name}")).context(&context, &way).body(html! {
+    Ok(Page::new(format!("Compare {bucket} {name}")).context(&context, &breadcrumbs).body(html! {
         div.title { h1 { (bucket) " " span.version { (name) } " compared" } }
         (tabs(&context, &bucket, Some(Tab::Versions)))
         (choose)
@@ -123,12 +123,12 @@ fn choose(
 }
 
 /// Reads the packages of a version. `turn` is what allows them to take memory.
-async fn side(
+async fn compared_version(
     app: &Shared,
     context: &PageContext,
     version: Version,
     turn: &Arc<impl Send + Sync + 'static>,
-) -> Result<Side, Problem> {
+) -> Result<ComparedVersion, Problem> {
     let name = shown_version(&version.name, &version.fingerprint);
     let all: Vec<SbomRow> =
         context.session.sboms_of(&version.bucket_name, &version.fingerprint).await?;
@@ -160,11 +160,11 @@ async fn side(
         }
     }
     let packages = (count > 0).then(|| list.into_packages());
-    Ok(Side { version, packages, notes })
+    Ok(ComparedVersion { version, packages, notes })
 }
 
-fn differences(context: &PageContext, before: &Side, after: &Side) -> Markup {
-    let name = |side: &Side| shown_version(&side.version.name, &side.version.fingerprint);
+fn differences(context: &PageContext, before: &ComparedVersion, after: &ComparedVersion) -> Markup {
+    let name = |one: &ComparedVersion| shown_version(&one.version.name, &one.version.fingerprint);
     let names = [name(before), name(after)];
     let facts = Changes::between(&before.version.facts(), &after.version.facts());
     let packages = before.packages.as_ref().zip(after.packages.as_ref());

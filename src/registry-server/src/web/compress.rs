@@ -16,8 +16,8 @@ const LEAST: usize = 1024;
 const MOST: usize = 16 << 20;
 
 /// Whether a browser takes gzip's form.
-fn takes_gzip(asked: &Parts) -> bool {
-    let accepted = asked.headers.get_all(header::ACCEPT_ENCODING).iter();
+fn takes_gzip(request: &Parts) -> bool {
+    let accepted = request.headers.get_all(header::ACCEPT_ENCODING).iter();
     let mut codings = accepted.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(','));
     codings.any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
@@ -30,13 +30,13 @@ fn takes_gzip(asked: &Parts) -> bool {
 }
 
 /// A page or a style sheet, compressed if the browser takes it.
-pub(super) async fn compress(asked: &Parts, mut response: Response) -> Response {
+pub(super) async fn compress(request: &Parts, mut response: Response) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("text/") || kind == "image/svg+xml") {
         return response;
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if !takes_gzip(asked) {
+    if !takes_gzip(request) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

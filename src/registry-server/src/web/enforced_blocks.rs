@@ -62,11 +62,11 @@ pub(super) async fn list(context: PageContext) -> Result<Page, Problem> {
 pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
     let name = context.names.block.clone();
     let (summary, versions) = context.session.enforced_block_by_name(&name).await?;
-    let way = [
+    let breadcrumbs = [
         ("Enforced provisioners", path(&context, None)),
         (name.as_str(), path(&context, Some(&name))),
     ];
-    Ok(Page::new(format!("Enforced block {name}")).context(&context, &way).body(html! {
+    Ok(Page::new(format!("Enforced block {name}")).context(&context, &breadcrumbs).body(html! {
         h1 { (name) }
         (labels(&summary.block.labels))
         @for version in &versions { (one_version(&context, version, &summary.links)) }

@@ -13,7 +13,7 @@ use super::page::Page;
 use super::parts::own_path;
 use super::problem::{Problem, sentence};
 use super::sign_in;
-use super::web_session::{projects_of, segment, visitor, wanted};
+use super::web_session::{projects_of, return_path, segment, visitor};
 use crate::Shared;
 use ingot_registry::api::{Code, Error, Result};
 
@@ -73,32 +73,36 @@ fn page(error: &Error, page: Page, back: &Back) -> (StatusCode, Page) {
 /// have not signed in are asked to; if they sent a form, the page says that it was not processed.
 pub(super) async fn frame(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let asked = parts.clone();
+    let request = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     let response = match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => framed(&app, &asked, &problem.0).await,
+        Some(problem) => error_response(&app, &request, &problem.0).await,
         None => response,
     };
-    compress(&asked, response).await
+    compress(&request, response).await
 }
 
 /// The answer to a request that failed.
-pub(super) async fn framed(app: &Shared, asked: &Parts, error: &Error) -> Response {
+pub(super) async fn error_response(app: &Shared, request: &Parts, error: &Error) -> Response {
     if error.code == Code::Unauthenticated {
-        return sign_in_first(app, asked);
+        return sign_in_first(app, request);
     }
-    match around(app, asked, title(error)).await {
+    match page_frame(app, request, title(error)).await {
         Ok((frame, back)) => page(error, frame, &back).into_response(),
         Err(_) => page(error, Page::new(title(error)), &Back::default()).into_response(),
     }
 }
 
-fn sign_in_first(app: &Shared, asked: &Parts) -> Response {
-    let wanted = wanted(asked);
-    if asked.method == Method::POST && asked.uri.path() != "/sign-out" {
-        return sign_in::form_was_lost(app, &asked.headers, own_path(&wanted).unwrap_or("/"));
+fn sign_in_first(app: &Shared, request: &Parts) -> Response {
+    let return_path = return_path(request);
+    if request.method == Method::POST && request.uri.path() != "/sign-out" {
+        return sign_in::form_was_lost(
+            app,
+            &request.headers,
+            own_path(&return_path).unwrap_or("/"),
+        );
     }
-    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    let next: String = form_urlencoded::byte_serialize(return_path.as_bytes()).collect();
     match next.as_str() {
         "" | "%2F" => Redirect::to("/sign-in"),
         next => Redirect::to(&format!("/sign-in?next={next}")),
@@ -107,10 +111,10 @@ fn sign_in_first(app: &Shared, asked: &Parts) -> Response {
 }
 
 /// The frame of a page of this path, as far as there is something of it.
-async fn around(app: &Shared, asked: &Parts, title: &str) -> Result<(Page, Back)> {
-    let (visit, _) = visitor(asked, app).await?;
+async fn page_frame(app: &Shared, request: &Parts, title: &str) -> Result<(Page, Back)> {
+    let (visit, _) = visitor(request, app).await?;
     let page = Page::new(title).visit(&visit);
-    let names: Vec<String> = asked
+    let names: Vec<String> = request
         .uri
         .path()
         .split('/')
@@ -146,9 +150,9 @@ async fn around(app: &Shared, asked: &Parts, title: &str) -> Result<(Page, Back)
         }
         rest => (page, rest),
     };
-    if asked.method == Method::POST
+    if request.method == Method::POST
         && !names.is_empty()
-        && let Some(path) = own_path(&wanted(asked))
+        && let Some(path) = own_path(&return_path(request))
     {
         back = Back { path: path.to_owned(), name: "Go back to the page".into() };
     }

@@ -104,10 +104,10 @@ fn order(columns: &mut [Vec<usize>], nodes: usize, edges: &[(usize, usize)]) {
         }
         for column in turn {
             let mean = |node: usize| {
-                let around = &neighbours[node];
-                match around.len() {
+                let adjacent = &neighbours[node];
+                match adjacent.len() {
                     0 => position[node],
-                    count => around.iter().map(|it| position[*it]).sum::<f64>() / count as f64,
+                    count => adjacent.iter().map(|it| position[*it]).sum::<f64>() / count as f64,
                 }
             };
             let mut ranked: Vec<(f64, usize)> =

@@ -21,16 +21,16 @@ pub(super) fn assigned(channel: &str) -> String {
 /// That somebody has signed in.
 pub(super) fn signed_in(visit: &WebSession) -> Option<Markup> {
     let text = format!("You are signed in as {}.", visit.principal.name);
-    let so = visit.asked("done") == "signed-in" && is_recent(visit.since);
+    let so = visit.query_value("done") == "signed-in" && is_recent(visit.since);
     so.then(|| html! { p { (text) } })
 }
 
 /// That the visitor moved a channel just now, from where to where, and the way back.
 pub(super) async fn moved(context: &PageContext, bucket: &str) -> Option<Markup> {
-    if context.visit.asked("done") != "assigned" {
+    if context.visit.query_value("done") != "assigned" {
         return None;
     }
-    let name = context.visit.asked("channel");
+    let name = context.visit.query_value("channel");
     let page = Page { size: 2, ..Page::default() };
     // Without the data there is no notice; the page itself reports failures.
     let history = context.session.channel_history(bucket, &name, &page).await.ok()?.history;
@@ -71,7 +71,7 @@ async fn did(context: &PageContext, action: &str, target: &str) -> bool {
 /// That the visitor created a channel just now.
 pub(super) async fn created(context: &PageContext, channel: &Channel) -> Option<Markup> {
     let target = format!("{}/{}", context.names.bucket, channel.name);
-    let so = context.visit.asked("done") == "created"
+    let so = context.visit.query_value("done") == "created"
         && is_recent(channel.created_at)
         && did(context, CREATE_CHANNEL, &target).await;
     so.then(|| html! { p { "The channel " strong { (channel.name) } " was created." } })
@@ -86,7 +86,7 @@ pub(super) async fn revocation(context: &PageContext, version: &Version) -> Opti
     let inherited = ancestor.is_some();
     let (status, at) = (version.status, version.revoke_at);
     let target = format!("{}/{}", version.bucket_name, version.fingerprint);
-    let done = context.visit.asked("done");
+    let done = context.visit.query_value("done");
     let (so, action) = match done.as_str() {
         "revoked" => (own && status == VersionStatus::Revoked && is_recent(at), REVOKE),
         "scheduled" => (own && status == VersionStatus::RevocationScheduled, REVOKE),

@@ -106,7 +106,7 @@ impl Page {
                     a.skip href="#main" { "Skip to the content" }
                     (self.head())
                     main #main tabindex="-1" {
-                        (self.way())
+                        (self.breadcrumbs())
                         @if let Some(notice) = &self.notice {
                             div.notice role="status" { (notice) }
                         }
@@ -145,7 +145,7 @@ impl Page {
         }
     }
 
-    fn way(&self) -> Markup {
+    fn breadcrumbs(&self) -> Markup {
         html! {
             @if !self.path.is_empty() {
                 nav.way aria-label="Breadcrumb" {

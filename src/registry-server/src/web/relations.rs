@@ -10,11 +10,11 @@ use ingot_registry::api::VersionStatus;
 use ingot_registry::service::{Relation, Relations, VersionName};
 
 /// A warning where what it was built from is revoked and it is not.
-pub(super) fn revoked_parents(context: &PageContext, around: &Relations) -> Markup {
+pub(super) fn revoked_parents(context: &PageContext, relations: &Relations) -> Markup {
     let revoked =
         |status| matches!(status, VersionStatus::Revoked | VersionStatus::RevocationScheduled);
     html! {
-        @for parent in around.parents.iter().filter(|it| revoked(it.version.status)) {
+        @for parent in relations.parents.iter().filter(|it| revoked(it.version.status)) {
             section.alert.warn aria-label="Parent" {
                 p {
                     "It was built from " (named(context, &parent.version)) ", which is "
@@ -47,10 +47,10 @@ fn channel_of(context: &PageContext, relation: &Relation, bucket: &str) -> Marku
 }
 
 /// What it was built from.
-pub(super) fn parents(context: &PageContext, around: &Relations) -> Markup {
+pub(super) fn parents(context: &PageContext, relations: &Relations) -> Markup {
     let columns = ["Parent", "Parent’s status", "Channel", "Ancestry status"];
     let rows = html! {
-        @for relation in &around.parents {
+        @for relation in &relations.parents {
             tr role="row" {
                 (head_cell(&named(context, &relation.version)))
                 (cell("Parent’s status", &status(relation.version.status)))
@@ -60,7 +60,7 @@ pub(super) fn parents(context: &PageContext, around: &Relations) -> Markup {
         }
     };
     html! {
-        @if !around.parents.is_empty() {
+        @if !relations.parents.is_empty() {
             section aria-labelledby="parents" {
                 h2 #parents { "Built from" }
                 (table("What this version was built from", &columns, &rows))
@@ -70,11 +70,11 @@ pub(super) fn parents(context: &PageContext, around: &Relations) -> Markup {
 }
 
 /// What was built from it: the newest of them, or `older` ones.
-pub(super) fn children(context: &PageContext, around: &Relations, older: bool) -> Markup {
+pub(super) fn children(context: &PageContext, relations: &Relations, older: bool) -> Markup {
     let columns = ["Child", "Status", "Found by channel", "Ancestry status"];
     let bucket = &context.names.bucket;
     let rows = html! {
-        @for relation in &around.children {
+        @for relation in &relations.children {
             tr role="row" {
                 (head_cell(&named(context, &relation.version)))
                 (cell("Status", &status(relation.version.status)))
@@ -84,18 +84,18 @@ pub(super) fn children(context: &PageContext, around: &Relations, older: bool) -
         }
     };
     let path = context.version_path(bucket, &context.names.version, "");
-    let next = around.older_children.as_ref().map(|key| {
+    let next = relations.older_children.as_ref().map(|key| {
         let key: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
         format!("{path}?children={key}#children")
     });
     html! {
-        @if !around.children.is_empty() || older {
+        @if !relations.children.is_empty() || older {
             section aria-labelledby="children" {
                 h2 #children { "Built from this" }
                 (table("Versions that were built from this one", &columns, &rows))
                 @if older || next.is_some() {
                     p.dimmed {
-                        (around.child_count) " versions were built from it; these are "
+                        (relations.child_count) " versions were built from it; these are "
                         @if older { "older ones." } @else { "the newest." }
                     }
                     nav.pager aria-label="What was built from this version" {

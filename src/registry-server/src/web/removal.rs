@@ -59,13 +59,13 @@ pub(super) async fn ask_channel(context: PageContext) -> Result<Page, Problem> {
     let channel = context.session.get_channel(&bucket, &name).await?;
     let own = context.channel_path(&bucket, &name, "");
     let action = context.channel_path(&bucket, &name, "/delete");
-    let way = [
+    let breadcrumbs = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
         (name.as_str(), own.clone()),
         ("Delete", action.clone()),
     ];
     let title = format!("Delete the channel {name} of {bucket}");
-    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &breadcrumbs).body(html! {
         form.dialogue.card method="post" action=(action) {
             h1 { (title) "?" }
             (token_field(&context.visit.form_token))
@@ -107,9 +107,9 @@ async fn bucket_page(context: &PageContext, wrong: Option<&str>) -> Result<Page,
     let children = context.session.list_ancestry(&name, &query, &page).await?.total_count;
     let own = context.bucket_path(&name, "");
     let action = context.bucket_path(&name, "/delete");
-    let way = [(name.as_str(), own.clone()), ("Delete", action.clone())];
+    let breadcrumbs = [(name.as_str(), own.clone()), ("Delete", action.clone())];
     let title = format!("Delete the bucket {name}");
-    Ok(Page::new(title.clone()).context(context, &way).body(html! {
+    Ok(Page::new(title.clone()).context(context, &breadcrumbs).body(html! {
         form.dialogue.card method="post" action=(action) novalidate {
             h1 { (title) "?" }
             (token_field(&context.visit.form_token))

@@ -28,7 +28,7 @@ pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
         )
         .into());
     }
-    let around = context.session.relations_of(&bucket, &print, None).await?;
+    let relations = context.session.relations_of(&bucket, &print, None).await?;
     let (descendants, _) = context.session.descendants(&bucket, &print, LISTED).await?;
     let name = shown_version(&version.name, &print);
     let revoked = version.status == VersionStatus::Revoked;
@@ -38,15 +38,15 @@ pub(super) async fn show(context: PageContext) -> Result<Page, Problem> {
     };
     let back = context.version_path(&bucket, &print, "");
     let action = context.version_path(&bucket, &print, "/restore");
-    let way = [
+    let breadcrumbs = [
         (bucket.as_str(), context.bucket_path(&bucket, "")),
         (name.as_str(), back.clone()),
         ("Restore", action.clone()),
     ];
     let parents: Vec<_> =
-        around.parents.iter().filter(|it| it.version.status == VersionStatus::Revoked).collect();
+        relations.parents.iter().filter(|it| it.version.status == VersionStatus::Revoked).collect();
     let children = descendants.iter().filter(|it| it.status == version.status).count();
-    Ok(Page::new(title.clone()).context(&context, &way).body(html! {
+    Ok(Page::new(title.clone()).context(&context, &breadcrumbs).body(html! {
         form.dialogue.card method="post" action=(action) aria-labelledby="title" {
             h1 #title { (title) "?" }
             (token_field(&context.visit.form_token))

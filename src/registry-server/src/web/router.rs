@@ -23,22 +23,22 @@ const FORM: usize = 64 << 10;
 const BUCKET: &str = "/projects/{project}/buckets/{bucket}";
 
 /// What a browser is answered where there is no page.
-pub(crate) async fn nothing_here(app: &Shared, asked: &Parts) -> Response {
-    error_page::framed(app, asked, &Error::not_found("there is no such page")).await
+pub(crate) async fn nothing_here(app: &Shared, request: &Parts) -> Response {
+    error_page::error_response(app, request, &Error::not_found("there is no such page")).await
 }
 
 /// The page of a request that is refused before its path is looked at.
-pub(crate) async fn refused(app: &Shared, asked: &Parts, error: &Error) -> Response {
-    error_page::framed(app, asked, error).await
+pub(crate) async fn refused(app: &Shared, request: &Parts, error: &Error) -> Response {
+    error_page::error_response(app, request, error).await
 }
 
 /// What a browser is answered that asks for a path in a way that is not there. Who asks for what is
 /// only posted to, as by loading the answer to a form again, is led to the page that the form is on.
-pub(crate) async fn wrong_method(app: &Shared, asked: &Parts, error: &Error) -> Response {
-    let (path, page) = (asked.uri.path(), page_of(asked.uri.path()));
-    match asked.method == Method::GET && page != path {
+pub(crate) async fn wrong_method(app: &Shared, request: &Parts, error: &Error) -> Response {
+    let (path, page) = (request.uri.path(), page_of(request.uri.path()));
+    match request.method == Method::GET && page != path {
         true => Redirect::to(page).into_response(),
-        false => error_page::framed(app, asked, error).await,
+        false => error_page::error_response(app, request, error).await,
     }
 }
 

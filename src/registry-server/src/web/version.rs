@@ -38,9 +38,9 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         found => found?,
     };
     let channels = context.session.list_channels(&bucket).await?.channels;
-    let older_than = context.visit.asked("children");
+    let older_than = context.visit.query_value("children");
     let before = Some(older_than.as_str()).filter(|it| !it.is_empty());
-    let around = context.session.relations_of(&bucket, &print, before).await?;
+    let relations = context.session.relations_of(&bucket, &print, before).await?;
     let sboms = context.session.sboms_of(&bucket, &print).await?;
     let name = shown_version(&version.name, &print);
     let path = [
@@ -57,11 +57,11 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         div.title {
             h1 { (bucket) " " span.version { (name) } }
             (status(version.status))
-            (neighbours(&context, &bucket, &around))
+            (neighbours(&context, &bucket, &relations))
         }
         (tabs(&context, &bucket, Some(Tab::Versions)))
         (revocation(&context, &version))
-        (relations::revoked_parents(&context, &around))
+        (relations::revoked_parents(&context, &relations))
         dl.facts {
             div.wide { dt { "Fingerprint" } dd { code.id { (version.fingerprint) } } }
             div { dt { "Channels" } dd { (pointing(&context, &version, &channels)) } }
@@ -71,22 +71,22 @@ pub(super) async fn show(context: PageContext) -> Result<Response, Problem> {
         }
         @if context.visit.may_write() { (actions(&context, &version, &channels)) }
         (images(&version))
-        (relations::parents(&context, &around))
-        (relations::children(&context, &around, before.is_some()))
+        (relations::parents(&context, &relations))
+        (relations::children(&context, &relations, before.is_some()))
         (builds(&context, &version, &sboms))
     });
     Ok(page.into_response())
 }
 
 /// The ways to the versions before and after.
-fn neighbours(context: &PageContext, bucket: &str, around: &Relations) -> Markup {
+fn neighbours(context: &PageContext, bucket: &str, relations: &Relations) -> Markup {
     html! {
-        @if around.previous.is_some() || around.next.is_some() {
+        @if relations.previous.is_some() || relations.next.is_some() {
             nav.pager.aside aria-label="Versions before and after" {
-                @if let Some(print) = &around.previous {
+                @if let Some(print) = &relations.previous {
                     a href=(context.version_path(bucket, print, "")) rel="prev" { "Previous version" }
                 }
-                @if let Some(print) = &around.next {
+                @if let Some(print) = &relations.next {
                     a href=(context.version_path(bucket, print, "")) rel="next" { "Next version" }
                 }
                 a href=(context.version_path(bucket, &context.names.version, "/compare")) {

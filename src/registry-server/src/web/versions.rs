@@ -33,18 +33,18 @@ const STATUSES: &[(&str, VersionStatus)] = &[
     ("incomplete", VersionStatus::Incomplete),
 ];
 
-/// What is asked for.
+/// What the query of the page selects.
 #[derive(Debug)]
-struct Asked {
+struct VersionsPageQuery {
     status: String,
     platform: String,
     sort: String,
 }
 
-impl Asked {
+impl VersionsPageQuery {
     fn of(fields: &Fields) -> Self {
         let text = |name: &str| fields.text(name).trim().to_owned();
-        Asked { status: text("status"), platform: text("platform"), sort: text("sort") }
+        VersionsPageQuery { status: text("status"), platform: text("platform"), sort: text("sort") }
     }
 
     fn filter(&self) -> VersionFilter {
@@ -100,9 +100,10 @@ pub(super) async fn show(
 ) -> Result<Page, Problem> {
     let name = context.names.bucket.clone();
     let page = part(&query, SIZE);
-    let asked = Asked::of(&Fields::new(query));
+    let selection = VersionsPageQuery::of(&Fields::new(query));
     let bucket = context.session.get_bucket(&name).await?;
-    let list = context.session.version_list(&name, &asked.filter(), asked.order(), &page).await?;
+    let list =
+        context.session.version_list(&name, &selection.filter(), selection.order(), &page).await?;
     let channels = context.session.list_channels(&name).await?.channels;
     let mut pointing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for channel in &channels {
@@ -119,16 +120,16 @@ pub(super) async fn show(
         }
     };
     let path = context.bucket_path(&name, "/versions");
-    let way = [(name.as_str(), context.bucket_path(&name, "")), ("Versions", path.clone())];
-    let none = list.total == 0 && !asked.is_filtered();
-    Ok(Page::new(format!("Versions of {name}")).context(&context, &way).body(html! {
+    let breadcrumbs = [(name.as_str(), context.bucket_path(&name, "")), ("Versions", path.clone())];
+    let none = list.total == 0 && !selection.is_filtered();
+    Ok(Page::new(format!("Versions of {name}")).context(&context, &breadcrumbs).body(html! {
         (bucket::head(&bucket))
         (tabs(&context, &name, Some(Tab::Versions)))
         h2.hidden { "Versions" }
-        @if !none { (filters(&path, &asked, &list.platforms)) }
+        @if !none { (filters(&path, &selection, &list.platforms)) }
         @if !list.versions.is_empty() {
-            (table(&asked.caption(&list), &columns, &rows))
-            (pager("versions", &path, &asked.query(), Some(&list.pagination)))
+            (table(&selection.caption(&list), &columns, &rows))
+            (pager("versions", &path, &selection.query(), Some(&list.pagination)))
         } @else if none {
             div.card.empty { h3 { "There are no versions yet" } }
         } @else {
@@ -140,20 +141,20 @@ pub(super) async fn show(
     }))
 }
 
-fn filters(path: &str, asked: &Asked, platforms: &[String]) -> Markup {
+fn filters(path: &str, selection: &VersionsPageQuery, platforms: &[String]) -> Markup {
     let statuses = STATUSES.iter().map(|(value, status)| (*value, status_name(*status)));
     html! {
         form.search method="get" action=(path) {
-            details.filters open[asked.is_filtered() || !asked.sort.is_empty()] {
+            details.filters open[selection.is_filtered() || !selection.sort.is_empty()] {
                 summary { "Filter and sort" }
                 div.line {
-                    (choice("status", "Status", &asked.status, statuses))
-                    (choice("platform", "Platform", &asked.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
+                    (choice("status", "Status", &selection.status, statuses))
+                    (choice("platform", "Platform", &selection.platform, platforms.iter().map(|it| (it.as_str(), it.as_str()))))
                     div.field {
                         label for="sort" { "Sort by" }
                         select #sort name="sort" {
                             option value="" { "Newest first" }
-                            option value="oldest" selected[asked.order() == VersionOrder::Oldest] {
+                            option value="oldest" selected[selection.order() == VersionOrder::Oldest] {
                                 "Oldest first"
                             }
                         }

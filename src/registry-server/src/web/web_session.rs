@@ -124,7 +124,7 @@ pub(super) struct WebSession {
 
 impl WebSession {
     /// What the query of the page says of something; empty if it does not.
-    pub(super) fn asked(&self, name: &str) -> String {
+    pub(super) fn query_value(&self, name: &str) -> String {
         let query = self.path.split_once('?').map_or("", |(_, query)| query);
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -171,7 +171,7 @@ pub(super) fn page_of(path: &str) -> &str {
 }
 
 /// Where to come back to: the page that was asked for, or the page that the form is on.
-pub(super) fn wanted(parts: &Parts) -> String {
+pub(super) fn return_path(parts: &Parts) -> String {
     let path = |uri: &Uri| uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     if parts.method == Method::GET {
         return path(&parts.uri);

@@ -63,17 +63,17 @@ pub(super) struct Call<'a> {
 struct Failure {
     pub(super) error: Error,
     /// Whether trying again may help.
-    again: bool,
+    retryable: bool,
     /// Whether what was asked may have been done all the same.
     perhaps_done: bool,
     /// Whether the registry itself said so, and not something before it.
-    told: bool,
+    from_registry: bool,
 }
 
 impl Failure {
     /// That what was asked has not been done.
-    fn undone(error: Error, again: bool) -> Self {
-        Failure { error, again, perhaps_done: false, told: false }
+    fn undone(error: Error, retryable: bool) -> Self {
+        Failure { error, retryable, perhaps_done: false, from_registry: false }
     }
 }
 
@@ -89,13 +89,13 @@ impl Stopped for Failure {
     }
 }
 
-/// What came of a call.
-pub(super) struct Answered<T> {
+/// The outcome of a call.
+pub(super) struct CallOutcome<T> {
     pub(super) result: Result<T>,
     /// Whether a try whose answer was lost may have done it before.
     pub(super) perhaps_before: bool,
     /// Whether a failure is what the registry itself says, and not something before it.
-    pub(super) told: bool,
+    pub(super) from_registry: bool,
 }
 
 impl HttpRegistry {
@@ -132,12 +132,12 @@ impl HttpRegistry {
     }
 
     /// Asks, again where that may help.
-    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Answered<T> {
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> CallOutcome<T> {
         let perhaps_before = AtomicBool::new(false);
         let (call, perhaps_done_before) = (&call, &perhaps_before);
         let attempt = |_| async move {
             let tried = self.once(call).await;
-            if let Err(Failure { error, again: true, perhaps_done, .. }) = &tried {
+            if let Err(Failure { error, retryable: true, perhaps_done, .. }) = &tried {
                 perhaps_done_before.fetch_or(*perhaps_done, Ordering::Relaxed);
                 tracing::debug!(%error, "the registry did not respond");
             }
@@ -145,10 +145,10 @@ impl HttpRegistry {
         };
         // Calls are short, and what they tell has to arrive even when a build was cancelled.
         let never = CancellationToken::new();
-        let body = RETRY.run_with(&never, |failure: &Failure| failure.again, attempt).await;
-        let told = body.as_ref().is_err_and(|failure| failure.told);
+        let body = RETRY.run_with(&never, |failure: &Failure| failure.retryable, attempt).await;
+        let from_registry = body.as_ref().is_err_and(|failure| failure.from_registry);
         let result = body.map_err(|failure| failure.error).and_then(|body| self.read(&body));
-        Answered { result, perhaps_before: perhaps_before.into_inner(), told }
+        CallOutcome { result, perhaps_before: perhaps_before.into_inner(), from_registry }
     }
 
     /// What an answer says.
@@ -162,8 +162,9 @@ impl HttpRegistry {
 
     async fn once(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         let token = self.tokens.token().await.map_err(|error| {
-            let again = error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
-            Failure::undone(error, again)
+            let retryable =
+                error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
+            Failure::undone(error, retryable)
         })?;
         let result = self.send(call, &token.text).await;
         if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
@@ -198,20 +199,20 @@ impl HttpRegistry {
         let unreachable = |error: reqwest::Error| {
             // What never got there can be sent again whatever it is.
             let perhaps_done = !error.is_connect();
-            let again = !perhaps_done || call.repeatable;
+            let retryable = !perhaps_done || call.repeatable;
             let error = unreachable_error(format!("asking {host}"), error);
-            Failure { error, again, perhaps_done, told: false }
+            Failure { error, retryable, perhaps_done, from_registry: false }
         };
-        let answer = request.send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let Some(body) = bounded(answer).await.map_err(unreachable)? else {
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let Some(body) = bounded(response).await.map_err(unreachable)? else {
             return Err(last(too_long(&host)));
         };
         if status.is_success() {
             return Ok(body);
         }
         let reported = reported(&body);
-        let told = reported.is_some();
+        let from_registry = reported.is_some();
         // A registry says if it was lost at the end of a change, and has done nothing otherwise. What
         // stands before it may have lost its answer.
         let perhaps_done = match status {
@@ -219,13 +220,13 @@ impl HttpRegistry {
             StatusCode::SERVICE_UNAVAILABLE => reported.as_ref().is_none_or(|it| it.perhaps_done),
             _ => false,
         };
-        let again = match status {
+        let retryable = match status {
             StatusCode::TOO_MANY_REQUESTS => true,
             StatusCode::SERVICE_UNAVAILABLE if !perhaps_done => true,
             _ => call.repeatable && perhaps_done,
         };
         let error = reported.unwrap_or_else(|| plain_error(status, &host));
-        Err(Failure { error, again, perhaps_done, told })
+        Err(Failure { error, retryable, perhaps_done, from_registry })
     }
 
     /// What is at a URL that the registry gave, which needs no token and is a secret itself.
@@ -244,20 +245,20 @@ impl HttpRegistry {
                     Failure::undone(error, true)
                 };
                 let last = |error| Failure::undone(error, false);
-                let answer = request.send().await.map_err(unreachable)?;
-                let status = answer.status();
-                let body = bounded(answer).await.map_err(unreachable)?;
+                let response = request.send().await.map_err(unreachable)?;
+                let status = response.status();
+                let body = bounded(response).await.map_err(unreachable)?;
                 let body = body.ok_or_else(|| last(too_long(host)))?;
                 if status.is_success() {
                     return Ok(body);
                 }
                 let error = status_error(status, &body, host);
-                let again = error.code.is_transient();
-                Err(Failure::undone(error, again))
+                let retryable = error.code.is_transient();
+                Err(Failure::undone(error, retryable))
             }
         };
         let never = CancellationToken::new();
-        let body = RETRY.run_with(&never, |failure: &Failure| failure.again, attempt).await;
+        let body = RETRY.run_with(&never, |failure: &Failure| failure.retryable, attempt).await;
         body.map_err(|failure| failure.error)
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 use super::operations::{NONE, present};
-use super::{Answered, Call, HttpRegistry, json};
+use super::{Call, CallOutcome, HttpRegistry, json};
 use crate::api::*;
 use crate::client::EnforcedBlocks;
 
@@ -15,16 +15,16 @@ impl EnforcedBlocks for HttpRegistry {
     async fn list_enforced_blocks(&self) -> Result<Vec<EnforcedBlock>> {
         // HCP Packer's answer has no token for a next page.
         let size = ("pagination.page_size", "1000");
-        let answer: ListEnforcedBlocksResponse =
+        let response: ListEnforcedBlocksResponse =
             self.list_page(&[ROOT], &Page::default(), size).await?;
-        Ok(answer.enforced_blocks)
+        Ok(response.enforced_blocks)
     }
 
     async fn create_enforced_block(&self, body: &CreateEnforcedBlockBody) -> Result<EnforcedBlock> {
-        let answered: Answered<EnforcedBlockResponse> =
+        let outcome: CallOutcome<EnforcedBlockResponse> =
             self.make(Method::PUT, &[ROOT], body).await?;
-        let exists = match answered.result {
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+        let exists = match outcome.result {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => error,
             result => return present(result?.enforced_block, "enforced block"),
         };
         // The answer that it was made may have been lost; then it is as it was to be.
@@ -40,8 +40,8 @@ impl EnforcedBlocks for HttpRegistry {
     }
 
     async fn get_enforced_block(&self, id: &str) -> Result<EnforcedBlock> {
-        let answer: EnforcedBlockResponse = self.get(&[ROOT, id], NONE).await?;
-        present(answer.enforced_block, "enforced block")
+        let response: EnforcedBlockResponse = self.get(&[ROOT, id], NONE).await?;
+        present(response.enforced_block, "enforced block")
     }
 
     async fn update_enforced_block(
@@ -49,8 +49,9 @@ impl EnforcedBlocks for HttpRegistry {
         id: &str,
         body: &UpdateEnforcedBlockBody,
     ) -> Result<EnforcedBlock> {
-        let answer: EnforcedBlockResponse = self.send_to(Method::PATCH, &[ROOT, id], body).await?;
-        present(answer.enforced_block, "enforced block")
+        let response: EnforcedBlockResponse =
+            self.send_to(Method::PATCH, &[ROOT, id], body).await?;
+        present(response.enforced_block, "enforced block")
     }
 
     async fn delete_enforced_block(&self, id: &str) -> Result<()> {
@@ -72,13 +73,13 @@ impl EnforcedBlocks for HttpRegistry {
             let (path, body) = (path.to_vec(), Some(json(body)?));
             let call =
                 Call { method: Method::PUT, path, query: Vec::new(), body, repeatable: false };
-            let answer: EnforcedBlockVersionResponse = self.below(call).await?.result?;
-            return present(answer.enforced_block_version, "version");
+            let response: EnforcedBlockVersionResponse = self.below(call).await?.result?;
+            return present(response.enforced_block_version, "version");
         }
-        let answered: Answered<EnforcedBlockVersionResponse> =
+        let outcome: CallOutcome<EnforcedBlockVersionResponse> =
             self.make(Method::PUT, &path, body).await?;
-        let exists = match answered.result {
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+        let exists = match outcome.result {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => error,
             result => return present(result?.enforced_block_version, "version"),
         };
         let all = self.enforced_block_versions(id).await?.enforced_block_detail.into_iter();
@@ -96,8 +97,9 @@ impl EnforcedBlocks for HttpRegistry {
         body: &UpdateEnforcedBlockVersionBody,
     ) -> Result<EnforcedBlockVersion> {
         let path = [ROOT, id, "versions", version];
-        let answer: EnforcedBlockVersionResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.enforced_block_version, "version")
+        let response: EnforcedBlockVersionResponse =
+            self.send_to(Method::PATCH, &path, body).await?;
+        present(response.enforced_block_version, "version")
     }
 
     async fn delete_enforced_block_version(&self, id: &str, version: &str) -> Result<()> {
@@ -123,7 +125,7 @@ impl EnforcedBlocks for HttpRegistry {
             Err(error) if matches!(error.code, Code::NotFound | Code::Unimplemented) => {
                 Ok(EnforcedBlockDetails::default())
             }
-            answer => answer,
+            response => response,
         }
     }
 }

@@ -15,5 +15,5 @@ pub use request::Mask;
 pub(super) use response::host;
 pub(super) use token::{AUDIENCE, code_exchanged};
 
-use client::{Answered, Call};
+use client::{Call, CallOutcome};
 use request::json;

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answered, Call, HttpRegistry, host, json};
+use super::{Call, CallOutcome, HttpRegistry, host, json};
 use crate::api::*;
 use crate::client::Registry;
 use crate::pages::find_in_pages;
@@ -36,7 +36,7 @@ impl HttpRegistry {
         method: Method,
         path: &[&str],
         body: &impl Serialize,
-    ) -> Result<Answered<T>> {
+    ) -> Result<CallOutcome<T>> {
         let (path, body) = (path.to_vec(), Some(json(body)?));
         let call = Call { method, path, query: Vec::new(), body, repeatable: true };
         self.below(call).await
@@ -46,7 +46,7 @@ impl HttpRegistry {
     pub(super) async fn below<'a, T: DeserializeOwned>(
         &'a self,
         call: Call<'a>,
-    ) -> Result<Answered<T>> {
+    ) -> Result<CallOutcome<T>> {
         let Location { organization_id, project_id } = &self.location;
         let mut whole =
             vec!["packer", "2023-01-01", "organizations", organization_id, "projects", project_id];
@@ -79,7 +79,7 @@ impl HttpRegistry {
             Err(error) if matches!(error.code, Code::InvalidArgument | Code::Unimplemented) => {
                 self.get(path, page).await
             }
-            answer => answer,
+            response => response,
         }
     }
 
@@ -95,10 +95,10 @@ impl HttpRegistry {
     pub(super) async fn delete(&self, path: &[&str]) -> Result<()> {
         let (method, path) = (Method::DELETE, path.to_vec());
         let call = Call { method, path, query: Vec::new(), body: None, repeatable: true };
-        let answered: Answered<Empty> = self.below(call).await?;
+        let outcome: CallOutcome<Empty> = self.below(call).await?;
         // Something before the registry says 404, too, as while a registry is started again.
-        let gone = answered.perhaps_before && answered.told;
-        match answered.result {
+        let gone = outcome.perhaps_before && outcome.from_registry;
+        match outcome.result {
             // The answer that it was removed has been lost.
             Err(error) if error.code == Code::NotFound && gone => Ok(()),
             result => result.map(drop),
@@ -137,9 +137,9 @@ impl Registry for HttpRegistry {
     }
 
     async fn registry(&self) -> Result<RegistryInfo> {
-        let answer: RegistryResponse = self.get(&["registry"], NONE).await?;
+        let response: RegistryResponse = self.get(&["registry"], NONE).await?;
         let none = || Error::not_found("the project has no active registry");
-        answer.registry.ok_or_else(none)
+        response.registry.ok_or_else(none)
     }
 
     async fn list_buckets(&self, page: &Page) -> Result<ListBucketsResponse> {
@@ -147,9 +147,10 @@ impl Registry for HttpRegistry {
     }
 
     async fn create_bucket(&self, body: &CreateBucketBody) -> Result<Bucket> {
-        let answered: Answered<BucketResponse> = self.make(Method::PUT, &["buckets"], body).await?;
-        let exists = match answered.result {
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+        let outcome: CallOutcome<BucketResponse> =
+            self.make(Method::PUT, &["buckets"], body).await?;
+        let exists = match outcome.result {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => error,
             result => return present(result?.bucket, "bucket"),
         };
         // The answer that it was made may have been lost; then it is as it was to be.
@@ -161,14 +162,14 @@ impl Registry for HttpRegistry {
     }
 
     async fn get_bucket(&self, bucket: &str) -> Result<Bucket> {
-        let answer: BucketResponse = self.get(&["buckets", bucket], NONE).await?;
-        present(answer.bucket, "bucket")
+        let response: BucketResponse = self.get(&["buckets", bucket], NONE).await?;
+        present(response.bucket, "bucket")
     }
 
     async fn update_bucket(&self, bucket: &str, body: &UpdateBucketBody) -> Result<Bucket> {
         let path = ["buckets", bucket];
-        let answer: BucketResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.bucket, "bucket")
+        let response: BucketResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(response.bucket, "bucket")
     }
 
     async fn delete_bucket(&self, bucket: &str) -> Result<()> {
@@ -181,10 +182,10 @@ impl Registry for HttpRegistry {
 
     async fn create_version(&self, bucket: &str, body: &CreateVersionBody) -> Result<Version> {
         let path = ["buckets", bucket, "versions"];
-        let answered: Answered<VersionResponse> = self.make(Method::POST, &path, body).await?;
-        match answered.result {
+        let outcome: CallOutcome<VersionResponse> = self.make(Method::POST, &path, body).await?;
+        match outcome.result {
             // The answer that it was made has been lost.
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => {
                 self.get_version(bucket, &body.fingerprint).await
             }
             result => present(result?.version, "version"),
@@ -193,8 +194,8 @@ impl Registry for HttpRegistry {
 
     async fn get_version(&self, bucket: &str, fingerprint: &str) -> Result<Version> {
         let path = ["buckets", bucket, "versions", fingerprint];
-        let answer: VersionResponse = self.get(&path, NONE).await?;
-        present(answer.version, "version")
+        let response: VersionResponse = self.get(&path, NONE).await?;
+        present(response.version, "version")
     }
 
     /// The API has no such call: the bucket's versions are looked through.
@@ -216,12 +217,10 @@ impl Registry for HttpRegistry {
         body: &UpdateVersionBody,
     ) -> Result<Version> {
         let path = ["buckets", bucket, "versions", fingerprint];
-        let answered: Answered<UpdateVersionResponse> =
+        let outcome: CallOutcome<UpdateVersionResponse> =
             self.make(Method::PATCH, &path, body).await?;
-        let refused = match answered.result {
-            Err(error) if error.code == Code::FailedPrecondition && answered.perhaps_before => {
-                error
-            }
+        let refused = match outcome.result {
+            Err(error) if error.code == Code::FailedPrecondition && outcome.perhaps_before => error,
             result => {
                 let UpdateVersionResponse { operation, version } = result?;
                 // What the answer holds is how the version was when that began.
@@ -264,9 +263,9 @@ impl Registry for HttpRegistry {
         body: &CreateBuildBody,
     ) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds"];
-        let answered: Answered<BuildResponse> = self.make(Method::POST, &path, body).await?;
-        let exists = match answered.result {
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+        let outcome: CallOutcome<BuildResponse> = self.make(Method::POST, &path, body).await?;
+        let exists = match outcome.result {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => error,
             result => return present(result?.build, "build"),
         };
         // The answer that it was made may have been lost; then the build is of the same run.
@@ -282,8 +281,8 @@ impl Registry for HttpRegistry {
 
     async fn get_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
-        let answer: BuildResponse = self.get(&path, NONE).await?;
-        present(answer.build, "build")
+        let response: BuildResponse = self.get(&path, NONE).await?;
+        present(response.build, "build")
     }
 
     async fn update_build(
@@ -294,8 +293,8 @@ impl Registry for HttpRegistry {
         body: &UpdateBuildBody,
     ) -> Result<Build> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", id];
-        let answer: BuildResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.build, "build")
+        let response: BuildResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(response.build, "build")
     }
 
     async fn delete_build(&self, bucket: &str, fingerprint: &str, id: &str) -> Result<()> {
@@ -314,8 +313,8 @@ impl Registry for HttpRegistry {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms"];
         let compressed_sbom = sbom::pack(document.to_vec()).await?;
         let body = UploadSbomBody { compressed_sbom, format, name: name.to_owned() };
-        let answer: UploadSbomResponse = self.send_to(Method::PUT, &path, &body).await?;
-        present(answer.sbom, "SBOM")
+        let response: UploadSbomResponse = self.send_to(Method::PUT, &path, &body).await?;
+        present(response.sbom, "SBOM")
     }
 
     async fn list_sboms(
@@ -336,8 +335,8 @@ impl Registry for HttpRegistry {
         name: &str,
     ) -> Result<Vec<u8>> {
         let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms", name];
-        let answer: GetSbomResponse = self.get(&path, NONE).await?;
-        sbom::unpack_download(self.download(&answer.download_url).await?).await
+        let response: GetSbomResponse = self.get(&path, NONE).await?;
+        sbom::unpack_download(self.download(&response.download_url).await?).await
     }
 
     async fn list_channels(&self, bucket: &str) -> Result<ListChannelsResponse> {
@@ -346,9 +345,9 @@ impl Registry for HttpRegistry {
 
     async fn create_channel(&self, bucket: &str, body: &CreateChannelBody) -> Result<Channel> {
         let path = ["buckets", bucket, "channels"];
-        let answered: Answered<ChannelResponse> = self.make(Method::POST, &path, body).await?;
-        let exists = match answered.result {
-            Err(error) if error.code == Code::AlreadyExists && answered.perhaps_before => error,
+        let outcome: CallOutcome<ChannelResponse> = self.make(Method::POST, &path, body).await?;
+        let exists = match outcome.result {
+            Err(error) if error.code == Code::AlreadyExists && outcome.perhaps_before => error,
             result => return present(result?.channel, "channel"),
         };
         // The answer that it was made may have been lost; then it is as it was to be.
@@ -362,8 +361,8 @@ impl Registry for HttpRegistry {
 
     async fn get_channel(&self, bucket: &str, channel: &str) -> Result<Channel> {
         let path = ["buckets", bucket, "channels", channel];
-        let answer: ChannelResponse = self.get(&path, NONE).await?;
-        present(answer.channel, "channel")
+        let response: ChannelResponse = self.get(&path, NONE).await?;
+        present(response.channel, "channel")
     }
 
     async fn update_channel(
@@ -373,8 +372,8 @@ impl Registry for HttpRegistry {
         body: &UpdateChannelBody,
     ) -> Result<Channel> {
         let path = ["buckets", bucket, "channels", channel];
-        let answer: ChannelResponse = self.send_to(Method::PATCH, &path, body).await?;
-        present(answer.channel, "channel")
+        let response: ChannelResponse = self.send_to(Method::PATCH, &path, body).await?;
+        present(response.channel, "channel")
     }
 
     async fn delete_channel(&self, bucket: &str, channel: &str) -> Result<()> {

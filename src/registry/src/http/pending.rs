@@ -67,10 +67,10 @@ impl HttpRegistry {
         ];
         let query = vec![("timeout".to_owned(), TIMEOUT.to_owned())];
         let call = Call { method: Method::GET, path, query, body: None, repeatable: true };
-        let answer: Result<OperationResponse> = self.call(call).await.result;
-        match answer {
+        let response: Result<OperationResponse> = self.call(call).await.result;
+        match response {
             Err(error) if is_not_told(error.code) => Ok(Operation::default()),
-            answer => Ok(answer?.operation.unwrap_or_default()),
+            response => Ok(response?.operation.unwrap_or_default()),
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::api::{Code, Error, Result, Status};
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// What an answer holds; none if that is more than is read.
-pub(super) async fn bounded(answer: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    http::bounded(answer, LARGEST_ANSWER).await
+pub(super) async fn bounded(
+    response: reqwest::Response,
+) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    http::bounded(response, LARGEST_ANSWER).await
 }
 
 pub(super) fn too_long(host: &str) -> Error {

@@ -156,21 +156,21 @@ impl TokenSource {
             ],
         );
         let host = super::host(&self.endpoint);
-        let answer = match answered(&self.mask, &host, sent).await {
-            Ok(answer) => answer,
-            Err(Refusal { reason: Some(reason), error }) if reason == "invalid_grant" => {
+        let response = match token_response(&self.mask, &host, sent).await {
+            Ok(response) => response,
+            Err(TokenError { reason: Some(reason), error }) if reason == "invalid_grant" => {
                 // HCP's own tools take no lock, and one of them may have renewed it meanwhile.
                 let other = read()?.as_ref().and_then(good);
                 return other.ok_or_else(|| ended(&format!(": {}", error.message)));
             }
             Err(other) => return Err(other.error),
         };
-        let entry = answer.entry(login, &renewal);
+        let entry = response.entry(login, &renewal);
         // What cannot be kept is good for this run all the same.
         if let Err(error) = kept.replace(&renewal, &entry) {
             tracing::warn!(%error, "the renewed login is not kept");
         }
-        Ok(answer.token())
+        Ok(response.token())
     }
 
     /// A token of HCP's for one of the platform that this runs on.
@@ -191,8 +191,9 @@ impl TokenSource {
             .timeout(TIMEOUT)
             .body(json(&subject)?)
             .send();
-        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| refusal.error)?;
-        Ok(answer.token())
+        let response =
+            token_response(&self.mask, &host, sent).await.map_err(|failed| failed.error)?;
+        Ok(response.token())
     }
 
     /// A token for a service principal's key.
@@ -213,8 +214,9 @@ impl TokenSource {
             .timeout(TIMEOUT)
             .body(form)
             .send();
-        let answer = answered(&self.mask, &host, sent).await.map_err(|refusal| refusal.error)?;
-        Ok(answer.token())
+        let response =
+            token_response(&self.mask, &host, sent).await.map_err(|failed| failed.error)?;
+        Ok(response.token())
     }
 }
 
@@ -242,16 +244,18 @@ pub(crate) async fn code_exchanged(
                 ("code_verifier", verifier),
             ],
         );
-        answered(&mask, &super::host(&settings.token), sent).await.map_err(|refusal| refusal.error)
+        token_response(&mask, &super::host(&settings.token), sent)
+            .await
+            .map_err(|failed| failed.error)
     };
-    let answer = exchanged.await.map_err(|error: Error| {
+    let response = exchanged.await.map_err(|error: Error| {
         let found = ingot_base::Error::new(error.message);
         match error.advice {
             Some(advice) => found.hint(advice),
             None => found,
         }
     })?;
-    Ok(answer.entry(&settings.login, ""))
+    Ok(response.entry(&settings.login, ""))
 }
 
 /// Sends a form without credentials: whoever logs in has a client without a secret.
@@ -265,38 +269,38 @@ fn by_form(
 }
 
 /// Why there is no token.
-struct Refusal {
+struct TokenError {
     /// RFC 6749's word for it, where the answer has one.
     reason: Option<String>,
     error: Error,
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
-        Refusal { reason: None, error }
+        TokenError { reason: None, error }
     }
 }
 
 /// The token that `host` answers a call with.
-async fn answered(
+async fn token_response(
     mask: &Mask,
     host: &str,
     sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
-) -> Result<TokenResponse, Refusal> {
+) -> Result<TokenResponse, TokenError> {
     let unreachable =
         |error: reqwest::Error| unreachable_error(format!("logging in at {host}"), error);
-    let answer = sent.await.map_err(unreachable)?;
-    let status = answer.status();
+    let response = sent.await.map_err(unreachable)?;
+    let status = response.status();
     if status.is_redirection() {
         // Whoever is named there would be sent the secret.
         let error =
             format!("{host} redirects token requests ({status}); redirects are not followed");
         return Err(Error::new(Code::Unauthenticated, error).into());
     }
-    let body = bounded(answer).await.map_err(unreachable)?.ok_or_else(|| too_long(host))?;
+    let body = bounded(response).await.map_err(unreachable)?.ok_or_else(|| too_long(host))?;
     if !status.is_success() {
-        let refusal: ApiError = serde_json::from_slice(&body).unwrap_or_default();
-        let why = match (refusal.error.as_str(), refusal.error_description) {
+        let api_error: ApiError = serde_json::from_slice(&body).unwrap_or_default();
+        let why = match (api_error.error.as_str(), api_error.error_description) {
             (_, text) if !text.is_empty() => text,
             ("", _) => return Err(status_error(status, &body, "logging in").into()),
             (error, _) => error.to_owned(),
@@ -309,18 +313,19 @@ async fn answered(
             _ => Code::Unknown,
         };
         let error = Error::new(code, format!("{host} does not let us in: {why}"));
-        return Err(Refusal { reason: Some(refusal.error), error });
+        return Err(TokenError { reason: Some(api_error.error), error });
     }
     // What serde says may quote the token.
-    let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
+    let response: Option<TokenResponse> = serde_json::from_slice(&body).ok();
     let is_token =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let answer = answer.filter(|answer| is_token(&answer.access_token)).ok_or_else(|| {
-        Error::new(Code::Unauthenticated, format!("{host} returned no valid token"))
-    })?;
-    mask(&answer.access_token);
-    answer.refresh_token.iter().for_each(|token| mask(token));
-    Ok(answer)
+    let response =
+        response.filter(|response| is_token(&response.access_token)).ok_or_else(|| {
+            Error::new(Code::Unauthenticated, format!("{host} returned no valid token"))
+        })?;
+    mask(&response.access_token);
+    response.refresh_token.iter().for_each(|token| mask(token));
+    Ok(response)
 }
 
 impl TokenResponse {

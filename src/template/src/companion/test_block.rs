@@ -21,7 +21,7 @@ use super::reader::Reader;
 use crate::block_form::{labels, only};
 use crate::dynamic::{self, Part, expand};
 use crate::option_place::config_errors;
-use crate::options::{self, Given};
+use crate::options::{self, BlockOptions};
 use crate::steps::Applies;
 
 /// How long a test may take as a whole, if nothing says so.
@@ -240,7 +240,7 @@ fn check_block(
     }
     let part = Part { body: block.body.clone(), names: names.clone() };
     let (parts, header) = (&[&part][..], block.header);
-    let given = Given { parts, overrides: None, header };
+    let given = BlockOptions { parts, overrides: None, header };
     let mut problems = Diagnostics::default();
     let config =
         options::evaluate(given, &schema, &[], reader.scope, reader.unknowns, &mut problems);

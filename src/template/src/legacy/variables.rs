@@ -36,9 +36,10 @@ pub fn evaluate(
     context: &PrepareContext,
     diagnostics: &mut Diagnostics,
 ) -> VariableValues {
-    let mut given = Given { values: BTreeMap::new(), unreadable: false, sources, diagnostics };
-    given.read(inputs);
-    let Given { mut values, unreadable, .. } = given;
+    let mut reader =
+        ValueReader { values: BTreeMap::new(), unreadable: false, sources, diagnostics };
+    reader.read(inputs);
+    let ValueReader { mut values, unreadable, .. } = reader;
     let sensitive = template.variables.iter().filter(|variable| variable.sensitive);
     let sensitive: BTreeSet<&str> = sensitive.map(|variable| variable.name.text.as_str()).collect();
     let mut unset = BTreeSet::new();
@@ -120,8 +121,8 @@ pub fn in_options(scope: &Scope) -> Names {
     Names::from([("var".to_owned(), Value::object(entries).mark(variables.sensitive))])
 }
 
-/// Values from the command line.
-struct Given<'a> {
+/// Reads values from the command line.
+struct ValueReader<'a> {
     values: BTreeMap<String, Text>,
     /// Whether there is a file of values that could not be read.
     unreadable: bool,
@@ -129,7 +130,7 @@ struct Given<'a> {
     diagnostics: &'a mut Diagnostics,
 }
 
-impl Given<'_> {
+impl ValueReader<'_> {
     fn read(&mut self, inputs: &VariableInputs) {
         for flag in &inputs.flags {
             if let VariableFlag::File(path) = flag {
@@ -209,8 +210,8 @@ impl Resolver<'_> {
         self.open.push(name.to_owned());
         let (text, fields) = without_fields(text);
         let uses = actions::variables_in(&text);
-        let around = uses.iter().find(|used| self.open.contains(used));
-        if let Some(used) = around {
+        let cyclic = uses.iter().find(|used| self.open.contains(used));
+        if let Some(used) = cyclic {
             let message = match used == name {
                 true => format!("the variable `{name}` refers to itself"),
                 false => format!("the variables `{name}` and `{used}` refer to each other"),
@@ -229,15 +230,15 @@ impl Resolver<'_> {
             unknown |= self.unset.contains(used.as_str());
             unknown |= self.resolved.get(used).is_some_and(Value::is_unknown);
         }
-        let found = Found::default();
+        let marks = ValueMarks::default();
         let rendered = match unknown {
             true => Ok(String::new()),
-            false => self.render(&text, &found),
+            false => self.render(&text, &marks),
         };
         // What is made of a secret is one.
-        secret |= found.secret.load(Ordering::Relaxed);
+        secret |= marks.secret.load(Ordering::Relaxed);
         let value = match rendered {
-            _ if unknown || found.later.load(Ordering::Relaxed) => Value::unknown(Type::String),
+            _ if unknown || marks.later.load(Ordering::Relaxed) => Value::unknown(Type::String),
             Ok(text) => Value::from(with_fields(text, &fields)),
             Err(error) => {
                 let message = format!("the variable `{name}` cannot be filled in");
@@ -264,7 +265,7 @@ impl Resolver<'_> {
     }
 
     /// `text` with what its actions come to.
-    fn render(&self, text: &str, found: &Found) -> Result<String, String> {
+    fn render(&self, text: &str, marks: &ValueMarks) -> Result<String, String> {
         let user = |arguments: &[Json]| {
             let name = arguments.first().and_then(Json::as_str).unwrap_or_default();
             let value = self.resolved.get(name).and_then(Value::as_str);
@@ -283,14 +284,14 @@ impl Resolver<'_> {
             .with_function("user", Box::new(user))
             .with_function("env", Box::new(env));
         for name in OUTSIDE {
-            let call = move |arguments: &[Json]| self.call(name, arguments, found);
+            let call = move |arguments: &[Json]| self.call(name, arguments, marks);
             interpolation = interpolation.with_function(name, Box::new(call));
         }
         interpolation.render_once(text, &Json::Null).map_err(|error| error.to_string())
     }
 
     /// Calls a function of HCL2.
-    fn call(&self, name: &str, arguments: &[Json], found: &Found) -> Result<Json, String> {
+    fn call(&self, name: &str, arguments: &[Json], marks: &ValueMarks) -> Result<Json, String> {
         let file = ingot_hcl::FileId(0);
         let span = Span { file, start: 0, end: 0 };
         let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -305,12 +306,12 @@ impl Resolver<'_> {
         let value = eval(&Expr { kind, span }, &scope).map_err(|error| error.message)?;
         scope.add_secrets(&value);
         if value.sensitive {
-            found.secret.store(true, Ordering::Relaxed);
+            marks.secret.store(true, Ordering::Relaxed);
         }
         match value.as_str() {
             Some(text) => Ok(text.into()),
             None => {
-                found.later.store(true, Ordering::Relaxed);
+                marks.later.store(true, Ordering::Relaxed);
                 Ok("".into())
             }
         }
@@ -320,9 +321,9 @@ impl Resolver<'_> {
 /// How many variables may be filled in for each other, one in the other.
 const DEEPEST: usize = 200;
 
-/// What rendering a variable's value meets.
+/// What is known of a value that is rendered.
 #[derive(Default)]
-struct Found {
+struct ValueMarks {
     /// Whether some of it is not known yet.
     later: AtomicBool,
     /// Whether some of it is a secret.

@@ -18,8 +18,8 @@ pub(crate) async fn remove_profile(iam: &Iam, name: &str, known: bool) -> Result
     let single = once_iam(iam);
     let is_attached = || async {
         let call = iam.get_instance_profile().instance_profile_name(name).send().await;
-        let answer = call.during("looking for the temporary instance profile")?;
-        let roles = answer.instance_profile().map(|profile| profile.roles()).unwrap_or_default();
+        let response = call.during("looking for the temporary instance profile")?;
+        let roles = response.instance_profile().map(|profile| profile.roles()).unwrap_or_default();
         Ok(roles.iter().any(|role| role.role_name() == name).then_some(()))
     };
     let detach = || async {

@@ -79,8 +79,8 @@ pub(crate) async fn remove_image(
 ) -> Result<(), Failure> {
     let describe = || async {
         let request = ec2.describe_images().image_ids(id).include_deprecated(true);
-        let answer = request.send().await.during(format!("describing the AMI {id}"))?;
-        Ok(answer.images.unwrap_or_default().into_iter().next())
+        let response = request.send().await.during(format!("describing the AMI {id}"))?;
+        Ok(response.images.unwrap_or_default().into_iter().next())
     };
     let image = look_for(describe).await?;
     let mut snapshots = which.known;
@@ -150,11 +150,11 @@ pub(crate) async fn snapshots_created_for(ec2: &Ec2, id: &str) -> Result<Vec<Str
 async fn described_as(ec2: &Ec2, descriptions: &str) -> Result<Vec<Snapshot>, Failure> {
     let search = || async {
         let request = ec2.describe_snapshots().owner_ids("self");
-        let answer = request.filters(filter("description", descriptions)).send().await;
-        answer.during("looking for snapshots")
+        let response = request.filters(filter("description", descriptions)).send().await;
+        response.during("looking for snapshots")
     };
     match persist(search).await {
-        Ok(answer) => Ok(answer.and_then(|answer| answer.snapshots).unwrap_or_default()),
+        Ok(response) => Ok(response.and_then(|response| response.snapshots).unwrap_or_default()),
         // Then only those that AMIs list are known.
         Err(failure) if failure.kind == Kind::Denied => Ok(Vec::new()),
         Err(failure) => Err(failure),
@@ -188,8 +188,8 @@ pub(crate) async fn deregister_unprotected(ec2: &Ec2, id: &str) -> Result<(), Fa
 /// The ids of the account's snapshots of a volume.
 pub(crate) async fn find_snapshots(ec2: &Ec2, volume: &str) -> Result<Vec<String>, Failure> {
     let request = ec2.describe_snapshots().owner_ids("self");
-    let answer = request.filters(filter("volume-id", volume)).send().await;
-    let found = answer.during("looking for the snapshot")?.snapshots.unwrap_or_default();
+    let response = request.filters(filter("volume-id", volume)).send().await;
+    let found = response.during("looking for the snapshot")?.snapshots.unwrap_or_default();
     Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
 }
 

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use super::volume::remove_volume;
 use super::{look_for, persist};
 use crate::access::Ec2;
-use crate::ebs::pace::Pace;
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times::Polling;
 use crate::failure::{During, Failure};
 use crate::filter::filter;
 
@@ -73,17 +73,17 @@ fn is_terminated(instance: &Instance) -> bool {
 pub(crate) async fn find_instances(ec2: &Ec2, mark: &Mark) -> Result<Vec<Instance>, Failure> {
     let request =
         ec2.describe_instances().filters(filter(&format!("tag:{TOKEN_TAG}"), &mark.token));
-    let answer = request.send().await.during("looking for the instance")?;
-    let reservations = answer.reservations.unwrap_or_default().into_iter();
+    let response = request.send().await.during("looking for the instance")?;
+    let reservations = response.reservations.unwrap_or_default().into_iter();
     Ok(reservations.flat_map(|reservation| reservation.instances.unwrap_or_default()).collect())
 }
 
 /// The instance with an id that a call has returned; none once it is not seen several times.
 async fn find_known(ec2: &Ec2, id: &str) -> Result<Option<Instance>, Failure> {
     let describe = || async {
-        let answer = ec2.describe_instances().instance_ids(id).send().await;
-        let answer = answer.during("describing the instance")?;
-        let reservations = answer.reservations.unwrap_or_default().into_iter();
+        let response = ec2.describe_instances().instance_ids(id).send().await;
+        let response = response.during("describing the instance")?;
+        let reservations = response.reservations.unwrap_or_default().into_iter();
         Ok(reservations.flat_map(|one| one.instances.unwrap_or_default()).next())
     };
     look_for(describe).await
@@ -97,16 +97,16 @@ async fn terminate(ec2: &Ec2, ids: &[String]) -> Result<(), Failure> {
     persist(call).await.map(drop)
 }
 
-/// What a removal of instances has come across.
+/// What instances leave behind, which is removed after them.
 #[derive(Default)]
-struct Found {
+struct DependentResources {
     /// Volumes that do not go with them.
     volumes: BTreeSet<String>,
     /// Requests for spot instances.
     requests: BTreeSet<String>,
 }
 
-impl Found {
+impl DependentResources {
     /// Notes what has to go besides `instance`; its id, if it is to be asked to terminate.
     fn note(&mut self, mark: &Mark, instance: &Instance) -> Option<String> {
         self.requests.extend(instance.spot_instance_request_id().map(str::to_owned));
@@ -121,7 +121,7 @@ impl Found {
 
 /// An instance whose id a call has returned.
 #[derive(Clone, Copy)]
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownInstance<'a> {
     /// Its id.
     pub id: &'a str,
     /// All about it, where it was looked at when it ran.
@@ -133,11 +133,11 @@ pub(crate) struct Known<'a> {
 pub(crate) async fn remove_instances(
     ui: &Ui,
     ec2: &Ec2,
-    pace: Pace,
+    polling: Polling,
     mark: &Mark,
-    known: Option<Known<'_>>,
+    known: Option<KnownInstance<'_>>,
 ) -> Result<()> {
-    let mut found = Found::default();
+    let mut found = DependentResources::default();
     if let Some(known) = known {
         // Only an instance that EC2 returns lists its volumes, and is known to exist once it is
         // terminated.
@@ -169,11 +169,13 @@ pub(crate) async fn remove_instances(
         let left = instances.iter().find(|instance| !is_terminated(instance));
         let state = left.and_then(|instance| instance.state()).and_then(|state| state.name());
         Ok(match left {
-            None => Look::Done(()),
-            Some(_) => Look::NotYet(state.map_or("unknown", |name| name.as_str()).to_owned()),
+            None => WaitStatus::Ready(()),
+            Some(_) => {
+                WaitStatus::Pending(state.map_or("unknown", |name| name.as_str()).to_owned())
+            }
         })
     };
-    until(ui, "the end of the instance", pace, look).await?;
+    until(ui, "the end of the instance", polling, look).await?;
     let found = found.into_inner();
     for volume in found.volumes {
         remove_volume(ec2, &volume).await?;

@@ -18,8 +18,8 @@ pub(crate) async fn find_key_pair(
     if let Some(token) = token {
         request = request.filters(filter(&format!("tag:{TOKEN_TAG}"), token));
     }
-    let answer = request.send().await.during("looking for the key pair")?;
-    Ok(answer.key_pairs().first().map(|_| name.to_owned()))
+    let response = request.send().await.during("looking for the key pair")?;
+    Ok(response.key_pairs().first().map(|_| name.to_owned()))
 }
 
 /// Removes a key pair of the run.

@@ -12,9 +12,9 @@ pub(crate) async fn find_launch_template(
     run: &str,
 ) -> Result<Option<String>, Failure> {
     let request = ec2.describe_launch_templates().filters(filter("launch-template-name", name));
-    let answer =
+    let response =
         request.filters(of_run(run)).send().await.during("looking for the launch template")?;
-    let found = answer.launch_templates().iter().find(|one| {
+    let found = response.launch_templates().iter().find(|one| {
         // Not everything that speaks as EC2 does looks at the filters.
         one.launch_template_name() == Some(name)
     });

@@ -20,7 +20,7 @@ pub(super) use image::{
     remove_snapshots_of, snapshots_created_for, snapshots_of,
 };
 pub(crate) use instance::TOKEN_TAG;
-pub(super) use instance::{Known, Mark, find_instances, is_over, remove_instances};
+pub(super) use instance::{KnownInstance, Mark, find_instances, is_over, remove_instances};
 pub(super) use key_pair::{find_key_pair, remove_key_pair};
 pub(super) use launch_template::{find_launch_template, remove_fleet, remove_launch_template};
 pub(crate) use retry::{look_for, persist};

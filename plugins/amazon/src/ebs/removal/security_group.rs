@@ -12,9 +12,9 @@ pub(crate) async fn find_security_group(
     run: &str,
 ) -> Result<Option<String>, Failure> {
     let request = ec2.describe_security_groups().filters(filter("group-name", name));
-    let answer =
+    let response =
         request.filters(of_run(run)).send().await.during("looking for the security group")?;
-    Ok(answer.security_groups().iter().find_map(|group| group.group_id()).map(str::to_owned))
+    Ok(response.security_groups().iter().find_map(|group| group.group_id()).map(str::to_owned))
 }
 
 /// Removes a security group. Waits for an instance that is on its way out.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingot_communicator::{Target, Way};
+use ingot_communicator::{CommunicatorKind, Target};
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{
     Communicator, Error, GeneratedData, Provisioned, Provisioning, Result, RunContext, Step,
@@ -22,7 +22,7 @@ impl Step<State> for Connect {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        if !matches!(state.settings.communication.way, Way::None) {
+        if !matches!(state.settings.communication.kind, CommunicatorKind::None) {
             let host = match (&state.tunnel, state.instance.as_mut()) {
                 (Some(_), _) => {
                     state.settings.communication.host().unwrap_or("localhost").to_owned()
@@ -75,8 +75,8 @@ impl Provisioned for State {
 
     async fn provisioned(&mut self, ctx: &RunContext) -> Result<()> {
         self.data.extend(self.states.moved());
-        if let (Way::Ssh(ssh), Some(communicator), Some(key)) =
-            (&self.settings.communication.way, &self.communicator, &self.key)
+        if let (CommunicatorKind::Ssh(ssh), Some(communicator), Some(key)) =
+            (&self.settings.communication.kind, &self.communicator, &self.key)
         {
             if ssh.clear_authorized_keys {
                 self.states.go_on(ctx).await?;

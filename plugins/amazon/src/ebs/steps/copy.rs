@@ -109,8 +109,8 @@ fn begin(
     let (sought, cancel) = (mark.clone(), state.patience(ctx));
     let call = async move {
         let attempt = || async {
-            let answer = request.clone().send().await.during("copying the AMI")?;
-            answer.image_id.ok_or_else(nameless)
+            let response = request.clone().send().await.during("copying the AMI")?;
+            response.image_id.ok_or_else(nameless)
         };
         create(&cancel, attempt, || look_for(|| find_one(&ec2, &sought)), |_| false).await
     };

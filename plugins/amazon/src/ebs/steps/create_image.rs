@@ -11,13 +11,13 @@ use crate::access::{Access, Ec2};
 use crate::ebs::choices::Product;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
-use crate::ebs::pace;
 use crate::ebs::removal::{
     ImageMark, Snapshots, find_images, look_for, remove_image, snapshots_of,
 };
 use crate::ebs::resources::{IMAGE, INTERMEDIARY, image_resource, known_image};
 use crate::ebs::tags::specification;
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure, Kind, Subject};
 
 /// Makes the AMI, or the one that is only there to be copied.
@@ -70,8 +70,8 @@ impl Step<State> for CreateImage {
         let (ec2, sought, cancel) = (state.ec2.clone(), mark.clone(), state.patience(ctx));
         let call = async move {
             let attempt = || async {
-                let answer = request.clone().send().await.during("creating the AMI")?;
-                answer.image_id.ok_or_else(nameless)
+                let response = request.clone().send().await.during("creating the AMI")?;
+                response.image_id.ok_or_else(nameless)
             };
             create(&cancel, attempt, || look_for(|| find_one(&ec2, &sought)), settling).await
         };
@@ -167,28 +167,28 @@ pub(super) fn settling(failure: &Failure) -> bool {
 
 /// Waits until an AMI can be used, and tells all about it.
 pub(crate) async fn available(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Image> {
-    let pace = pace::slow(access.polling(), pace::IMAGE);
-    until(ui, &format!("the AMI {id}"), pace, || look_at(ec2, id)).await
+    let polling = wait_times::slow(access.polling(), wait_times::IMAGE);
+    until(ui, &format!("the AMI {id}"), polling, || image_status(ec2, id)).await
 }
 
 /// How far an AMI is: all about it once it can be used.
-pub(super) async fn look_at(ec2: &Ec2, id: &str) -> Result<Look<Image>, Failure> {
-    let answer = ec2.describe_images().image_ids(id).send().await;
-    let image = match answer.during("describing the AMI") {
-        Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
+pub(super) async fn image_status(ec2: &Ec2, id: &str) -> Result<WaitStatus<Image>, Failure> {
+    let response = ec2.describe_images().image_ids(id).send().await;
+    let image = match response.during("describing the AMI") {
+        Ok(response) => response.images.unwrap_or_default().into_iter().next(),
         Err(failure) if failure.kind == Kind::NotFound => None,
         Err(failure) => return Err(failure),
     };
-    let Some(image) = image else { return Ok(Look::NotYet("not seen yet".to_owned())) };
+    let Some(image) = image else { return Ok(WaitStatus::Pending("not seen yet".to_owned())) };
     Ok(match image.state() {
-        Some(ImageState::Available) => Look::Done(image),
+        Some(ImageState::Available) => WaitStatus::Ready(image),
         Some(ImageState::Pending | ImageState::Transient) | None => {
-            Look::NotYet("pending".to_owned())
+            WaitStatus::Pending("pending".to_owned())
         }
         Some(other) => {
             let reason = image.state_reason().and_then(|reason| reason.message());
             let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            Look::Never(Error::new(format!("the AMI {id} is {}{reason}", other.as_str())))
+            WaitStatus::Failed(Error::new(format!("the AMI {id} is {}{reason}", other.as_str())))
         }
     })
 }
@@ -284,10 +284,10 @@ mod tests {
             "SnapshotCreationPerVolumeRateExceeded",
             "ConcurrentSnapshotLimitExceeded",
         ] {
-            assert!(settling(&Failure::answered(code, "")), "{code}");
+            assert!(settling(&Failure::from_code(code, "")), "{code}");
         }
         let stopping = "Instance is not in state 'running' or 'stopped'";
-        assert!(settling(&Failure::answered("InvalidParameterValue", stopping)));
-        assert!(!settling(&Failure::answered("InvalidParameterValue", "the name is too long")));
+        assert!(settling(&Failure::from_code("InvalidParameterValue", stopping)));
+        assert!(!settling(&Failure::from_code("InvalidParameterValue", "the name is too long")));
     }
 }

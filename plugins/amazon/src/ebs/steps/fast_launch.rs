@@ -16,8 +16,8 @@ use super::State;
 use crate::access::Ec2;
 use crate::ebs::creation::create;
 use crate::ebs::options::given;
-use crate::ebs::pace;
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure, Kind};
 
 /// How long a build that fails waits until EC2 has taken back what it did for fast launching.
@@ -57,8 +57,8 @@ pub(super) async fn templates(state: &State) -> Result<BTreeMap<String, LaunchTe
             None => request.launch_template_names(what),
         };
         let doing = format!("fast_launch: looking for the launch template {what} in {region}");
-        let answer = request.send().await.during(doing)?;
-        let template = answer.launch_templates().first();
+        let response = request.send().await.during(doing)?;
+        let template = response.launch_templates().first();
         let (Some(id), Some(latest)) = (
             template.and_then(|template| template.launch_template_id()),
             template.and_then(|template| template.latest_version_number()),
@@ -155,8 +155,8 @@ async fn enable(ctx: &RunContext, state: &State, region: &str, image: &str) -> R
         "Waiting for fast launch to become ready on AMI {image:?} in region {region}..."
     ));
     let look = || async { Ok(judge(image, describe(&ec2, image).await?)) };
-    let pace = pace::slow(state.access.polling(), pace::FAST_LAUNCH);
-    until(&ctx.ui, &format!("fast launching of the AMI {image}"), pace, look).await
+    let polling = wait_times::slow(state.access.polling(), wait_times::FAST_LAUNCH);
+    until(&ctx.ui, &format!("fast launching of the AMI {image}"), polling, look).await
 }
 
 /// What EC2 tells about fast launching of an AMI; none where it is not on, or not seen yet.
@@ -164,19 +164,19 @@ async fn describe(
     ec2: &Ec2,
     image: &str,
 ) -> Result<Option<DescribeFastLaunchImagesSuccessItem>, Failure> {
-    let answer = ec2.describe_fast_launch_images().image_ids(image).send().await;
-    let answer = answer.during("looking at fast launching")?;
-    Ok(answer.fast_launch_images.unwrap_or_default().into_iter().next())
+    let response = ec2.describe_fast_launch_images().image_ids(image).send().await;
+    let response = response.during("looking at fast launching")?;
+    Ok(response.fast_launch_images.unwrap_or_default().into_iter().next())
 }
 
-fn judge(image: &str, found: Option<DescribeFastLaunchImagesSuccessItem>) -> Look<()> {
-    let Some(found) = found else { return Look::NotYet("not seen yet".to_owned()) };
+fn judge(image: &str, found: Option<DescribeFastLaunchImagesSuccessItem>) -> WaitStatus<()> {
+    let Some(found) = found else { return WaitStatus::Pending("not seen yet".to_owned()) };
     let reason = found.state_transition_reason().unwrap_or_default();
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     match found.state() {
-        Some(FastLaunchStateCode::Enabled) => Look::Done(()),
-        Some(FastLaunchStateCode::Enabling) | None => Look::NotYet("enabling".to_owned()),
-        Some(other) => Look::Never(
+        Some(FastLaunchStateCode::Enabled) => WaitStatus::Ready(()),
+        Some(FastLaunchStateCode::Enabling) | None => WaitStatus::Pending("enabling".to_owned()),
+        Some(other) => WaitStatus::Failed(
             Error::new(format!("fast launching of the AMI {image} is {}{reason}", other.as_str()))
                 .hint(
                     "the AMI has to be prepared with Sysprep (EC2Launch), and its instances need \

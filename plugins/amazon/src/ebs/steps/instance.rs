@@ -4,9 +4,9 @@ use aws_sdk_ec2::types::{Instance, InstanceStateName};
 use ingot_sdk::{Error, Result, Ui};
 
 use crate::access::{Access, Ec2};
-use crate::ebs::pace;
 use crate::ebs::removal::{Mark, find_instances, is_over};
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure, Kind};
 
 /// What a launch has made.
@@ -28,37 +28,37 @@ pub(super) async fn find(ec2: &Ec2, mark: &Mark) -> Result<Option<Launched>, Fai
 
 /// Waits until the instance runs, and tells all about it.
 pub(super) async fn running(ui: &Ui, access: &Access, ec2: &Ec2, id: &str) -> Result<Instance> {
-    let pace = pace::quick(access.polling(), pace::MACHINE);
+    let polling = wait_times::quick(access.polling(), wait_times::MACHINE);
     let what = format!("the instance {id}");
     let look = || async {
         let Some(instance) = describe(ec2, id).await? else {
-            return Ok(Look::NotYet("not seen yet".to_owned()));
+            return Ok(WaitStatus::Pending("not seen yet".to_owned()));
         };
         Ok(match instance.state().and_then(|state| state.name()) {
             // A spot instance may run before EC2 lists its disks. Those that are not known would
             // neither be tagged, nor kept, nor removed.
             Some(InstanceStateName::Running) if instance.block_device_mappings().is_empty() => {
-                Look::NotYet("its disks are not seen yet".to_owned())
+                WaitStatus::Pending("its disks are not seen yet".to_owned())
             }
-            Some(InstanceStateName::Running) => Look::Done(instance),
-            Some(InstanceStateName::Pending) | None => Look::NotYet("pending".to_owned()),
+            Some(InstanceStateName::Running) => WaitStatus::Ready(instance),
+            Some(InstanceStateName::Pending) | None => WaitStatus::Pending("pending".to_owned()),
             Some(other) => {
                 let message = instance.state_reason().and_then(|reason| reason.message());
                 let reason = message.or(instance.state_transition_reason()).unwrap_or_default();
                 let text = format!("{what} is {} instead of running: {reason}", other.as_str());
-                Look::Never(Error::new(text.trim_end_matches(": ").to_owned()))
+                WaitStatus::Failed(Error::new(text.trim_end_matches(": ").to_owned()))
             }
         })
     };
-    until(ui, &what, pace, look).await
+    until(ui, &what, polling, look).await
 }
 
 /// All about an instance; none where it is not seen yet.
 pub(super) async fn describe(ec2: &Ec2, id: &str) -> Result<Option<Instance>, Failure> {
-    let answer = ec2.describe_instances().instance_ids(id).send().await;
-    match answer.during("describing the instance") {
-        Ok(answer) => {
-            let reservations = answer.reservations.unwrap_or_default().into_iter();
+    let response = ec2.describe_instances().instance_ids(id).send().await;
+    match response.during("describing the instance") {
+        Ok(response) => {
+            let reservations = response.reservations.unwrap_or_default().into_iter();
             Ok(reservations.flat_map(|one| one.instances.unwrap_or_default()).next())
         }
         Err(failure) if failure.kind == Kind::NotFound => Ok(None),

@@ -90,8 +90,9 @@ async fn make(ctx: &RunContext, state: &mut State, name: &str) -> Result<()> {
     let request = request.set_tag_specifications(tags.map(|tags| vec![tags]));
     let call = async move {
         let attempt = || async {
-            let answer = request.clone().send().await.during("creating the temporary key pair")?;
-            answer.key_material.ok_or_else(|| {
+            let response =
+                request.clone().send().await.during("creating the temporary key pair")?;
+            response.key_material.ok_or_else(|| {
                 Failure::new(Kind::Refused, "AWS created a key pair without a private key")
             })
         };

@@ -17,11 +17,11 @@ use super::{State, once, spot};
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::devices;
 use crate::ebs::options::given;
-use crate::ebs::pace;
 use crate::ebs::region_access::ACCOUNT;
-use crate::ebs::removal::{Known, remove_fleet, remove_instances, remove_volume};
+use crate::ebs::removal::{KnownInstance, remove_fleet, remove_instances, remove_volume};
 use crate::ebs::resources::{INSTANCE, instance_resource};
 use crate::ebs::tags::{marked, report, specification};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure, Kind};
 
 /// Starts the instance and waits until it runs.
@@ -78,9 +78,9 @@ impl Step<State> for Launch {
         let launched = creation.settle().await;
         let instance = state.instance.take();
         let known = launched.as_ref().map(|launched| launched.instance.as_str());
-        let known = known.map(|id| Known { id, instance: instance.as_ref() });
-        let pace = pace::quick(state.access.polling(), pace::MACHINE);
-        let removed = remove_instances(&ctx.ui, &state.ec2, pace, &state.mark, known).await;
+        let known = known.map(|id| KnownInstance { id, instance: instance.as_ref() });
+        let polling = wait_times::quick(state.access.polling(), wait_times::MACHINE);
+        let removed = remove_instances(&ctx.ui, &state.ec2, polling, &state.mark, known).await;
         // Not before the instance lists its volumes.
         if let Some(fleet) = launched.as_ref().and_then(|launched| launched.fleet.as_deref()) {
             remove_fleet(&state.ec2, fleet).await;
@@ -176,9 +176,9 @@ async fn request(
     let journal = ctx.journal.clone();
     Ok(async move {
         let attempt = || async {
-            let answer = request.clone().send().await.during("launching the instance")?;
-            answer.owner_id().into_iter().for_each(|owner| journal.note(ACCOUNT, owner));
-            let id = answer.instances().iter().find_map(|instance| instance.instance_id());
+            let response = request.clone().send().await.during("launching the instance")?;
+            response.owner_id().into_iter().for_each(|owner| journal.note(ACCOUNT, owner));
+            let id = response.instances().iter().find_map(|instance| instance.instance_id());
             match id {
                 Some(id) => Ok(Launched { instance: id.to_owned(), fleet: None }),
                 None => Err(Failure::new(Kind::Broken, "AWS did not return the instance's id")),

@@ -51,9 +51,9 @@ impl Step<State> for FindNetwork {
         if let Some(id) = &found.id
             && (found.zone.is_none() || found.vpc.is_none())
         {
-            let answer = state.ec2.describe_subnets().subnet_ids(id).send().await;
-            let answer = answer.during(format!("looking for the subnet {id}"))?;
-            let subnet = answer.subnets().first();
+            let response = state.ec2.describe_subnets().subnet_ids(id).send().await;
+            let response = response.during(format!("looking for the subnet {id}"))?;
+            let subnet = response.subnets().first();
             let text = |value: Option<&str>| value.map(str::to_owned);
             found.zone = found.zone.or(subnet.and_then(|one| text(one.availability_zone())));
             found.vpc = found.vpc.or(subnet.and_then(|one| text(one.vpc_id())));
@@ -79,8 +79,8 @@ async fn find_vpc(
 ) -> Result<String> {
     wanted.insert("state".to_owned(), "available".to_owned());
     let request = state.ec2.describe_vpcs().set_filters(Some(filters(&wanted)));
-    let answer = request.send().await.during("looking for the VPC")?;
-    let ids: Vec<&str> = answer.vpcs().iter().filter_map(|vpc| vpc.vpc_id()).collect();
+    let response = request.send().await.during("looking for the VPC")?;
+    let ids: Vec<&str> = response.vpcs().iter().filter_map(|vpc| vpc.vpc_id()).collect();
     let [id] = ids[..] else {
         let wanted = in_words(&wanted);
         return Err(Error::new(format!(
@@ -167,8 +167,8 @@ async fn infer_subnet(ctx: &RunContext, state: &State, found: &mut Subnet) -> Re
         None => {
             ctx.ui.say("No VPC ID provided, the default VPC will be used");
             let request = state.ec2.describe_vpcs().filters(filter("is-default", "true"));
-            let answer = request.send().await.during("looking for the default VPC")?;
-            let vpc = answer.vpcs().iter().find_map(|vpc| vpc.vpc_id());
+            let response = request.send().await.during("looking for the default VPC")?;
+            let vpc = response.vpcs().iter().find_map(|vpc| vpc.vpc_id());
             vpc.ok_or_else(|| Error::new("there is no default VPC"))?.to_owned()
         }
     };

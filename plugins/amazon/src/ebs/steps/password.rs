@@ -11,8 +11,8 @@ use ingot_sdk::{Error, Result, RunContext, Step, async_trait};
 use super::State;
 use super::key_pair::own_key;
 use crate::ebs::options::given;
-use crate::ebs::pace::Pace;
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times::Polling;
 use crate::failure::During;
 
 /// How often to ask for it; Windows takes minutes to set it.
@@ -46,19 +46,19 @@ impl Step<State> for GetPassword {
         let id = state.instance_id()?.to_owned();
         let timeout = Some(state.settings.password_timeout());
         let retry = Retry { initial: PAUSE, max: PAUSE * 3, tries: None, timeout };
-        let pace = Pace { retry, hint: TOO_SLOW };
+        let polling = Polling { retry, hint: TOO_SLOW };
         let look = || async {
-            let answer = state.ec2.get_password_data().instance_id(&id).send().await;
-            let answer = answer.during("asking for the password")?;
-            Ok(match answer.password_data().map(str::trim).filter(|data| !data.is_empty()) {
-                None => Look::NotYet("Windows has not set it yet".to_owned()),
+            let response = state.ec2.get_password_data().instance_id(&id).send().await;
+            let response = response.during("asking for the password")?;
+            Ok(match response.password_data().map(str::trim).filter(|data| !data.is_empty()) {
+                None => WaitStatus::Pending("Windows has not set it yet".to_owned()),
                 Some(data) => match decrypt(data, &key) {
-                    Ok(password) => Look::Done(password),
-                    Err(error) => Look::Never(error),
+                    Ok(password) => WaitStatus::Ready(password),
+                    Err(error) => WaitStatus::Failed(error),
                 },
             })
         };
-        let password = until(&ctx.ui, "the password of Windows", pace, look).await?;
+        let password = until(&ctx.ui, "the password of Windows", polling, look).await?;
         ctx.ui.say("Password retrieved!");
         if ctx.prepare.debug {
             ctx.ui.say(format!("Password (since debug is enabled): {password}"));

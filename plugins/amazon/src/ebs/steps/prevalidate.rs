@@ -54,9 +54,9 @@ impl Step<State> for Prevalidate {
 }
 
 async fn regions(state: &State) -> Result<()> {
-    let answer = state.ec2.describe_regions().send().await.during("listing the regions")?;
+    let response = state.ec2.describe_regions().send().await.during("listing the regions")?;
     let known: Vec<&str> =
-        answer.regions().iter().filter_map(|region| region.region_name()).collect();
+        response.regions().iter().filter_map(|region| region.region_name()).collect();
     let wanted = state.settings.raw.ami.ami_regions.iter();
     let unknown: Vec<&str> =
         wanted.map(String::as_str).filter(|region| !known.contains(region)).collect();
@@ -77,9 +77,9 @@ async fn vpc(state: &State) -> Result<()> {
     let has_subnet = given(&network.subnet_id).is_some()
         || filter.is_some_and(|filter| !filter.all().is_empty());
     let Some(vpc) = given(&network.vpc_id).filter(|_| !has_subnet) else { return Ok(()) };
-    let answer = state.ec2.describe_vpcs().vpc_ids(vpc).send().await;
-    let answer = answer.during(format!("looking for the VPC {vpc}"))?;
-    match answer.vpcs() {
+    let response = state.ec2.describe_vpcs().vpc_ids(vpc).send().await;
+    let response = response.during(format!("looking for the VPC {vpc}"))?;
+    match response.vpcs() {
         [one] if one.is_default() != Some(true) => {
             Err(Error::new(format!("{vpc} is not the default VPC, so it needs a subnet"))
                 .hint("set subnet_id, or find one with a subnet_filter block"))
@@ -124,6 +124,6 @@ pub(super) async fn images_called(ec2: &Ec2, name: &str) -> Result<Vec<Image>, F
     let quoted = format!("\"{name}\"");
     let request = ec2.describe_images().owners("self").filters(filter("name", &quoted));
     let request = request.include_deprecated(true).include_disabled(true);
-    let answer = request.send().await.during("looking whether the AMI's name is free")?;
-    Ok(answer.images.unwrap_or_default())
+    let response = request.send().await.during("looking whether the AMI's name is free")?;
+    Ok(response.images.unwrap_or_default())
 }

@@ -100,10 +100,10 @@ async fn make(
     let profile = || async {
         let request = single.create_instance_profile().instance_profile_name(name);
         let call = request.set_tags(Some(tags.clone())).send().await;
-        let answer = call.during("creating the temporary instance profile");
-        let created = answer.as_ref().ok().and_then(|answer| answer.instance_profile());
+        let response = call.during("creating the temporary instance profile");
+        let created = response.as_ref().ok().and_then(|response| response.instance_profile());
         note_account(journal, created.map(|profile| profile.arn()));
-        answer.map(drop).or_else(exists)
+        response.map(drop).or_else(exists)
     };
     create(cancel, profile, nothing, soon).await?;
     let role = || async {
@@ -124,7 +124,7 @@ async fn make(
         match request.role_name(name).send().await.during("adding the role to the profile") {
             // A profile takes one role: ours is in it.
             Err(failure) if failure.is("LimitExceeded") => Ok(()),
-            answer => answer.map(drop),
+            response => response.map(drop),
         }
     };
     create(cancel, add, nothing, soon).await

@@ -51,8 +51,8 @@ impl Step<State> for MakeSecurityGroup {
             }
             let filters = wanted.iter().map(|(name, value)| filter(name, value)).collect();
             let request = state.ec2.describe_security_groups().set_filters(Some(filters));
-            let answer = request.send().await.during("looking for the security groups")?;
-            let groups = answer.security_groups().iter();
+            let response = request.send().await.during("looking for the security groups")?;
+            let groups = response.security_groups().iter();
             let ids: Vec<String> =
                 groups.filter_map(|group| group.group_id().map(str::to_owned)).collect();
             if ids.is_empty() {
@@ -104,10 +104,10 @@ async fn make(ctx: &RunContext, state: &mut State) -> Result<()> {
     let (cancel, journal) = (state.patience(ctx), ctx.journal.clone());
     let call = async move {
         let attempt = || async {
-            let answer = request.clone().send().await;
-            let answer = answer.during("creating the temporary security group")?;
-            note_account(&journal, answer.security_group_arn());
-            answer.group_id.ok_or_else(|| {
+            let response = request.clone().send().await;
+            let response = response.during("creating the temporary security group")?;
+            note_account(&journal, response.security_group_arn());
+            response.group_id.ok_or_else(|| {
                 Failure::new(Kind::Refused, "AWS created a security group without an id")
             })
         };
@@ -153,7 +153,7 @@ async fn authorize(
         match request.clone().send().await.during("opening the temporary security group") {
             // By a call whose answer was lost.
             Err(failure) if failure.is("InvalidPermission.Duplicate") => Ok(()),
-            answer => answer.map(drop),
+            response => response.map(drop),
         }
     };
     // A new group is not seen by all of AWS at once.
@@ -188,10 +188,10 @@ async fn sources(ctx: &RunContext, state: &State) -> Result<Vec<Cidr>> {
 
 /// The address that the server at `url` sees this machine under.
 async fn own_address(url: &str, limit: Duration) -> Result<Cidr> {
-    let answer = http::client()?.get(url).timeout(limit).send().await;
-    let answer = answer.and_then(|answer| answer.error_for_status()).context("asking")?;
-    let answer = http::body(answer, LONGEST_ANSWER).await.context("reading the response")?;
-    let text = String::from_utf8_lossy(&answer);
+    let response = http::client()?.get(url).timeout(limit).send().await;
+    let response = response.and_then(|response| response.error_for_status()).context("asking")?;
+    let response = http::body(response, LONGEST_ANSWER).await.context("reading the response")?;
+    let text = String::from_utf8_lossy(&response);
     let text = text.trim();
     let bits = if text.contains(':') { 128 } else { 32 };
     let unspecified = text.parse().is_ok_and(|address: std::net::IpAddr| address.is_unspecified());
@@ -206,19 +206,19 @@ mod tests {
 
     use super::*;
 
-    /// What comes of asking a server that answers with `answer`, or, without one, never.
-    async fn ask(answer: Option<&'static str>) -> Result<Cidr> {
+    /// What comes of asking a server that answers with `response`, or, without one, never.
+    async fn ask(response: Option<&'static str>) -> Result<Cidr> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let (done, wait) = std::sync::mpsc::channel::<()>();
         let server = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
             let _ = client.read(&mut [0; 4096]);
-            match answer {
-                Some(answer) => {
-                    let length = answer.len();
+            match response {
+                Some(response) => {
+                    let length = response.len();
                     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:";
-                    write!(client, "{head} {length}\r\n\r\n{answer}").unwrap();
+                    write!(client, "{head} {length}\r\n\r\n{response}").unwrap();
                 }
                 // Until whoever asks has given up.
                 None => {
@@ -226,7 +226,7 @@ mod tests {
                 }
             }
         });
-        let limit = if answer.is_some() { ANSWER } else { Duration::from_millis(200) };
+        let limit = if response.is_some() { ANSWER } else { Duration::from_millis(200) };
         let asked = own_address(&url, limit).await;
         drop(done);
         server.join().unwrap();

@@ -15,11 +15,11 @@ use super::{State, once};
 use crate::ebs::choices::Product;
 use crate::ebs::creation::{Creation, create};
 use crate::ebs::options::given;
-use crate::ebs::pace;
 use crate::ebs::removal::{find_snapshots, look_for, remove_snapshot, remove_snapshots_of};
 use crate::ebs::resources::SNAPSHOT;
 use crate::ebs::tags::{report, specification};
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure, Kind};
 
 /// Makes the snapshots that the product needs.
@@ -33,8 +33,8 @@ pub(super) struct CreatedSnapshot {
     call: Creation<String>,
 }
 
-/// A snapshot that is wanted.
-struct Wanted {
+/// A snapshot to create.
+struct SnapshotRequest {
     device: String,
     volume: String,
     description: String,
@@ -49,38 +49,40 @@ impl Step<State> for SnapshotVolumes {
     }
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
-        let wanted = wanted(ctx, state)?;
-        for one in &wanted {
+        let requests = snapshot_requests(ctx, state)?;
+        for one in &requests {
             report(ctx, &one.tags);
             ctx.ui.say(format!("Creating snapshot of EBS Volume {}...", one.volume));
             let call = begin(ctx, state, one)?;
             state.created_snapshots.push(call);
         }
-        let pace = pace::slow(state.access.polling(), pace::IMAGE);
+        let polling = wait_times::slow(state.access.polling(), wait_times::IMAGE);
         for snapshot in &mut state.created_snapshots {
             let id = snapshot.call.created().await?;
             ctx.ui.say(format!("Waiting for {id} to be ready."));
             let look = || async {
-                let answer = state.ec2.describe_snapshots().snapshot_ids(&id).send().await;
-                let found = match answer.during("describing the snapshot") {
-                    Ok(answer) => answer.snapshots.unwrap_or_default().into_iter().next(),
+                let response = state.ec2.describe_snapshots().snapshot_ids(&id).send().await;
+                let found = match response.during("describing the snapshot") {
+                    Ok(response) => response.snapshots.unwrap_or_default().into_iter().next(),
                     Err(failure) if failure.kind == Kind::NotFound => None,
                     Err(failure) => return Err(failure),
                 };
                 Ok(match found.as_ref().and_then(|snapshot| snapshot.state()) {
-                    Some(SnapshotState::Completed) => Look::Done(()),
+                    Some(SnapshotState::Completed) => WaitStatus::Ready(()),
                     Some(SnapshotState::Error) => {
                         let why = found.and_then(|one| one.state_message).unwrap_or_default();
-                        Look::Never(Error::new(format!("the snapshot {id} failed: {why}")))
+                        WaitStatus::Failed(Error::new(format!("the snapshot {id} failed: {why}")))
                     }
-                    other => Look::NotYet(other.map_or("not seen yet", |s| s.as_str()).to_owned()),
+                    other => {
+                        WaitStatus::Pending(other.map_or("not seen yet", |s| s.as_str()).to_owned())
+                    }
                 })
             };
-            until(&ctx.ui, &format!("the snapshot {id}"), pace, look).await?;
+            until(&ctx.ui, &format!("the snapshot {id}"), polling, look).await?;
             state.finished_snapshots.push(id.clone());
             state.snapshots_by_device.insert(snapshot.device.clone(), id);
         }
-        for one in &wanted {
+        for one in &requests {
             if let Some(id) = state.snapshots_by_device.get(&one.device) {
                 share(ctx, &state.ec2, id, &one.shares).await?;
             }
@@ -120,7 +122,7 @@ impl Step<State> for SnapshotVolumes {
     }
 }
 
-fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<CreatedSnapshot> {
+fn begin(ctx: &RunContext, state: &State, wanted: &SnapshotRequest) -> Result<CreatedSnapshot> {
     let tags = specification(ResourceType::Snapshot, wanted.tags.clone());
     let request = once(&state.ec2)
         .create_snapshot()
@@ -132,9 +134,9 @@ fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<CreatedSnap
     let sought = volume.clone();
     let call = async move {
         let attempt = || async {
-            let answer = request.clone().send().await.during("making a snapshot")?;
+            let response = request.clone().send().await.during("making a snapshot")?;
             let none = || Failure::new(Kind::Broken, "AWS did not return the snapshot's id");
-            answer.snapshot_id.ok_or_else(none)
+            response.snapshot_id.ok_or_else(none)
         };
         let find =
             || look_for(|| async { Ok(find_snapshots(&ec2, &sought).await?.into_iter().next()) });
@@ -144,14 +146,14 @@ fn begin(ctx: &RunContext, state: &State, wanted: &Wanted) -> Result<CreatedSnap
     Ok(CreatedSnapshot { device: wanted.device.clone(), volume, call })
 }
 
-/// Which volumes of the instance there are to be snapshots of.
-fn wanted(ctx: &RunContext, state: &State) -> Result<Vec<Wanted>> {
+/// The snapshots to create of the volumes of the instance.
+fn snapshot_requests(ctx: &RunContext, state: &State) -> Result<Vec<SnapshotRequest>> {
     let settings = &state.settings;
     let volumes = volumes(state)?;
-    let of = |device: &str, description: Option<String>, tags, shares| -> Result<Wanted> {
+    let of = |device: &str, description: Option<String>, tags, shares| -> Result<SnapshotRequest> {
         let volume = volumes.get(device).cloned().ok_or_else(|| lacks(device))?;
         let description = description.unwrap_or_else(default_description);
-        Ok(Wanted { device: device.to_owned(), volume, description, tags, shares })
+        Ok(SnapshotRequest { device: device.to_owned(), volume, description, tags, shares })
     };
     match &settings.product {
         Product::Image => Ok(Vec::new()),

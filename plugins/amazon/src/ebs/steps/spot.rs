@@ -55,8 +55,9 @@ impl Step<State> for MakeLaunchTemplate {
         let (cancel, journal) = (state.patience(ctx), ctx.journal.clone());
         let call = async move {
             let attempt = || async {
-                let answer = request.clone().send().await.during("creating the launch template")?;
-                let created = answer.launch_template;
+                let response =
+                    request.clone().send().await.during("creating the launch template")?;
+                let created = response.launch_template;
                 note_account(&journal, created.as_ref().and_then(|created| created.created_by()));
                 Ok(created.and_then(|created| created.launch_template_id).unwrap_or_default())
             };
@@ -252,8 +253,8 @@ pub(super) fn request(
         // A fleet without an instance is an answer too; its token would only get it again.
         let attempt = || async {
             let token = uuid::Uuid::new_v4().to_string();
-            let answer = request.clone().client_token(token).send().await;
-            launched(answer.during("requesting the spot instance")?)
+            let response = request.clone().client_token(token).send().await;
+            launched(response.during("requesting the spot instance")?)
         };
         let again = |failure: &Failure| failure.is(NO_CAPACITY) || not_seen_yet(temporary, failure);
         create(&cancel, attempt, || look_for(|| find(&ec2, &mark)), again).await
@@ -262,16 +263,16 @@ pub(super) fn request(
 
 /// The instance in the answer, or why there is none.
 fn launched(
-    answer: aws_sdk_ec2::operation::create_fleet::CreateFleetOutput,
+    response: aws_sdk_ec2::operation::create_fleet::CreateFleetOutput,
 ) -> Result<Launched, Failure> {
-    let fleet = answer.fleet_id().map(str::to_owned);
-    let instance = answer.instances().iter().find_map(|one| one.instance_ids().first());
+    let fleet = response.fleet_id().map(str::to_owned);
+    let instance = response.instances().iter().find_map(|one| one.instance_ids().first());
     if let Some(instance) = instance {
         return Ok(Launched { instance: instance.clone(), fleet });
     }
-    let reasons = answer.errors().iter().map(|error| {
+    let reasons = response.errors().iter().map(|error| {
         let code = error.error_code().unwrap_or_default();
-        Failure::answered(code, error.error_message().unwrap_or_default())
+        Failure::from_code(code, error.error_message().unwrap_or_default())
     });
     Err(together(reasons.collect()))
 }
@@ -315,8 +316,8 @@ mod tests {
 
     #[test]
     fn a_fleet_is_asked_again_if_there_is_no_room_in_any_place() {
-        let bad = || Failure::answered("InvalidParameterValue", "no such type");
-        let full = || Failure::answered(NO_CAPACITY, "no room");
+        let bad = || Failure::from_code("InvalidParameterValue", "no such type");
+        let full = || Failure::from_code(NO_CAPACITY, "no room");
         let failure = together(vec![bad(), full(), full()]);
         assert!(failure.is(NO_CAPACITY));
         assert_eq!(

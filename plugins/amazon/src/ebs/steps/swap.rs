@@ -12,9 +12,9 @@ use crate::access::Ec2;
 use crate::ebs::choices::Product;
 use crate::ebs::creation::create;
 use crate::ebs::options::given;
-use crate::ebs::pace;
 use crate::ebs::resources::VOLUME;
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During, Failure};
 
 /// Detaches the root device and what is left out of the AMI, and attaches the new root device.
@@ -69,7 +69,7 @@ impl Step<State> for SwapVolumes {
             state.mark.kept.insert(target.clone());
             state.amend_launch();
         }
-        let pace = pace::quick(state.access.polling(), pace::MACHINE);
+        let polling = wait_times::quick(state.access.polling(), wait_times::MACHINE);
         for (name, volume) in &detached {
             ctx.ui.say(format!("Detaching EBS Device Name: {name}, Volume ID: {volume}"));
             let request = once(&state.ec2).detach_volume().volume_id(volume).device(name);
@@ -81,15 +81,17 @@ impl Step<State> for SwapVolumes {
             let find = || async { Ok((!is_attached(&state.ec2, volume).await?).then_some(())) };
             create(&state.patience(ctx), attempt, find, |_| false).await?;
             let look = || async {
-                let answer = state.ec2.describe_volumes().volume_ids(volume).send().await;
-                let answer = answer.during("describing a volume")?;
-                let found = answer.volumes().first().and_then(|volume| volume.state());
+                let response = state.ec2.describe_volumes().volume_ids(volume).send().await;
+                let response = response.during("describing a volume")?;
+                let found = response.volumes().first().and_then(|volume| volume.state());
                 Ok(match found {
-                    Some(VolumeState::Available) => Look::Done(()),
-                    other => Look::NotYet(other.map_or("unknown", |s| s.as_str()).to_owned()),
+                    Some(VolumeState::Available) => WaitStatus::Ready(()),
+                    other => {
+                        WaitStatus::Pending(other.map_or("unknown", |s| s.as_str()).to_owned())
+                    }
                 })
             };
-            until(&ctx.ui, &format!("the volume {volume} to be detached"), pace, look).await?;
+            until(&ctx.ui, &format!("the volume {volume} to be detached"), polling, look).await?;
         }
         ctx.ui.say(format!("Attaching Root EBS Device Name {target}, Volume ID: {new}"));
         let instance = state.instance_id()?.to_owned();
@@ -102,15 +104,15 @@ impl Step<State> for SwapVolumes {
         let find = || async { Ok(is_attached(&state.ec2, &new).await?.then_some(())) };
         create(&state.patience(ctx), attempt, find, |_| false).await?;
         let look = || async {
-            let answer = state.ec2.describe_volumes().volume_ids(&new).send().await;
-            let answer = answer.during("describing a volume")?;
-            let attachment = answer.volumes().first().and_then(|one| one.attachments().first());
+            let response = state.ec2.describe_volumes().volume_ids(&new).send().await;
+            let response = response.during("describing a volume")?;
+            let attachment = response.volumes().first().and_then(|one| one.attachments().first());
             Ok(match attachment.and_then(|attachment| attachment.state()) {
-                Some(VolumeAttachmentState::Attached) => Look::Done(()),
-                other => Look::NotYet(other.map_or("unknown", |s| s.as_str()).to_owned()),
+                Some(VolumeAttachmentState::Attached) => WaitStatus::Ready(()),
+                other => WaitStatus::Pending(other.map_or("unknown", |s| s.as_str()).to_owned()),
             })
         };
-        until(&ctx.ui, &format!("the volume {new} to be attached"), pace, look).await?;
+        until(&ctx.ui, &format!("the volume {new} to be attached"), polling, look).await?;
         // An attached volume is not deleted with its instance unless that is set again.
         let ebs =
             EbsInstanceBlockDeviceSpecification::builder().set_delete_on_termination(goes_along);
@@ -128,9 +130,9 @@ impl Step<State> for SwapVolumes {
 /// Whether a volume is attached, or about to be. After a call to attach or detach it whose answer was
 /// lost this tells whether that took effect.
 async fn is_attached(ec2: &Ec2, volume: &str) -> Result<bool, Failure> {
-    let answer = ec2.describe_volumes().volume_ids(volume).send().await;
-    let answer = answer.during("describing a volume")?;
-    let attachment = answer.volumes().first().and_then(|one| one.attachments().first());
+    let response = ec2.describe_volumes().volume_ids(volume).send().await;
+    let response = response.during("describing a volume")?;
+    let attachment = response.volumes().first().and_then(|one| one.attachments().first());
     Ok(matches!(
         attachment.and_then(|attachment| attachment.state()),
         Some(VolumeAttachmentState::Attached | VolumeAttachmentState::Attaching)

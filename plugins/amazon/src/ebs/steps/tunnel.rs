@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use ingot_communicator::{KeyPair, Way};
+use ingot_communicator::{CommunicatorKind, KeyPair};
 use ingot_sdk::retry::Retry;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, ExitStatus, GoDuration, Result, RunContext, Step, async_trait};
@@ -15,9 +15,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::State;
 use crate::ebs::choices::KeyChoice;
 use crate::ebs::options::given;
-use crate::ebs::pace::Pace;
 use crate::ebs::session_manager::{Forwarding, LastLine, PROGRAM, Plugin, PublicKey, Session};
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times::Polling;
 
 /// How long the agent on the instance may take to get in touch, where SSH has no limit.
 const AGENT: Duration = Duration::from_secs(10 * 60);
@@ -152,8 +152,8 @@ pub(super) async fn close(ctx: &RunContext, state: &mut State) {
 /// The key of a file that the instance does not have: there is neither a key pair of its name nor
 /// one of the build. As in Packer, it is taken into the instance for each session.
 fn key(state: &State) -> Result<Option<PublicKey>> {
-    let (KeyChoice::File(path), None, Way::Ssh(ssh)) =
-        (&state.settings.key, &state.key_name, &state.settings.communication.way)
+    let (KeyChoice::File(path), None, CommunicatorKind::Ssh(ssh)) =
+        (&state.settings.key, &state.key_name, &state.settings.communication.kind)
     else {
         return Ok(None);
     };
@@ -170,14 +170,16 @@ async fn first(ctx: &RunContext, state: &State, forwarding: &Forwarding) -> Resu
     let limit = state.settings.communication.timeout().unwrap_or(AGENT);
     let initial = Duration::from_secs(1);
     let retry = Retry { initial, max: initial * 10, tries: None, timeout: Some(limit) };
-    let pace = Pace { retry, hint: NO_AGENT };
+    let polling = Polling { retry, hint: NO_AGENT };
     let look = || async {
         Ok(match forwarding.open(ctx).await? {
-            Some(session) => Look::Done(session),
-            None => Look::NotYet("the agent on the instance is not in touch with AWS".to_owned()),
+            Some(session) => WaitStatus::Ready(session),
+            None => {
+                WaitStatus::Pending("the agent on the instance is not in touch with AWS".to_owned())
+            }
         })
     };
-    until(&ctx.ui, "a session of Systems Manager", pace, look).await
+    until(&ctx.ui, "a session of Systems Manager", polling, look).await
 }
 
 /// Keeps the tunnel open until `stop` fires: a session ends when the instance restarts, or AWS's

@@ -67,9 +67,9 @@ pub(super) async fn show_with(
             p.dimmed { "Members, webhooks and the audit log are shown to administrators." }
         },
     };
-    let way = [("Settings", path(context, ""))];
+    let breadcrumbs = [("Settings", path(context, ""))];
     let title = format!("Settings of {}", context.project.name);
-    Ok(Page::new(title).context(context, &way).notice(shown.created).body(html! {
+    Ok(Page::new(title).context(context, &breadcrumbs).notice(shown.created).body(html! {
         h1 { "Settings" }
         (terraform(context, &task, &config, admin))
         (enforced_blocks::section(context))

@@ -15,13 +15,13 @@ use super::login::login_of;
 use crate::ebs::cached_images::{Record, Records, forget_gone};
 use crate::ebs::choices::KeyChoice;
 use crate::ebs::options::{BlockDevice, given};
-use crate::ebs::pace;
 use crate::ebs::region_access::{ACCOUNT, attribute};
 use crate::ebs::removal::{ImageMark, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource, known_image};
 use crate::ebs::state_images::{STATE_TAG, find_states};
 use crate::ebs::steps::create_image::{available, remove};
 use crate::ebs::steps::{State, left_behind};
+use crate::ebs::wait_times;
 
 /// The largest file with a key that is read, in bytes.
 const LARGEST_KEY: u64 = 1 << 20;
@@ -295,7 +295,7 @@ async fn settle(ctx: &RunContext, state: &mut State) {
     if !images.is_empty() && !ctx.cancel.is_cancelled() {
         ctx.ui.say("Waiting for the AMIs that keep states of the instance...");
     }
-    let end = Instant::now() + pace::IMAGE;
+    let end = Instant::now() + wait_times::IMAGE;
     for mut image in images {
         let keep = async {
             let late = |_| Error::new("its AMI is not ready yet");

@@ -16,7 +16,6 @@ use super::line::Line;
 use super::login::login_tags;
 use crate::access::{Access, Ec2};
 use crate::ebs::creation::{Creation, Patience, create};
-use crate::ebs::pace;
 use crate::ebs::region_access::RegionAccess;
 use crate::ebs::removal::{ImageMark, look_for, snapshots_created_for, snapshots_of};
 use crate::ebs::resources::{IMAGE, image_resource};
@@ -24,12 +23,13 @@ use crate::ebs::settings::Settings;
 use crate::ebs::state_images::{STATE_TAG, find_states};
 use crate::ebs::steps::address::host;
 use crate::ebs::steps::create_image::{
-    available, find_one, launched_at, look_at, nameless, settling,
+    available, find_one, image_status, launched_at, nameless, settling,
 };
 use crate::ebs::steps::instance::running;
 use crate::ebs::steps::{ImageCreation, State, once, power};
 use crate::ebs::tags::{specification, tag};
-use crate::ebs::wait::{Look, until};
+use crate::ebs::wait::{WaitStatus, until};
+use crate::ebs::wait_times;
 use crate::failure::{During as _, Kind};
 
 /// How long EC2 may take to begin with the snapshots of an AMI.
@@ -128,8 +128,8 @@ impl Keeper {
         let (ec2, sought, patience) = (self.ec2.clone(), mark.clone(), self.patience.clone());
         let call = async move {
             let attempt = || async {
-                let answer = request.clone().send().await.during("creating the AMI")?;
-                answer.image_id.ok_or_else(nameless)
+                let response = request.clone().send().await.during("creating the AMI")?;
+                response.image_id.ok_or_else(nameless)
             };
             create(&patience, attempt, || look_for(|| find_one(&ec2, &sought)), settling).await
         };
@@ -154,22 +154,22 @@ impl Keeper {
     async fn begun(&self, ctx: &RunContext, id: &str) -> Result<Vec<String>> {
         let disks = self.instance.block_device_mappings().iter();
         let count = disks.filter(|disk| disk.ebs().is_some()).count().max(1);
-        let pace = pace::quick(self.access.polling(), SNAPSHOTS_BEGIN);
+        let polling = wait_times::quick(self.access.polling(), SNAPSHOTS_BEGIN);
         let look = || async {
-            match look_at(&self.ec2, id).await? {
-                Look::Done(image) => {
-                    return Ok(Look::Done(snapshots_of(&image).into_iter().collect()));
+            match image_status(&self.ec2, id).await? {
+                WaitStatus::Ready(image) => {
+                    return Ok(WaitStatus::Ready(snapshots_of(&image).into_iter().collect()));
                 }
-                Look::Never(error) => return Ok(Look::Never(error)),
-                Look::NotYet(_) => {}
+                WaitStatus::Failed(error) => return Ok(WaitStatus::Failed(error)),
+                WaitStatus::Pending(_) => {}
             }
             let snapshots = snapshots_created_for(&self.ec2, id).await?;
             Ok(match snapshots.len() >= count {
-                true => Look::Done(snapshots),
-                false => Look::NotYet(format!("{} of {count}", snapshots.len())),
+                true => WaitStatus::Ready(snapshots),
+                false => WaitStatus::Pending(format!("{} of {count}", snapshots.len())),
             })
         };
-        until(&ctx.ui, &format!("the snapshots of the AMI {id}"), pace, look).await
+        until(&ctx.ui, &format!("the snapshots of the AMI {id}"), polling, look).await
     }
 
     /// Marks the snapshots, for people: the AMI tells which they are.
@@ -201,7 +201,7 @@ pub(super) async fn make_room(
             let _ = ctx.unless_cancelled(whole).await?;
         } else if index + 1 == count
             && image.begun.elapsed() < SPACING
-            && !matches!(look_at(ec2, &id).await, Ok(Look::Done(_)))
+            && !matches!(image_status(ec2, &id).await, Ok(WaitStatus::Ready(_)))
         {
             let rest = SPACING.saturating_sub(image.begun.elapsed());
             ctx.unless_cancelled(async {

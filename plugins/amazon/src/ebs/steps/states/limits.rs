@@ -1,6 +1,6 @@
 //! Which instances have no states that can be kept.
 
-use ingot_communicator::Way;
+use ingot_communicator::CommunicatorKind;
 
 use crate::ebs::options::given;
 use crate::ebs::settings::Settings;
@@ -17,7 +17,7 @@ pub(super) fn cannot_be_held(settings: &Settings) -> Option<String> {
     let leaves_open = settings.raw.ami.encrypt_boot == Some(true) && !encrypted;
     let reasons = [
         settings.is_spot().then(|| "a spot instance cannot be stopped".to_owned()),
-        (!matches!(settings.communication.way, Way::Ssh(_)))
+        (!matches!(settings.communication.kind, CommunicatorKind::Ssh(_)))
             .then(|| "only an instance that is reached by SSH can go on with one".to_owned()),
         settings
             .uses_session_manager()
@@ -58,7 +58,10 @@ mod tests {
             cannot_be_held(&settings).unwrap_or_default()
         };
         assert_eq!(why(|_| ()), "");
-        assert_eq!(why(|it| it.communication.way = Way::None).split(' ').next(), Some("only"));
+        assert_eq!(
+            why(|it| it.communication.kind = CommunicatorKind::None).split(' ').next(),
+            Some("only")
+        );
         let data = |it: &mut Settings| it.raw.instance.user_data = Some("#!/bin/sh".to_owned());
         assert_eq!(why(data), "`user_data` is set");
         assert!(why(|it| it.raw.spot.spot_price = Some("auto".to_owned())).contains("spot"));

@@ -8,12 +8,12 @@ pub(super) const MOST_PACKAGES: usize = 200_000;
 
 /// The packages that one file lists, up to [`MOST_PACKAGES`].
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct FilePackages {
     packages: Vec<Package>,
     too_many: bool,
 }
 
-impl Found {
+impl FilePackages {
     pub(super) fn push(&mut self, package: Package) {
         match self.packages.len() < MOST_PACKAGES {
             true => self.packages.push(package),
@@ -32,7 +32,7 @@ impl Found {
     }
 }
 
-impl Extend<Package> for Found {
+impl Extend<Package> for FilePackages {
     fn extend<I: IntoIterator<Item = Package>>(&mut self, packages: I) {
         for package in packages {
             self.push(package);
@@ -44,7 +44,7 @@ impl Extend<Package> for Found {
 }
 
 #[cfg(test)]
-impl Found {
+impl FilePackages {
     /// `name version` of all, in the order of the file.
     pub(super) fn names(self) -> Vec<String> {
         let packages = self.into_packages().expect("there are not too many");

@@ -14,9 +14,9 @@ const MOST_MISSED: u32 = 3;
 
 /// How many questions in a row the Engine has left without an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Missed(u32);
+pub(crate) struct MissedPings(u32);
 
-impl Missed {
+impl MissedPings {
     /// Whether it answered the last one.
     pub(crate) fn is_none(&self) -> bool {
         self.0 == 0
@@ -33,7 +33,7 @@ impl Missed {
     /// They are too many: the Engine does not answer any more.
     pub(crate) fn add(&mut self, engine: &Engine, error: &EngineError) -> Result<()> {
         self.0 += 1;
-        if self.0 < MOST_MISSED { Ok(()) } else { Err(engine.gone(error)) }
+        if self.0 < MOST_MISSED { Ok(()) } else { Err(engine.unresponsive_error(error)) }
     }
 }
 
@@ -51,7 +51,7 @@ impl Engine {
     ///
     /// # Errors
     /// It does not answer any more.
-    pub(crate) async fn attend<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+    pub(crate) async fn while_alive<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             biased;
             done = work => Ok(done),
@@ -72,14 +72,14 @@ impl Engine {
 
     /// Ends, with the reason, when the Engine does not answer any more.
     pub(crate) async fn lost(&self) -> Error {
-        let mut missed = Missed::default();
+        let mut missed = MissedPings::default();
         loop {
             tokio::time::sleep(self.patience.silence).await;
             match self.ping().await {
                 Ok(()) => missed.reset(),
                 Err(error) => {
-                    if let Err(gone) = missed.add(self, &error) {
-                        return gone;
+                    if let Err(error) = missed.add(self, &error) {
+                        return error;
                     }
                 }
             }
@@ -88,7 +88,7 @@ impl Engine {
 
     /// That it does not answer any more, which `last` was the last to show. Not to be tried again:
     /// what it was asked to do may have been done.
-    fn gone(&self, last: &EngineError) -> Error {
+    fn unresponsive_error(&self, last: &EngineError) -> Error {
         let host = &self.endpoint.host;
         let why = describe(last);
         Error::new(format!("the Docker Engine at {host} does not respond any more: {why}"))
@@ -118,10 +118,10 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(200)).await;
             7
         };
-        assert_eq!(engine.attend(work).await.unwrap(), 7);
+        assert_eq!(engine.while_alive(work).await.unwrap(), 7);
         engine.patience.answer = Duration::from_millis(10);
         test.hold(Hold::All);
-        let work = engine.attend(std::future::pending::<()>());
+        let work = engine.while_alive(std::future::pending::<()>());
         let limit = Duration::from_secs(30);
         let error = tokio::time::timeout(limit, work).await.expect("it hangs").unwrap_err();
         assert!(error.to_string().contains("does not respond any more"), "{error}");
@@ -138,7 +138,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(200)).await;
             7
         };
-        assert_eq!(engine.attend(work).await.unwrap(), 7);
+        assert_eq!(engine.while_alive(work).await.unwrap(), 7);
     }
 
     #[tokio::test]
@@ -152,7 +152,7 @@ mod tests {
         let asking = async {
             let error = Mounts::of(&runner).await.unwrap_err();
             assert_eq!(error.to_string(), "looking at the container: no answer in time");
-            archive::look(&engine, "none", "/").await.unwrap_err();
+            archive::path_kind(&engine, "none", "/").await.unwrap_err();
             engine.inspect_image_of("none", "linux/amd64").await.unwrap_err();
             remove_container(&engine, "none").await.unwrap_err();
             remove_image(&engine, "none").await.unwrap_err();

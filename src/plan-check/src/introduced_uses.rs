@@ -1,4 +1,4 @@
-//! What a plan brings into use though no attribute that it changes holds it: what data sources read
+//! What a plan introduces though no attribute that it changes holds it: what data sources read
 //! for something that is made or changed, and the images of templates that machines are made from.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,9 +12,9 @@ use super::kinds::{self, Caller};
 use super::leaves::{Leaf, leaves, names};
 use super::plan::{Mode, Plan, Planned};
 
-/// What a plan brings.
+/// What a plan introduces.
 #[derive(Debug, Default)]
-pub(super) struct Brought {
+pub(super) struct IntroducedUses {
     /// The addresses of data sources.
     sources: BTreeSet<String>,
     /// The addresses of templates, and of what is made from each.
@@ -25,15 +25,15 @@ pub(super) struct Brought {
     all: bool,
 }
 
-impl Brought {
-    /// What a plan brings, of which `images` are brought to attributes that hold them.
+impl IntroducedUses {
+    /// What a plan introduces, of which `images` come to attributes that hold them.
     pub(crate) fn of<'a>(
         plan: &'a Plan,
         follower: &mut Follower<'a>,
         evidence: &Evidence,
         images: &BTreeSet<String>,
     ) -> Self {
-        let mut brought = Brought::default();
+        let mut introduced = IntroducedUses::default();
         // As whoever has the most names for an image.
         let google = Caller { kind: "google_compute_disk", project: None, certain: true };
         let names = images.iter().flat_map(|image| kinds::names(image, google));
@@ -42,22 +42,22 @@ impl Brought {
         let with = evidence.sources.iter();
         let with =
             with.filter(|source| source.names().any(|name| images.contains(&*kinds::key(name))));
-        brought.sources.extend(with.map(|source| source.address.clone()));
+        introduced.sources.extend(with.map(|source| source.address.clone()));
         let managed: Vec<Planned> =
             plan.planned().into_iter().filter(|planned| planned.mode == Mode::Managed).collect();
         let templates = Templates::of(&managed);
         for planned in &managed {
-            let references = brought.by_references(plan, follower, evidence, planned);
+            let references = introduced.by_references(plan, follower, evidence, planned);
             if planned.is_created() {
-                brought.created(planned, &references.to, &templates);
+                introduced.created(planned, &references.to, &templates);
             }
         }
-        brought.through_data_sources(plan, follower, evidence);
-        brought.all = follower.is_cut();
-        brought
+        introduced.through_data_sources(plan, follower, evidence);
+        introduced.all = follower.is_cut();
+        introduced
     }
 
-    /// Whether what a data source stands for is brought.
+    /// Whether a plan introduces what a data source stands for.
     pub(crate) fn source(&self, address: &str) -> bool {
         self.all || self.sources.contains(address)
     }
@@ -167,7 +167,7 @@ impl Brought {
         references
     }
 
-    /// What data sources that are brought refer to: an image's version.
+    /// What data sources that are introduced refer to: an image's version.
     fn through_data_sources<'a>(
         &mut self,
         plan: &'a Plan,

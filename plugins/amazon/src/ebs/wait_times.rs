@@ -15,9 +15,9 @@ const IMPORT: Duration = Duration::from_secs(60 * 60);
 /// How long EC2 may take to prepare fast launching, for which it starts instances: Packer's limit.
 pub(super) const FAST_LAUNCH: Duration = Duration::from_secs(125 * 60);
 
-/// How often to look, how long, and which option says so.
+/// How often and how long to poll, and which option says so.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct Polling {
     /// How often and how long.
     pub retry: Retry,
     /// What the user can do who needs more time.
@@ -29,22 +29,22 @@ const POLLING: &str = "give it more time with a larger max_attempts, and delay_s
                        aws_polling (or AWS_MAX_ATTEMPTS and AWS_POLL_DELAY_SECONDS)";
 
 /// For what takes seconds.
-pub(super) fn quick(polling: &PollingOptions, limit: Duration) -> Pace {
-    Pace {
+pub(super) fn quick(polling: &PollingOptions, limit: Duration) -> Polling {
+    Polling {
         retry: polling.retry(Duration::from_secs(2), Duration::from_secs(15), limit),
         hint: POLLING,
     }
 }
 
 /// For an import, of which Packer looks every five seconds for an hour.
-pub(crate) fn import(polling: &PollingOptions) -> Pace {
+pub(crate) fn import(polling: &PollingOptions) -> Polling {
     let retry = polling.retry(Duration::from_secs(5), Duration::from_secs(15), IMPORT);
-    Pace { retry, hint: POLLING }
+    Polling { retry, hint: POLLING }
 }
 
 /// For what takes minutes.
-pub(crate) fn slow(polling: &PollingOptions, limit: Duration) -> Pace {
-    Pace {
+pub(crate) fn slow(polling: &PollingOptions, limit: Duration) -> Polling {
+    Polling {
         retry: polling.retry(Duration::from_secs(5), Duration::from_secs(30), limit),
         hint: POLLING,
     }
