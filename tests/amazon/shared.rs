@@ -18,6 +18,8 @@ fn a_build_does_not_remove_the_key_pair_of_another_one() {
     // The first build has its key pair while the second one fails for want of it.
     let plan = |call: &Call| match (call.action.as_str(), call.nth) {
         ("CreateSecurityGroup", 0) => Act::Delay(Duration::from_secs(1)),
+        // moto gives both one if they ask at the same moment; EC2 does not.
+        ("CreateKeyPair", 1) => Act::Delay(Duration::from_millis(200)),
         _ => Act::Forward,
     };
     let source = "  temporary_key_pair_name = \"packer-{{timestamp}}\"\n";
