@@ -136,6 +136,15 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether a server has used the registry in a SQLite file. Nothing of the file is changed. One that
+    /// cannot be read, or has no registry, has not been served.
+    pub async fn was_served(path: &Path) -> bool {
+        let Ok(pool) = Pool::open_sqlite_to_read(path, 2).await else { return false };
+        let store = Store::of(pool, false, Some(path), None, 2);
+        let Ok(mut tx) = store.read().await else { return false };
+        migrate::was_served(&mut tx).await.unwrap_or(false)
+    }
+
     fn of(
         pool: Pool,
         postgres: bool,

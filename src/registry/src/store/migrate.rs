@@ -94,6 +94,13 @@ pub(super) async fn check_existing(tx: &mut Tx) -> Result<()> {
     }
 }
 
+/// Whether a server has used the registry: only a server has principals.
+pub(super) async fn was_served(tx: &mut Tx) -> Result<bool> {
+    let principals: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM principals").fetch_one(tx.raw()).await?;
+    Ok(principals > 0)
+}
+
 /// Whether a backup may be restored into the database: nothing else is to be migrated by that.
 pub(super) async fn check_restorable(tx: &mut Tx) -> Result<()> {
     match age(tx).await? {
