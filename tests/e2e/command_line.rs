@@ -399,6 +399,11 @@ fn lines_of_the_console_are_edited_and_come_back() {
     // Ctrl-C empties the line.
     terminal.press("oops\u{3}3+4\r");
     terminal.wait_for("the value of the next line", |screen| has(screen, "7"));
+    // Pasted: lines, each of which is an expression, and one expression of several lines.
+    terminal.press("\u{1b}[200~10+1\n30+3\u{1b}[201~\r");
+    terminal.wait_for("the values of both lines", |screen| has(screen, "11") && has(screen, "33"));
+    terminal.press("\u{1b}[200~[\n50,\n60\n][0] + 5\u{1b}[201~\r");
+    terminal.wait_for("the value of all lines", |screen| has(screen, "55"));
     terminal.press("\u{4}");
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{}", screen.join("\n"));

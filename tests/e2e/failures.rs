@@ -1,6 +1,6 @@
 //! What a build that fails leaves: a report with its place, and its log.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ingot_test_support::{
@@ -172,16 +172,13 @@ fn a_build_needs_no_home_directory_that_can_be_written_to() {
     assert_eq!(code, Some(0), "{said}");
     let warning = format!("Warning: {}/.local/state/ingot cannot be written to", home.display());
     assert_eq!(said.matches(&warning).count(), 1, "{said}");
-    assert!(said.contains(&format!("is in {}/ingot-", temporary.display())), "{said}");
-    let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().map(Result::unwrap).collect();
-    let [state] = &left[..] else { panic!("{left:?}") };
+    // The second one where a container cannot write to the first.
+    let name = format!("ingot-{}", home.metadata().unwrap().uid());
+    let state = [Path::new("/var/tmp"), temporary.as_path()].map(|place| place.join(&name));
+    let state = state.iter().find(|path| said.contains(&format!("is in {}. ", path.display())));
+    let state = state.unwrap_or_else(|| panic!("{said}"));
     assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-    // One that others can write to, who could have any file removed, is not used.
-    let open = std::fs::Permissions::from_mode(0o777);
-    std::fs::set_permissions(state.path(), open).unwrap();
-    let (code, said) = build(&[]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("/home/.local/state/ingot: "), "{said}");
+    assert!(said.contains("It may be lost at a reboot or with this job."), "{said}");
     // What is named is used, or is an error that says so.
     let named = home.join(".local/named");
     let (code, said) = build(&[("INGOT_STATE_DIR", named.as_path())]);
@@ -189,6 +186,35 @@ fn a_build_needs_no_home_directory_that_can_be_written_to() {
     let told = format!("writing the journal of created resources in {}: ", named.display());
     assert!(said.contains(&told), "{said}");
     assert!(said.contains("help: INGOT_STATE_DIR names another directory"), "{said}");
+}
+
+/// A run by cron may have no home directory that it can write to; who cleans up has one.
+#[test]
+fn what_a_run_without_a_home_directory_left_is_found_with_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, temporary) = (dir.path().join("home"), dir.path().join("temporary"));
+    std::fs::create_dir(&home).unwrap();
+    let state = temporary.join(format!("ingot-{}", home.metadata().unwrap().uid()));
+    std::fs::create_dir_all(&state).unwrap();
+    let half = dir.path().join("half").display().to_string();
+    let record = serde_json::json!({
+        "record": 1, "resource": { "kind": "unfinished-file", "id": half }, "build": "b", "at": 5,
+    });
+    let run = r#"{"run":"r","template":"/t.pkr.hcl","started":1}"#;
+    let journal = format!("{run}\n{record}\n");
+    // No process has this number.
+    std::fs::write(state.join("4000000000-1-x.journal"), journal).unwrap();
+    // What others can have written is not believed.
+    for (mode, found) in [(0o777, false), (0o700, true)] {
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = ingot_test_support::ingot_command();
+        command.args(["cleanup", "-list"]).current_dir(dir.path());
+        command.env_remove("INGOT_STATE_DIR").env_remove("XDG_STATE_HOME");
+        let output = command.env("HOME", &home).env("TMPDIR", &temporary).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.contains(&half), found, "{mode:o}: {said}");
+    }
 }
 
 #[test]

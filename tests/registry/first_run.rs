@@ -99,7 +99,7 @@ async fn the_registry_of_builds_is_served_if_the_environment_names_it() {
     let reported = format!("there is no registry at {data}/registry-server.db, but one at {file}");
     assert!(run.stderr.contains(&reported), "{}", run.stderr);
 
-    let server = Server::start_with(dir.path(), &[], &local[1..]);
+    let mut server = Server::start_with(dir.path(), &[], &local[1..]);
     for line in [
         format!("Its database is {file}\n"),
         "  unset INGOT_REGISTRY\n".to_owned(),
@@ -110,16 +110,66 @@ async fn the_registry_of_builds_is_served_if_the_environment_names_it() {
     let buckets = server.admin().await.get("/buckets").await;
     assert_eq!(buckets["buckets"][0]["name"], "golden", "{buckets}");
     with(&["run-task", "show"]);
-    assert!(!dir.path().join("registry-server.db").exists());
-    drop(server);
+    assert_eq!(server.stop(), Some(0));
 
-    let other = Server::start(dir.path(), &[]);
+    // Without the variable, no empty registry takes its place.
+    let run = ingot_with(dir.path(), &["registry", "serve", "-listen=127.0.0.1:0"], &local[..1]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let own = format!("{data}/registry-server.db");
+    let reported =
+        format!("there is no registry at {own}, but one at {file} that was served before");
+    assert!(run.stderr.contains(&reported), "{}", run.stderr);
+    assert!(run.stderr.contains("-database-url says which is meant"), "{}", run.stderr);
+    assert!(!dir.path().join("registry-server.db").exists());
+}
+
+/// Of two registries none is guessed: what was served so far may be either.
+#[tokio::test]
+async fn of_two_registries_the_flag_says_which_is_meant() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().to_str().expect("a plain name");
+    let local = [("INGOT_DATA_DIR", data), ("INGOT_REGISTRY", "local")];
+    let (file, own) = (format!("{data}/registry.db"), format!("{data}/registry-server.db"));
+    let run = ingot_with(dir.path(), &["registry", "buckets", "create", "golden"], &local);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut server = Server::start(dir.path(), &[]);
     for line in [
-        format!("Its database is {data}/registry-server.db\n"),
+        format!("Its database is {own}\n"),
         format!("which `ingot registry serve -database-url {file}` serves\n"),
     ] {
-        assert!(other.greeting.contains(&line), "{line} {}", other.greeting);
+        assert!(server.greeting.contains(&line), "{line} {}", server.greeting);
     }
+    assert_eq!(server.stop(), Some(0));
+
+    let backup = format!("{data}/backup.db");
+    let backup = backup.as_str();
+    for args in [
+        &["serve", "-listen=127.0.0.1:0"][..],
+        &["backup", backup],
+        &["restore-backup", backup],
+        &["principal", "create", "ci"],
+        &["audit"],
+    ] {
+        let run = ingot_with(dir.path(), &[&["registry"], args].concat(), &local);
+        assert_eq!(run.code, Some(1), "{args:?}: {}", run.stdout);
+        let reported =
+            format!("there are two registries: {file}, which INGOT_REGISTRY names, and {own}");
+        assert!(run.stderr.contains(&reported), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains("-database-url says which is meant"), "{}", run.stderr);
+    }
+    for database in [file.as_str(), own.as_str()] {
+        let args = ["registry", "backup", backup, "-database-url", database];
+        let run = ingot_with(dir.path(), &args, &local);
+        assert_eq!(run.code, Some(0), "{database}: {}{}", run.stdout, run.stderr);
+        std::fs::remove_file(backup).expect("it was made");
+    }
+    // One that is not there yet is not made in the place of the one that is.
+    let other = [local[0], ("INGOT_REGISTRY", "./other.db")];
+    let run = ingot_with(dir.path(), &["registry", "serve", "-listen=127.0.0.1:0"], &other);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let reported = format!("where there is no registry, but there is one at {own}");
+    assert!(run.stderr.contains(&reported), "{}", run.stderr);
+    assert!(!dir.path().join("other.db").exists());
 }
 
 #[tokio::test]

@@ -145,6 +145,42 @@ async fn only_a_server_migrates_a_database_of_sqlite() {
     assert!(run.stderr.contains("there is no registry in this database"), "{}", run.stderr);
 }
 
+/// Builds bring the file up to date that is theirs alone, but not the one that a server, perhaps of an
+/// older Ingot, serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_do_not_migrate_what_is_served() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (served, own) = (dir.path().join("served.db"), dir.path().join("own.db"));
+    for file in [&served, &own] {
+        fill(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    }
+    let url = format!("sqlite://{}", served.display());
+    let mut database = AnyConnection::connect(&url).await.expect("the database");
+    sqlx::raw_sql(
+        "INSERT INTO principals VALUES ('p', '0b0f6b4e-0000-4000-8000-000000000001', NULL, 'admin', \
+         'admin', 'x', 1)",
+    )
+    .execute(&mut database)
+    .await
+    .expect("a principal");
+    database.close().await.expect("it is written");
+    let list = |file: &std::path::Path| {
+        let env = [("INGOT_REGISTRY", file.to_str().expect("a plain name"))];
+        ingot_with(dir.path(), &["registry", "buckets", "list"], &env)
+    };
+    let run = list(&served);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("only `ingot registry serve` migrates it"), "{}", run.stderr);
+    let mut database = AnyConnection::connect(&url).await.expect("the database");
+    let count = sqlx::query_scalar("SELECT count(*) FROM migrations");
+    let count: i64 = count.fetch_one(&mut database).await.expect("the steps");
+    assert_eq!(count, 3, "it was migrated");
+    database.close().await.expect("it closes");
+    let run = list(&own);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("base"), "{}", run.stdout);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_server_migrates_a_database_of_postgresql() {
     let postgres = require!(Postgres::start());

@@ -1,5 +1,6 @@
 //! `ingot console`
 
+use std::collections::VecDeque;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     let mut failed = !json && !project.sound;
     let mut last = String::new();
     loop {
-        let line = match input.line(prompt) {
+        let line = match input.line(prompt, json) {
             ReadInput::Line(line) => line,
             ReadInput::End => break,
             ReadInput::Interrupted => return ExitCode::from(INTERRUPTED),
@@ -112,9 +113,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Where lines come from.
 enum Input {
-    /// A person, who edits them and gets earlier ones back. Those are in memory only: values may be
-    /// secret.
-    Editor(Box<Editor<(), MemHistory>>),
+    /// A person, who edits them and gets earlier ones back, and what is waiting of several that were
+    /// pasted at once. Earlier ones are in memory only: values may be secret.
+    Editor(Box<Editor<(), MemHistory>>, VecDeque<String>),
     Plain,
 }
 
@@ -135,22 +136,47 @@ impl Input {
         };
         let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         match on_terminal.then(open) {
-            Some(Ok(editor)) => Input::Editor(Box::new(editor)),
+            Some(Ok(editor)) => Input::Editor(Box::new(editor), VecDeque::new()),
             _ => Input::Plain,
         }
     }
 
-    fn line(&mut self, prompt: bool) -> ReadInput {
-        let Input::Editor(editor) = self else { return plain_line(prompt) };
-        match editor.readline(PROMPT) {
-            Ok(line) => {
-                let _ = editor.add_history_entry(line.as_str());
-                ReadInput::Line(line)
+    fn line(&mut self, prompt: bool, json: bool) -> ReadInput {
+        let Input::Editor(editor, waiting) = self else { return plain_line(prompt) };
+        loop {
+            if let Some(line) = waiting.pop_front() {
+                return ReadInput::Line(line);
             }
-            Err(ReadlineError::Interrupted) => ReadInput::Interrupted,
-            Err(_) => ReadInput::End,
+            match editor.readline(PROMPT) {
+                Ok(text) => {
+                    let _ = editor.add_history_entry(text.as_str());
+                    waiting.extend(entries(&text, json));
+                }
+                Err(ReadlineError::Interrupted) => return ReadInput::Interrupted,
+                Err(_) => return ReadInput::End,
+            }
         }
     }
+}
+
+/// What is evaluated of a text that was pasted: each of its lines, or all of them where only together
+/// they are an expression.
+fn entries(text: &str, json: bool) -> Vec<String> {
+    if !text.contains('\n') {
+        return vec![text.to_owned()];
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let is_one = !json && !lines.iter().all(|line| is_expression(line)) && is_expression(text);
+    match is_one {
+        true => vec![text.to_owned()],
+        false => lines.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn is_expression(text: &str) -> bool {
+    let mut sources = SourceMap::default();
+    let file = sources.add("<console>", text);
+    parse_expr(&sources, file).is_ok()
 }
 
 const PROMPT: &str = "> ";

@@ -12,7 +12,7 @@ use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directory, owner_runs};
+use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directories, owner_runs};
 use super::resume;
 
 /// How long a build waits for the removal of one thing that another run left.
@@ -198,12 +198,16 @@ pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
     reclaimer(plugins, resource)?.place(resource)
 }
 
-/// The runs that are dead and have left something, oldest first. Costs one look into a directory
+/// What is in the directories where journals may be.
+fn journals() -> impl Iterator<Item = PathBuf> {
+    let found = directories().into_iter().filter_map(|directory| std::fs::read_dir(directory).ok());
+    found.flatten().flatten().map(|entry| entry.path())
+}
+
+/// The runs that are dead and have left something, oldest first. Costs a look into few directories
 /// when there is nothing.
 pub fn orphaned_runs() -> Vec<OrphanedRun> {
-    let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
-    let mut runs: Vec<_> =
-        entries.flatten().filter_map(|entry| OrphanedRun::open(entry.path())).collect();
+    let mut runs: Vec<_> = journals().filter_map(OrphanedRun::open).collect();
     // Only after they are locked: no run keeps anything of theirs any more.
     let kept = match runs.is_empty() {
         true => BTreeSet::new(),
@@ -216,7 +220,6 @@ pub fn orphaned_runs() -> Vec<OrphanedRun> {
 
 /// The ids of the runs of this user that live.
 pub fn living_runs() -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory()) else { return Vec::new() };
     let lives = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == EXTENSION)
             && (owner_runs(path)
@@ -229,7 +232,7 @@ pub fn living_runs() -> Vec<String> {
             _ => None,
         }
     };
-    entries.flatten().map(|entry| entry.path()).filter(lives).filter_map(run).collect()
+    journals().filter(lives).filter_map(run).collect()
 }
 
 /// What a build does about the leftovers of other runs: it removes those on this machine, and

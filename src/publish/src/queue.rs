@@ -85,7 +85,7 @@ impl KeptSbom {
     /// The document, if it was kept.
     fn upload(&self) -> Result<Option<SbomUpload>> {
         let document = match (&self.file, &self.document) {
-            (Some(file), _) => match read_small(&directory().join(file), "SBOM", SBOM) {
+            (Some(file), _) => match read_small(&document_path(file), "SBOM", SBOM) {
                 // Somebody has removed it; that must not keep the build for ever.
                 Err(error) if error.is_io(std::io::ErrorKind::NotFound) => return Ok(None),
                 document => document?,
@@ -114,6 +114,9 @@ const LARGEST_ENTRY: u64 = 64 << 20;
 /// write the entry.
 const ORPHANED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The directory, beside the journals.
+const UNPUBLISHED: &str = "unpublished";
+
 /// The ending of files with documents.
 const DOCUMENT: &str = "sbom";
 
@@ -140,8 +143,26 @@ pub enum Pushed {
     OtherRegistry,
 }
 
+/// Where builds are kept.
 fn directory() -> PathBuf {
-    journal::directory().join("unpublished")
+    journal::directory().join(UNPUBLISHED)
+}
+
+/// Where kept builds may be, also those of runs that had another state directory.
+fn directories() -> impl Iterator<Item = PathBuf> {
+    journal::directories().into_iter().map(|state| state.join(UNPUBLISHED))
+}
+
+/// Where the document called `file` is. Names are unique.
+fn document_path(file: &str) -> PathBuf {
+    let mut places = directories().map(|directory| directory.join(file));
+    places.find(|path| path.exists()).unwrap_or_else(|| directory().join(file))
+}
+
+/// What is in the directories.
+fn files() -> impl Iterator<Item = PathBuf> {
+    let found = directories().filter_map(|directory| std::fs::read_dir(directory).ok());
+    found.flatten().flatten().map(|entry| entry.path())
 }
 
 /// What an entry is called: its file's name without what all end in.
@@ -161,18 +182,18 @@ pub struct Waiting {
 /// What waits to be published.
 ///
 /// # Errors
-/// The directory cannot be read.
+/// A directory cannot be read.
 pub fn list() -> Result<Waiting> {
-    let directory = directory();
-    let entries = match std::fs::read_dir(&directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("reading {}", directory.display()));
+    for directory in directories() {
+        match std::fs::read_dir(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("reading {}", directory.display()));
+            }
+            _ => {}
         }
-    };
+    }
     let (mut found, mut broken) = (Vec::new(), Vec::new());
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in files() {
         // Others are being written.
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
@@ -212,8 +233,7 @@ pub fn remove(path: &Path) -> std::io::Result<()> {
 /// Removes documents that belong to no entry, as a killed run may leave them.
 pub fn remove_orphans() {
     let mut entries = BTreeSet::new();
-    let found = std::fs::read_dir(directory()).into_iter().flatten().flatten();
-    for path in found.map(|entry| entry.path()) {
+    for path in files() {
         if path.extension().is_some_and(|extension| extension == "json") {
             entries.insert(id(&path));
         }
@@ -230,8 +250,7 @@ pub fn remove_orphans() {
 
 /// Calls `with` for each file with a document, with its name and its path.
 fn each_document(with: impl Fn(&str, &Path)) {
-    let found = std::fs::read_dir(directory()).into_iter().flatten().flatten();
-    for path in found.map(|entry| entry.path()) {
+    for path in files() {
         if path.extension().is_some_and(|extension| extension == DOCUMENT) {
             with(&path.file_name().unwrap_or_default().to_string_lossy(), &path);
         }

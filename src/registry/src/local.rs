@@ -32,9 +32,9 @@ impl LocalRegistry {
     /// Opens a registry's file, made if it is not there.
     ///
     /// # Errors
-    /// The file cannot be opened or written.
+    /// The file cannot be opened or written, or a server of an older Ingot uses it.
     pub async fn open(path: &Path) -> Result<Self> {
-        let store = Store::open(&Database::Sqlite(path.to_owned()), 4).await?;
+        let store = Store::open_for_builds(&Database::Sqlite(path.to_owned()), 4).await?;
         let project = transaction!(store, |tx| async {
             let organization = tx.ensure_organization(NAME).await?;
             // The first one is what it keeps to, as it may have been given another name.

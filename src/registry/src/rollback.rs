@@ -18,7 +18,8 @@ pub fn rollback_targets<'a>(
             continue;
         }
         let before = &changes[..changes.len().saturating_sub(1)];
-        match before.iter().rposition(|(_, valid)| *valid) {
+        // A rollback to one that was revoked later is one too.
+        match before.iter().rposition(|(other, valid)| *other == id || *valid) {
             Some(back) if before[back].0 == id => changes.truncate(back + 1),
             _ => changes.push((id, valid)),
         }
@@ -63,6 +64,9 @@ mod tests {
             // Past one that was revoked, and to it where it is valid again: callers decide.
             ("1 (2) 3 1", &[]),
             ("1 (2) 3", &["2", "1"]),
+            // Rolled back to one that was revoked after that, and further back since.
+            ("1 (2) 3 (2) 1", &[]),
+            ("1 2 (3) 4 (3) 2", &["1"]),
             // Cleared.
             ("1 2 -", &["2", "1"]),
             ("1 2 - 1", &[]),

@@ -161,7 +161,13 @@ pub(super) async fn run(command: &ChannelCommand, session: &Session) -> Result<(
         }
         ChannelCommand::Assign { bucket, channel, version } => {
             let version = session.version(bucket, version).await?;
-            assign(session, bucket, channel, &version).await
+            let before = match session.connected.is_hcp() {
+                // Requests there may be charged, and this one is for the message alone.
+                true => None,
+                // Whoever may not read it may not change it either, which says more.
+                false => registry.get_channel(bucket, channel).await.ok(),
+            };
+            assign(session, bucket, channel, &version, before.and_then(|it| it.version)).await
         }
         ChannelCommand::Rollback { bucket, channel } => rollback(session, bucket, channel).await,
         ChannelCommand::History { bucket, channel, form } => {
@@ -209,17 +215,21 @@ async fn history(session: &Session, bucket: &str, channel: &str) -> Result<Vec<C
     all_pages(ask).await.map_err(Error::from)
 }
 
-async fn assign(session: &Session, bucket: &str, channel: &str, version: &Version) -> Result<()> {
-    let registry = session.registry();
-    // Whoever may not read it may not change it either, which says more.
-    let before = registry.get_channel(bucket, channel).await.ok();
+/// Assigns a version to a channel, which pointed at `before`, where that is known.
+async fn assign(
+    session: &Session,
+    bucket: &str,
+    channel: &str,
+    version: &Version,
+    before: Option<Version>,
+) -> Result<()> {
     let body = UpdateChannelBody {
         update_mask: "versionFingerprint".into(),
         version_fingerprint: version.fingerprint.clone(),
         restricted: false,
     };
-    registry.update_channel(bucket, channel, &body).await?;
-    let before = before.and_then(|before| before.version).filter(|it| it.id != version.id);
+    session.registry().update_channel(bucket, channel, &body).await?;
+    let before = before.filter(|it| it.id != version.id);
     let before =
         before.map(|it| format!("; before, it pointed at {} ({})", it.name, it.fingerprint));
     line(format!(
@@ -262,7 +272,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
             let what = format!("somebody else has assigned {channel} {} just now", shown(&again));
             return Err(Error::new(what).hint("look at it, and roll it back again if need be"));
         }
-        return assign(session, bucket, channel, &version).await;
+        return assign(session, bucket, channel, &version, again.version).await;
     }
     let what = match current {
         Some(current) => format!(

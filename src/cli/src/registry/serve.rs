@@ -2,7 +2,7 @@
 
 use super::output;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -31,11 +31,51 @@ pub(super) struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// The URL or the variable is invalid, or it is not clear which of two files is meant.
     pub(super) fn location(&self) -> Result<Location> {
-        match &self.database_url {
-            Some(text) => Location::parse(text),
-            None => Ok(Location::Sqlite(named_file()?.unwrap_or_else(server_file))),
+        if let Some(text) = &self.database_url {
+            return Location::parse(text);
         }
+        let server = server_file();
+        let Some(named) = named_file()? else { return Ok(Location::Sqlite(server)) };
+        // The variable may be set for builds alone: a wrong guess would serve, back up or change
+        // another registry than the one that was served so far.
+        if server.exists() && !is_same_file(&named, &server) {
+            let (named_at, server) = (named.display(), server.display());
+            let what = match named.exists() {
+                true => format!(
+                    "there are two registries: {named_at}, which {INGOT_REGISTRY} names, and {server}"
+                ),
+                false => format!(
+                    "{INGOT_REGISTRY} names {named_at}, where there is no registry, but there is one at \
+                     {server}"
+                ),
+            };
+            return Err(Error::precondition(what).advise(Some(WHICH)));
+        }
+        Ok(Location::Sqlite(named))
+    }
+
+    /// The database to serve: as [`DatabaseArgs::location`], but no empty one is created where the
+    /// registry of builds was served before.
+    async fn location_to_serve(&self) -> Result<Location> {
+        let location = self.location()?;
+        let (server, builds) = (server_file(), default_path());
+        if self.database_url.is_none()
+            && matches!(&location, Location::Sqlite(path) if *path == server)
+            && !server.exists()
+            && Store::was_served(&builds).await
+        {
+            let (server, builds) = (server.display(), builds.display());
+            let what = format!(
+                "there is no registry at {server}, but one at {builds} that was served before"
+            );
+            return Err(Error::precondition(what).advise(Some(WHICH)));
+        }
+        Ok(location)
     }
 
     /// A registry in the data directory that is not this one, where no flag says which is meant.
@@ -72,6 +112,15 @@ impl DatabaseArgs {
     pub(super) async fn administration(&self) -> Result<Administration> {
         Ok(Administration::new(self.open_existing().await?))
     }
+}
+
+/// What to do where it is not clear which database is meant.
+const WHICH: &str = "-database-url says which is meant";
+
+/// Whether two paths lead to one file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
 }
 
 /// The file of the registry that is served, where nothing else is named.
@@ -155,13 +204,13 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
     reopen_log_on_hangup();
     // All that may go wrong first: the secret of the first run is shown just once.
     let run_task = run_task(args)?;
+    let location = args.database.location_to_serve().await?;
     let tls = tls(args).await?;
     let listener = TcpListener::bind(args.listen).map_err(|error| {
         Error::new(Code::Unavailable, format!("cannot listen at {}: {error}", args.listen))
     })?;
     let address =
         listener.local_addr().map_err(|error| Error::new(Code::Unavailable, error.to_string()))?;
-    let location = args.database.location()?;
     let store = Store::open(&location, args.connections.max(4)).await?;
     let (project, first) = Administration::new(store.clone()).bootstrap().await?;
     let link = match &first {

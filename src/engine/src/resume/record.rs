@@ -35,6 +35,8 @@ const UNFINISHED: &str = ".new-";
 const RECORD: &str = "record.json";
 const SECRETS: &str = "secrets.json";
 const LOCK: &str = "lock";
+/// The directory of all records.
+const KEPT: &str = "kept";
 
 /// How far a build was when it was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +291,7 @@ impl KeptRecord {
 
 /// Where records are.
 fn directory() -> PathBuf {
-    journal::directory().join("kept")
+    journal::directory().join(KEPT)
 }
 
 /// What is written down of kept builds.
@@ -310,12 +312,17 @@ pub struct UnreadableRecord {
     pub error: Error,
 }
 
-/// All that is kept. Costs one look into a directory when there is nothing.
+/// All that is kept. Costs a look into few directories when there is nothing.
 pub fn look() -> Listing {
     let mut listing = Listing::default();
-    let all = directory();
+    journal::directories().iter().for_each(|state| look_into(state.join(KEPT), &mut listing));
+    listing.records.sort_by_key(|record| record.build.kept_at);
+    listing
+}
+
+fn look_into(all: PathBuf, listing: &mut Listing) {
     if matches!(std::fs::symlink_metadata(&all), Err(error) if error.kind() == NotFound) {
-        return listing;
+        return;
     }
     let reading = || format!("reading {}", all.display());
     let entries = only_ours(&all).and_then(|()| std::fs::read_dir(&all).with_context(reading));
@@ -323,7 +330,7 @@ pub fn look() -> Listing {
         Ok(entries) => entries,
         Err(error) => {
             listing.unreadable.push(UnreadableRecord { path: all, error });
-            return listing;
+            return;
         }
     };
     for path in entries.flatten().map(|entry| entry.path()) {
@@ -341,8 +348,6 @@ pub fn look() -> Listing {
             Err(error) => listing.unreadable.push(UnreadableRecord { path, error }),
         }
     }
-    listing.records.sort_by_key(|record| record.build.kept_at);
-    listing
 }
 
 /// Refuses a directory into which somebody else can have put something: what records say is removed.

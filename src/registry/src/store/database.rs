@@ -80,6 +80,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the registry of builds and brings its tables up to date, but not those that a server has
+    /// used: the server that uses them now may be of an older Ingot.
+    ///
+    /// # Errors
+    /// It cannot be opened, is of a newer Ingot, or of an older one and has been served.
+    pub async fn open_for_builds(location: &Location, connections: u32) -> Result<Self> {
+        let store = Self::connect(location, connections).await?;
+        migrate::check_unserved(&mut store.read().await?).await?;
+        transaction!(store, |tx| migrate::migrate(tx))?;
+        Ok(store)
+    }
+
     async fn connect(location: &Location, connections: u32) -> Result<Self> {
         let postgres = matches!(location, Location::Postgres(_));
         let opened = match location {
@@ -134,6 +146,15 @@ impl Store {
         let store = Store::of(pool, false, Some(path), None, connections);
         migrate::check(&mut store.read().await?).await?;
         Ok(store)
+    }
+
+    /// Whether a server has used the registry in a SQLite file. Nothing of the file is changed. One that
+    /// cannot be read, or has no registry, has not been served.
+    pub async fn was_served(path: &Path) -> bool {
+        let Ok(pool) = Pool::open_sqlite_to_read(path, 2).await else { return false };
+        let store = Store::of(pool, false, Some(path), None, 2);
+        let Ok(mut tx) = store.read().await else { return false };
+        migrate::was_served(&mut tx).await.unwrap_or(false)
     }
 
     fn of(

@@ -71,8 +71,8 @@ pub(super) async fn check(tx: &mut Tx) -> Result<()> {
     match age(tx).await? {
         Age::Current => Ok(()),
         Age::None | Age::Older => Err(Error::precondition(
-            "its database is of an older Ingot, and is only read here; `ingot registry buckets list` \
-             brings it up to date",
+            "its database is of an older Ingot, and is only read here; `ingot registry buckets list`, or \
+             `ingot registry serve` if it is served, brings it up to date",
         )),
     }
 }
@@ -91,6 +91,21 @@ pub(super) async fn check_existing(tx: &mut Tx) -> Result<()> {
         Age::None => Err(Error::not_found("there is no registry in this database").advise(Some(
             "`ingot registry serve` creates one; -database-url names another database",
         ))),
+    }
+}
+
+/// Whether a server has used the registry: only a server has principals.
+pub(super) async fn was_served(tx: &mut Tx) -> Result<bool> {
+    let principals: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM principals").fetch_one(tx.raw()).await?;
+    Ok(principals > 0)
+}
+
+/// Whether builds may bring the registry's tables up to date: not if a server has used it.
+pub(super) async fn check_unserved(tx: &mut Tx) -> Result<()> {
+    match age(tx).await? {
+        Age::Older if was_served(tx).await? => check_existing(tx).await,
+        _ => Ok(()),
     }
 }
 
