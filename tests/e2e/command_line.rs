@@ -399,6 +399,9 @@ fn lines_of_the_console_are_edited_and_come_back() {
     // Ctrl-C empties the line.
     terminal.press("oops\u{3}3+4\r");
     terminal.wait_for("the value of the next line", |screen| has(screen, "7"));
+    // Lines that arrive at once, as without a terminal that marks what is pasted.
+    terminal.press("70+1\r70+2\r");
+    terminal.wait_for("the values of both", |screen| has(screen, "71") && has(screen, "72"));
     // Pasted: lines, each of which is an expression, and one expression of several lines.
     terminal.press("\u{1b}[200~10+1\n30+3\u{1b}[201~\r");
     terminal.wait_for("the values of both lines", |screen| has(screen, "11") && has(screen, "33"));
