@@ -18,6 +18,12 @@ use crate::journal;
 const LARGE_FILE: u64 = 256 << 20;
 /// Of how many files of a directory the contents are read; of more, length and time stand for them.
 const MOST_FILES: usize = 10_000;
+/// Directories of a system. Where an option does not say that it names files of this machine, they are those
+/// of the built one.
+const OF_SYSTEM: &[&str] = &[
+    "/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/root",
+    "/run", "/sbin", "/srv", "/tmp", "/usr", "/var",
+];
 
 /// Digests by a name.
 type Digests = BTreeMap<String, String>;
@@ -130,13 +136,13 @@ impl InputCollector<'_> {
         let block = Block::step(step, &plugin);
         let config = self.evaluator.named(&block);
         inputs.options = self.options(&block, &config);
-        let mut read = |path: &str| self.file(path, &mut inputs.files);
+        let files = &mut inputs.files;
         if kind == BlockKind::Provisioner {
+            let mut read = |text: &str| self.perhaps_file(text, files);
             named_by_provisioner(&self.evaluator.rendered(&config), &mut read);
-        } else {
-            let files = self.evaluator.files(&plugin, &config);
-            files.iter().for_each(|(_, path)| read(path));
         }
+        let named = self.evaluator.files(&plugin, &config);
+        named.iter().for_each(|(_, path)| self.file(path, files));
         inputs
     }
 
@@ -183,18 +189,31 @@ impl InputCollector<'_> {
         files
     }
 
-    fn file(&self, text: &str, files: &mut Digests) {
+    fn file(&self, path: &str, files: &mut Digests) {
+        self.add(Path::new(path), None, files);
+    }
+
+    /// What a text names, which may as well be no path, or one of the built machine.
+    fn perhaps_file(&self, text: &str, files: &mut Digests) {
         let path = Path::new(text);
+        let of_kernel = ["/dev", "/proc", "/sys"].iter().any(|root| path.starts_with(root));
+        if !of_kernel && !OF_SYSTEM.iter().any(|directory| path == Path::new(directory)) {
+            self.add(path, Some(MOST_FILES), files);
+        }
+    }
+
+    /// Adds a file, or up to `most` files below a directory.
+    fn add(&self, path: &Path, most: Option<usize>, files: &mut Digests) {
         let Ok(found) = std::fs::metadata(path) else { return };
         if found.is_file() {
             files.insert(self.shown(path), self.contents(path, true));
         } else if found.is_dir() {
-            self.directory(path, files);
+            self.directory(path, most, files);
         }
     }
 
-    /// Adds all that is below a directory. What cannot be looked at stands there by the reason.
-    fn directory(&self, root: &Path, files: &mut Digests) {
+    /// Adds what is below a directory. What cannot be looked at stands there by the reason.
+    fn directory(&self, root: &Path, most: Option<usize>, files: &mut Digests) {
         let own = |found: &std::fs::Metadata| (found.dev(), found.ino());
         // Links may lead in circles, and what Ingot writes down itself is no input.
         let state = std::fs::metadata(journal::directory()).ok();
@@ -207,17 +226,22 @@ impl InputCollector<'_> {
                     true => std::fs::read_dir(&directory)?.collect(),
                     false => Ok(Vec::new()),
                 });
-            let entries: Vec<std::fs::DirEntry> = match entries {
+            let mut entries: Vec<std::fs::DirEntry> = match entries {
                 Ok(entries) => entries,
                 Err(error) => {
                     files.insert(self.shown(&directory), self.digest(error.to_string().as_bytes()));
                     continue;
                 }
             };
+            // In an order, so that it is the same ones where not all are taken.
+            entries.sort_by_key(std::fs::DirEntry::file_name);
             for path in entries.into_iter().map(|entry| entry.path()) {
                 match std::fs::metadata(&path) {
                     Ok(found) if found.is_dir() => waiting.push(path),
                     Ok(found) if found.is_file() => {
+                        if most.is_some_and(|most| count >= most) {
+                            return;
+                        }
                         count += 1;
                         let digest = self.contents(&path, count <= MOST_FILES);
                         files.insert(self.shown(&path), digest);
@@ -291,7 +315,8 @@ fn is_remote(option: &str) -> bool {
         "environment_vars",
         "scan_path",
     ];
-    REMOTE.iter().any(|remote| option.starts_with(remote))
+    // A map of variables: a change of one shows in the option itself.
+    option == "env" || REMOTE.iter().any(|remote| option.starts_with(remote))
 }
 
 /// How options' names are shown: in quotes, with commas.
@@ -331,6 +356,7 @@ mod tests {
             ("destination", text("/d")),
             ("remote_folder", text("/r")),
             ("scan_path", text("/")),
+            ("env", OptionValue::Map([("HOME".to_owned(), text("/root"))].into())),
             ("upload", OptionValue::Map(nested.into())),
             ("direction", text("upload")),
         ];
