@@ -37,9 +37,10 @@ const STREAMS: u32 = 100;
 /// How large the headers of a request may be, in bytes.
 const HEADERS: usize = 64 << 10;
 /// How many bytes of a body that is not read yet an HTTP/2 client may send, and how many of all bodies
-/// on one connection: more, so that a request that waits for its turn does not hold up the others.
+/// on one connection: as much as of sixteen requests, so that some that wait for their turn do not hold up
+/// the others, and a thousand connections of one address do not take more than a gigabyte.
 const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 8 * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 
 /// Serves until the token is cancelled.
 ///
