@@ -82,8 +82,9 @@ fn write(
 
 /// What is built in, and what the installed plugins have that the template at `path` uses.
 fn with_installed(path: &Path, plugins: PluginSet) -> PluginSet {
-    // It was read, and cannot be read again.
-    if path.as_os_str() == load::STANDARD_INPUT {
+    // What comes from a pipe was read, and cannot be read again.
+    let can_be_read_again = path.metadata().is_ok_and(|found| found.is_file());
+    if path.as_os_str() == load::STANDARD_INPUT || !can_be_read_again {
         return plugins;
     }
     let options = ProjectOptions { plugins, lenient: true, ..Default::default() };
