@@ -5,6 +5,26 @@
 //!
 //! Everything goes over the Docker Engine API; the `docker` command is not run. That saves the
 //! start of one process per step and gives structured errors and progress.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`config`], [`run_command`] | the options, and the arguments of `docker run` among them |
+//! | [`builder`], [`steps`], [`state`] | what a build does, in order, and what its steps share |
+//! | [`find_image`], [`dockerfile`], [`platform`] | the image that a container starts from |
+//! | [`run_container`], [`container_command`], [`proxy`] | starting the container, and what it is created with |
+//! | [`communicator`], [`exec`], [`first_line`], [`piece`] | commands in the container, and their output |
+//! | [`archive`], [`download`], [`mounts`], [`by_command`] | files into the container and out of it |
+//! | [`commit`], [`save`], [`artifact`] | the image or the file that a build creates |
+//! | [`unfinished`], [`unfinished_name`] | images that are not yet anybody's, and their names |
+//! | [`engine`], [`transport`], [`progress`] | the way to the Engine, and what it reports |
+//! | [`patience`], [`liveness`] | how long the Engine is waited for; a pull has no limit while the Engine answers |
+//! | [`credentials`], [`ecr`] | logging in to registries |
+//! | [`post_processors`] | `docker-import`, `docker-push`, `docker-save`, `docker-tag` |
+//! | [`states`] | the step cache |
+//! | [`resume`], [`resume_container`] | `-resume` |
+//! | [`test_machine`] | `test` blocks |
+//! | [`contents`] | what is in an image, for `diff` |
+//! | [`reclaim`] | what a killed build leaves, and how it goes |
 
 mod archive;
 mod artifact;

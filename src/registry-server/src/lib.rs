@@ -7,6 +7,22 @@
 //! [`ingot_plan_check`]. It knows nothing of templates, builds or the command line.
 //!
 //! [`serve()`] runs a server until it is stopped.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`mod@serve`], [`options`], [`app`] | the server, its options, what all requests share |
+//! | [`routes`], [`operations`], [`enforced_blocks`], [`sboms`] | HCP Packer's API of 2023-01-01 |
+//! | [`v2021`] | the API of 2021-04-30, for older clients |
+//! | [`resources`] | what clients ask HCP besides its registry: who they are, organizations, projects |
+//! | [`api_response`], [`openapi`] | the form of requests and responses, and the OpenAPI document |
+//! | [`auth`], [`secret`] | the token endpoint, who sends a request, tokens and signatures |
+//! | [`limits`], [`unauthenticated`] | how often clients may ask, and bodies of those who have not signed in |
+//! | [`connections`], [`outgoing`] | limits of connections, and of responses that clients have not taken |
+//! | [`tls`], [`proxy`], [`hosts`] | certificates, proxies in front of it, hosts that it may ask |
+//! | [`web`] | the web pages |
+//! | [`run_task`] | Terraform's run task |
+//! | [`deliver`], [`workers`] | webhooks, and all that the server does without being asked |
+//! | [`health`], [`metrics`], [`refused_requests`] | health, metrics, refused requests in the audit log |
 
 mod api_response;
 mod app;
