@@ -174,6 +174,20 @@ impl Template {
         template
     }
 
+    fn add_required(&mut self, plugin: RequiredPlugin) {
+        let same = |known: &&RequiredPlugin| known.name == plugin.name;
+        let Some(first) = self.required_plugins.iter().find(same) else {
+            self.required_plugins.push(plugin);
+            return;
+        };
+        self.late.push(
+            Diagnostic::error(format!("the plugin `{}` is required twice", plugin.name))
+                .at(plugin.span)
+                .also(first.span, "first here")
+                .help("leave one of both, with the versions that will do"),
+        );
+    }
+
     fn add(&mut self, mut block: Block, diagnostics: &mut Diagnostics) {
         if !TOP_LEVEL.contains(&block.kind.as_str()) {
             diagnostics.push(misplaced_block(&block));
@@ -185,7 +199,9 @@ impl Template {
         }
         match block.kind.as_str() {
             "packer" if labels(&block, &[], diagnostics) => {
-                self.required_plugins.extend(packer_block::check(&block, diagnostics));
+                for plugin in packer_block::check(&block, diagnostics) {
+                    self.add_required(plugin);
+                }
             }
             "variable" if labels(&block, &["name"], diagnostics) => {
                 identifier(&block, diagnostics);
