@@ -280,7 +280,6 @@ mod tests {
             "qemu qmp_socket_path",
             "qemu ssh_bastion_certificate_file",
             "qemu ssh_certificate_file",
-            "amazon",
             "amazon-ami-management shared_credentials_file",
             "amazon-ebs shared_credentials_file",
             "amazon-ebs ssh_bastion_certificate_file",
