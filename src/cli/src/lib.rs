@@ -3,7 +3,7 @@
 //!
 //! [`run`] runs a program with the arguments of its process. [`build_plan`] is what a run would do,
 //! [`build_logs`] keeps what a build says while it runs, and [`image_lookup`] finds what is known of an
-//! image. [`reference`] and [`console`] are also for tests.
+//! image. [`mod@reference`] and [`console`] are also for tests.
 //!
 //! Knows all that commands are about, and nothing of how builders work: which plugins there are, the
 //! program says in [`BuiltIn`].
