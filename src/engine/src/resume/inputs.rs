@@ -136,13 +136,11 @@ impl InputCollector<'_> {
         let block = Block::step(step, &plugin);
         let config = self.evaluator.named(&block);
         inputs.options = self.options(&block, &config);
-        let files = &mut inputs.files;
+        let (rendered, files) = (self.evaluator.rendered(&config), &mut inputs.files);
+        plugin.local_files(&rendered).iter().for_each(|(_, path)| self.file(path, files));
         if kind == BlockKind::Provisioner {
-            let mut read = |text: &str| self.perhaps_file(text, files);
-            named_by_provisioner(&self.evaluator.rendered(&config), &mut read);
+            named_by_provisioner(&rendered, &mut |text: &str| self.perhaps_file(text, files));
         }
-        let named = self.evaluator.files(&plugin, &config);
-        named.iter().for_each(|(_, path)| self.file(path, files));
         inputs
     }
 
@@ -206,7 +204,8 @@ impl InputCollector<'_> {
     fn add(&self, path: &Path, most: Option<usize>, files: &mut Digests) {
         let Ok(found) = std::fs::metadata(path) else { return };
         if found.is_file() {
-            files.insert(self.shown(path), self.contents(path, true));
+            // What several options name is read once.
+            files.entry(self.shown(path)).or_insert_with(|| self.contents(path, true));
         } else if found.is_dir() {
             self.directory(path, most, files);
         }
@@ -243,8 +242,8 @@ impl InputCollector<'_> {
                             return;
                         }
                         count += 1;
-                        let digest = self.contents(&path, count <= MOST_FILES);
-                        files.insert(self.shown(&path), digest);
+                        let digest = || self.contents(&path, count <= MOST_FILES);
+                        files.entry(self.shown(&path)).or_insert_with(digest);
                     }
                     Ok(_) => {}
                     Err(error) => {
