@@ -184,16 +184,18 @@ pub struct Waiting {
 /// # Errors
 /// A directory cannot be read.
 pub fn list() -> Result<Waiting> {
+    let mut paths = Vec::new();
     for directory in directories() {
         match std::fs::read_dir(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
                 return Err(error).with_context(|| format!("reading {}", directory.display()));
             }
-            _ => {}
         }
     }
     let (mut found, mut broken) = (Vec::new(), Vec::new());
-    for path in files() {
+    for path in paths {
         // Others are being written.
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
