@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ingot_engine::signals::or_cancelled;
 use ingot_family::{Family, ParentStanding, Standing, predicted_reasons, standing};
-use ingot_publish::changes::{connect_to_read, is_revoked};
+use ingot_publish::changes::connect_to_read;
 use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, PluginSet, Result, Ui};
 use ingot_ui::Renderer;
@@ -168,7 +168,7 @@ fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
                 PlannedVersion {
                     name: last.name.clone(),
                     fingerprint: last.fingerprint.clone(),
-                    revoked: is_revoked(last),
+                    revoked: last.is_revoked(),
                 }
             }),
             parents: links.collect(),

@@ -1,6 +1,5 @@
 //! Assigning a member's channel the version that was built and tested.
 
-use ingot_publish::changes::is_revoked;
 use ingot_publish::{assign_late, meant_for};
 use ingot_registry::api::{self, Code, CreateChannelBody, UpdateChannelBody, Version};
 use ingot_registry::client::Registry;
@@ -48,7 +47,7 @@ pub async fn finish_promotion(
     let (Some(channel), Some(last)) = (&member.promote, &standing.last) else { return Ok(false) };
     let mut builds = last.builds.iter();
     let meant = !last.builds.is_empty() && builds.all(|build| meant_for(build, channel));
-    if !standing.reasons.is_empty() || is_revoked(last) || !meant || !of_one_run(last) {
+    if !standing.reasons.is_empty() || last.is_revoked() || !meant || !of_one_run(last) {
         return Ok(false);
     }
     let now: Option<Version> = channel_version(registry, &member.bucket, channel).await?;

@@ -1,6 +1,6 @@
 //! Whether a member's last version is built from what is to be built from now.
 
-use ingot_publish::changes::{is_revoked, last_completed, published_inputs};
+use ingot_publish::changes::{last_completed, published_inputs};
 use ingot_publish::meant_for;
 use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
@@ -76,7 +76,7 @@ async fn standing_in(registry: &dyn Registry, member: &Member) -> api::Result<St
     match &last {
         None => standing.reasons.push(NEVER_BUILT.into()),
         Some(last) => {
-            if is_revoked(last) {
+            if last.is_revoked() {
                 standing.reasons.push(format!("{} is revoked", last.name));
             }
             let is_of_family =
@@ -141,7 +141,7 @@ async fn reason(
             )));
         }
         let revoked = match registry.get_version(bucket, &built.fingerprint).await {
-            Ok(version) => is_revoked(&version),
+            Ok(version) => version.is_revoked(),
             // It was deleted, which says nothing.
             Err(error) if error.is_absent() => false,
             Err(error) => return Err(error),

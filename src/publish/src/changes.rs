@@ -7,7 +7,7 @@ use ingot_engine::graph::{self, Filter};
 use ingot_engine::inputs::{BuildInputs, InputReader, InputsRecord, ParentRecord};
 use ingot_engine::resume::Plans;
 use ingot_engine::{CheckedNode, Project};
-use ingot_registry::api::{self, Build, Timestamp, Version, VersionStatus};
+use ingot_registry::api::{self, Build, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::settings::{self, Settings};
 use ingot_registry::{Connected, connect, find_in_pages, new_id};
@@ -112,12 +112,6 @@ pub async fn last_published(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Res
     Ok(Published { registry: connected.name, last, enforced })
 }
 
-/// Whether a version is revoked by now.
-pub fn is_revoked(version: &Version) -> bool {
-    let passed = version.revoke_at.is_set() && version.revoke_at <= Timestamp::now();
-    version.status == VersionStatus::Revoked || passed
-}
-
 /// The versions that a template's data sources found.
 pub fn parent_records(references: &[ParentReference]) -> Vec<ParentRecord> {
     let records = references.iter().filter_map(|reference| {
@@ -199,7 +193,7 @@ pub fn compare(
         return Change::New("its bucket has no complete version".into());
     };
     let name = &last.name;
-    if is_revoked(last) {
+    if last.is_revoked() {
         return Change::Changed(vec![format!("{name} is revoked")]);
     }
     let Some(build) = last.builds.iter().find(|build| build.component_type == component) else {
@@ -233,6 +227,7 @@ pub fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ingot_registry::api::VersionStatus;
 
     fn version(builds: Vec<Build>) -> Version {
         Version { name: "v3".into(), builds, ..Version::default() }

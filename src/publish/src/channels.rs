@@ -222,10 +222,8 @@ pub(super) async fn assign_forgotten(
     version: &Version,
     builds: &BTreeMap<String, Build>,
 ) -> LateAssignments {
-    let revoked = version.status == VersionStatus::Revoked
-        || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now());
     let has_all = plan.components.iter().all(|component| builds.contains_key(component));
-    if revoked || !has_all {
+    if version.is_revoked() || !has_all {
         return LateAssignments::default();
     }
     // The last build to be done completed the version, and with it came its artifacts.

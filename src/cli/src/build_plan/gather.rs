@@ -10,7 +10,7 @@ use ingot_engine::{CheckedNode, Project};
 use ingot_hcl::value::Kind;
 use ingot_hcl::{Scope, Value};
 use ingot_publish::Plan;
-use ingot_publish::changes::{Change, Published, compare, is_revoked, parent_records, removed};
+use ingot_publish::changes::{Change, Published, compare, parent_records, removed};
 use ingot_publish::data_sources::{FoundBy, ParentReference, parent_references};
 use ingot_template::uses::Uses;
 use serde_json::Value as Json;
@@ -73,7 +73,7 @@ pub fn gather<B>(
                 PlannedVersion {
                     name: last.name.clone(),
                     fingerprint: last.fingerprint.clone(),
-                    revoked: is_revoked(last),
+                    revoked: last.is_revoked(),
                 }
             }),
             removed: registry

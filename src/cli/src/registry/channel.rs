@@ -8,8 +8,7 @@ use super::form::Form;
 use super::output::{fields, json, line, moment, status, table};
 use super::session::Session;
 use ingot_registry::api::{
-    Channel, ChannelAssignment, CreateChannelBody, Timestamp, UpdateChannelBody, Version,
-    VersionStatus,
+    Channel, ChannelAssignment, CreateChannelBody, UpdateChannelBody, Version,
 };
 use ingot_registry::{all_pages, rollback_targets};
 
@@ -248,13 +247,9 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
     let now = registry.get_channel(bucket, channel).await?;
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
-    let revoked = |version: &Version| {
-        version.status == VersionStatus::Revoked
-            || (version.revoke_at.is_set() && version.revoke_at <= Timestamp::now())
-    };
     let assigned = history.iter().rev().map(|entry| {
         let version = entry.version.as_ref()?;
-        Some((version.fingerprint.as_str(), !revoked(version)))
+        Some((version.fingerprint.as_str(), !version.is_revoked()))
     });
     for fingerprint in rollback_targets(assigned) {
         // What the history holds may be as it was then; what counts is how it is now.
@@ -262,7 +257,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
             Err(error) if error.is_absent() => continue,
             result => result?,
         };
-        if revoked(&version) || !version.is_complete() {
+        if version.is_revoked() || !version.is_complete() {
             continue;
         }
         // The API cannot make an assignment depend on the one before; this leaves least time for

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use ingot_sdk::{ConfigError, ConfigErrors, Error, Result, Ui};
 use time::macros::format_description;
 
-use ingot_registry::api::{
-    Artifact, Build, BuildStatus, LATEST_CHANNEL, Timestamp, Version, VersionStatus,
-};
+use ingot_registry::api::{Artifact, Build, BuildStatus, LATEST_CHANNEL, Timestamp, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, connect, find_in_pages};
 
@@ -71,7 +69,7 @@ pub(super) async fn version(
         }
     };
     let shown = format!("version {} ({}) of bucket {bucket}", version.name, version.fingerprint);
-    if is_revoked(&version) {
+    if version.is_revoked() {
         let why = match version.revocation_message.as_str() {
             "" => String::new(),
             why => format!(": {why}"),
@@ -100,7 +98,7 @@ async fn what_else(registry: &dyn Registry, bucket: &str, channel: Option<&str>)
     let usable = find_in_pages(ask, |versions| {
         let mut complete = versions.into_iter().filter(Version::is_complete);
         complete.find(|version| {
-            let usable = !is_revoked(version);
+            let usable = !version.is_revoked();
             revoked += usize::from(!usable);
             usable
         })
@@ -121,11 +119,6 @@ async fn what_else(registry: &dyn Registry, bucket: &str, channel: Option<&str>)
              revocation back with `ingot registry restore {bucket} VERSION`"
         ),
     }
-}
-
-fn is_revoked(version: &Version) -> bool {
-    let passed = version.revoke_at.is_set() && version.revoke_at <= Timestamp::now();
-    version.status == VersionStatus::Revoked || passed
 }
 
 /// The artifact of a version that is asked for.

@@ -120,6 +120,13 @@ impl Version {
         self.name != INCOMPLETE_VERSION_NAME && !self.name.is_empty()
     }
 
+    /// Whether it is revoked by now: the time of a scheduled revocation may have passed since the registry
+    /// answered.
+    pub fn is_revoked(&self) -> bool {
+        let passed = self.revoke_at.is_set() && self.revoke_at <= Timestamp::now();
+        self.status == VersionStatus::Revoked || passed
+    }
+
     /// When it was completed: the last build to be done did that, and with it came its artifacts.
     pub fn completed_at(&self) -> Timestamp {
         let artifacts = self.builds.iter().flat_map(|build| &build.artifacts);
