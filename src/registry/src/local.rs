@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::api::*;
@@ -69,20 +70,22 @@ impl LocalRegistry {
 
     /// The view of the registry in which what a server does by itself has been done: revocations
     /// that are due, and the end of builds that have gone silent. That this fails keeps nobody from
-    /// reading.
-    async fn session(&self) -> Result<&Session> {
-        if self.reads_only {
-            return Ok(&self.session);
-        }
-        if let Err(error) = carry_out_revocations(&self.store).await {
-            tracing::warn!(%error, "scheduled revocations could not be carried out");
-        }
-        if self.is_to_look()
-            && let Err(error) = cancel_silent_builds(&self.store).await
-        {
-            tracing::warn!(%error, "silent builds could not be cancelled");
-        }
-        Ok(&self.session)
+    /// reading. Boxed, so that the compiler proves once that it can move between threads.
+    fn session(&self) -> BoxFuture<'_, Result<&Session>> {
+        Box::pin(async move {
+            if self.reads_only {
+                return Ok(&self.session);
+            }
+            if let Err(error) = carry_out_revocations(&self.store).await {
+                tracing::warn!(%error, "scheduled revocations could not be carried out");
+            }
+            if self.is_to_look()
+                && let Err(error) = cancel_silent_builds(&self.store).await
+            {
+                tracing::warn!(%error, "silent builds could not be cancelled");
+            }
+            Ok(&self.session)
+        })
     }
 
     /// Whether silent builds are to be looked for; then the next time is a while away.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use ingot_base::retry::{Retry, Stopped};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
@@ -160,21 +161,25 @@ impl HttpRegistry {
         })
     }
 
-    async fn once(&self, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
-        let token = self.tokens.token().await.map_err(|error| {
-            let retryable =
-                error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
-            Failure::undone(error, retryable)
-        })?;
-        let result = self.send(call, &token.text).await;
-        if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
-            // It may have been taken back: a new one is asked for, once.
-            self.tokens.forget(&token).await;
-            let token = self.tokens.token().await;
-            let token = token.map_err(|error| Failure::undone(error, false))?;
-            return self.send(call, &token.text).await;
-        }
-        result
+    /// Boxed, so that the compiler proves once that it can move between threads, and not for each
+    /// operation.
+    fn once<'a>(&'a self, call: &'a Call<'a>) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
+        Box::pin(async move {
+            let token = self.tokens.token().await.map_err(|error| {
+                let retryable =
+                    error.code == Code::Unavailable || error.code == Code::ResourceExhausted;
+                Failure::undone(error, retryable)
+            })?;
+            let result = self.send(call, &token.text).await;
+            if result.as_ref().is_err_and(|failure| failure.error.code == Code::Unauthenticated) {
+                // It may have been taken back: a new one is asked for, once.
+                self.tokens.forget(&token).await;
+                let token = self.tokens.token().await;
+                let token = token.map_err(|error| Failure::undone(error, false))?;
+                return self.send(call, &token.text).await;
+            }
+            result
+        })
     }
 
     async fn send(&self, call: &Call<'_>, token: &str) -> Result<Vec<u8>, Failure> {

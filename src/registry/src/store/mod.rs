@@ -35,6 +35,7 @@ pub use channels::{AssignmentRow, ChannelRow};
 pub use closing::wait_until_closed;
 pub use database::Store;
 pub use enforced_blocks::{EnforcedBlockRow, EnforcedLinkRow, EnforcedVersionRow};
+pub use futures_util::future::BoxFuture;
 pub use location::Location;
 pub use outbox::{AuditRow, Delivery, WaitingDeliveries, Webhook};
 pub use overview::{BucketFilter, BucketLine, BucketOrder, BucketStatus, BuildLine, RelativesLine};

@@ -331,14 +331,16 @@ macro_rules! transaction {
     ($store:expr, |$tx:ident| $work:expr) => {{
         let mut retries = $crate::store::Retries::default();
         loop {
-            let outcome = async {
+            // Boxed: the compiler proves once that it can move between threads, and not again for
+            // each caller.
+            let outcome: $crate::store::BoxFuture<'_, _> = Box::pin(async {
                 let mut transaction = $store.begin().await?;
                 let $tx = &mut transaction;
                 let done: $crate::api::Result<_> = $work.await;
                 let value = done?;
                 transaction.commit().await?;
                 $crate::api::Result::Ok(value)
-            };
+            });
             match outcome.await {
                 Err(error) if retries.again(&error).await => {}
                 outcome => break outcome,
