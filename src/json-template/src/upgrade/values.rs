@@ -7,7 +7,7 @@ use ingot_hcl::ast::{self, Expr, ExprKind};
 
 use super::actions::{Translator, call};
 use super::components::{Form, Kind, Plugins};
-use super::layout;
+use super::{layout, markers};
 
 /// Options of plugins that are objects of plain values, and blocks all the same; Packer's list.
 const BLOCKS: &[&str] = &["linux_options", "network_interface", "shared_image_gallery"];
@@ -44,11 +44,11 @@ impl Translator<'_> {
         match self.text(name) {
             Expression::String(name) => match Ident::try_new(name.as_str()) {
                 Ok(name) => name.into(),
-                Err(_) => Expression::String(name).into(),
+                Err(_) => markers::cut(Expression::String(name)).into(),
             },
             // A template in quotes; what is an expression alone stands in parentheses.
-            expression if expression.is_template() => expression.into(),
-            expression => layout::in_parentheses(expression).into(),
+            expression if expression.is_template() => markers::cut(expression).into(),
+            expression => layout::in_parentheses(markers::cut(expression)).into(),
         }
     }
 }
