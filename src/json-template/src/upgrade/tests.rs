@@ -241,9 +241,9 @@ fn markers_are_escaped() {
     let mut texts = vec![String::new()];
     let mut start = 0;
     for _ in 0..5 {
-        let longer = texts[start..].iter().flat_map(|text| {
-            ['$', '%', '{', 'a'].map(|character| format!("{text}{character}"))
-        });
+        let longer = texts[start..]
+            .iter()
+            .flat_map(|text| ['$', '%', '{', 'a'].map(|character| format!("{text}{character}")));
         let longer: Vec<String> = longer.collect();
         start = texts.len();
         texts.extend(longer);
@@ -352,6 +352,27 @@ fn plugins_say_how_options_are_written() {
         text.contains("flag    = false\n    map = {\n      a = \"b\"\n      c = \"d\"\n"),
         "{text}"
     );
+}
+
+/// An empty list may stand for no blocks, and an attribute is refused where blocks are expected.
+#[test]
+fn empty_lists_are_left_out_where_blocks_may_be_meant() {
+    let plugins =
+        TestPlugins(BTreeMap::from([("vm.disk", Form::Block), ("vm.disk.part", Form::Block)]));
+    let json = r#"{ "builders": [
+        { "type": "odd", "storage": [], "net": [{ "adapters": [], "ids": [1] }] },
+        { "type": "vm", "disk": [{ "part": [], "flags": [] }], "args": [] },
+        { "type": "vm", "name": "without", "disk": [] } ] }"#;
+    let text = upgraded_with(json, &plugins, false).text;
+    for gone in ["storage", "adapters", "part"] {
+        assert!(!text.contains(gone), "{gone}\nin\n{text}");
+    }
+    assert_eq!(text.matches("disk").count(), 1, "{text}");
+    for part in
+        ["  net {\n    ids = [1]\n  }\n", "  disk {\n    flags = []\n  }\n", "  args = []\n"]
+    {
+        assert!(text.contains(part), "{part}\nin\n{text}");
+    }
 }
 
 #[test]
