@@ -60,6 +60,7 @@ fn offers_the_functions_of_packer() {
     gives("{{ packer_version }}", COMPATIBLE_PACKER_VERSION);
     gives("{{ split \"a-b-c\" \"-\" 1 }}", "b");
     gives("{{ upper \"a\" }}{{ lower \"B\" }}", "Ab");
+    gives("{{ upper `Straße` }} {{ lower `ΑΣ İ` }}", "STRAßE ασ i");
     gives(
         "{{ replace \"a\" \"x\" 1 \"aaa\" }} {{ replace \"a\" \"x\" -1 \"aaa\" }} {{ \"a.b.c\" | replace_all \".\" \"-\" }}",
         "xaa xxx a-b-c",
