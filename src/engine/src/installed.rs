@@ -259,17 +259,13 @@ impl InstalledPlugins {
         if !self.seen.insert(plugin.name.clone()) {
             return;
         }
-        let installed: Vec<Installation> = self
-            .found(diagnostics)
-            .iter()
-            .filter(|one| one.source == plugin.source)
-            .cloned()
-            .collect();
+        let found = self.found(diagnostics).to_vec();
+        let installed = discovery::of_source(&found, &plugin.source);
         let core = |one: &Installation| {
             format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
         };
         let locked = self.lock.as_ref().and_then(|lock| lock.get(&plugin.source));
-        let allowed = installed.iter().rev().filter(|one| {
+        let allowed = installed.iter().copied().filter(|one| {
             plugin.versions.allow(&core(one))
                 && locked.is_none_or(|locked| locked.version == one.version)
         });
@@ -285,7 +281,7 @@ impl InstalledPlugins {
             None if set.provided.contains_key(&plugin.source) => return,
             None => {
                 let versions: Vec<String> =
-                    installed.iter().map(|one| one.version.to_string()).collect();
+                    installed.iter().rev().map(|one| one.version.to_string()).collect();
                 let mut missing =
                     Diagnostic::error(format!("the plugin `{}` is not installed", plugin.source))
                         .at(plugin.span);

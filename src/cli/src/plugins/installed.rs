@@ -89,7 +89,7 @@ pub(super) fn removed(plugin: &str, versions: Option<&str>, lines: Lines<'_>) ->
     let allowed = versions.map(constraints).transpose()?;
     let fits = |one: &Installation| {
         let version = core(&one.version);
-        one.source == address.source()
+        one.is_of(address.source())
             && allowed.as_ref().is_none_or(|allowed| allowed.allow(&version))
     };
     // Also those that are not what they seem: who removes a plugin wants none of it left.

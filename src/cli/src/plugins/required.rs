@@ -51,7 +51,7 @@ fn list(required: &[RequiredPlugin], directory: &Path, lines: Lines<'_>) {
     for plugin in required {
         let mut line = format!("{} {} {:?}", plugin.name, plugin.source, plugin.constraints);
         for (one, _) in &found {
-            if one.source == plugin.source && plugin.versions.allow(&core(&one.version)) {
+            if one.is_of(&plugin.source) && plugin.versions.allow(&core(&one.version)) {
                 line.push_str(&format!(" {}", one.path.display()));
             }
         }
@@ -322,28 +322,28 @@ impl<'a> Run<'a> {
         let cache = cache_directory();
         let platform = Platform::current().to_string();
         let fits = |one: &&Installation| {
-            one.source == required.source
-                && one.version.pre.is_empty()
+            one.version.pre.is_empty()
                 && required.versions.allow(&core(&one.version))
                 && locked.is_none_or(|locked| locked.version == one.version)
         };
-        // The newest stands last.
-        self.found.iter().filter(fits).rev().find_map(|one| {
-            let hash = one.verified(cache.as_deref()).ok()?;
-            if !locked
-                .is_none_or(|locked| locked.proves_program(&platform, &hash, cache.as_deref()))
-            {
-                return None;
-            }
-            // What a run could not use is not installed.
-            match Program::open(&self.host, one, cache.as_deref()) {
-                Ok(_) => Some((one.clone(), hash)),
-                Err(problem) => {
-                    tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
-                    None
+        discovery::of_source(&self.found, &required.source).into_iter().filter(fits).find_map(
+            |one| {
+                let hash = one.verified(cache.as_deref()).ok()?;
+                if !locked
+                    .is_none_or(|locked| locked.proves_program(&platform, &hash, cache.as_deref()))
+                {
+                    return None;
                 }
-            }
-        })
+                // What a run could not use is not installed.
+                match Program::open(&self.host, one, cache.as_deref()) {
+                    Ok(_) => Some((one.clone(), hash)),
+                    Err(problem) => {
+                        tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
+                        None
+                    }
+                }
+            },
+        )
     }
 }
 
