@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_plugin_host::discovery;
-use ingot_plugin_host::lock_file::LockFile;
+use ingot_plugin_host::discovery::{self, core};
+use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{
     Host, Installation, Program, StartedPrograms, cache_directory, call_timeout,
 };
@@ -261,16 +261,16 @@ impl InstalledPlugins {
         }
         let found = self.found(diagnostics).to_vec();
         let installed = discovery::of_source(&found, &plugin.source);
-        let core = |one: &Installation| {
-            format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
-        };
-        let locked = self.lock.as_ref().and_then(|lock| lock.get(&plugin.source));
+        let locked = self.lock.as_ref().and_then(|lock| {
+            let allow = |version: &_| plugin.versions.allow(&core(version));
+            lock.get(&plugin.source, &plugin.constraints, allow)
+        });
         let allowed = installed.iter().copied().filter(|one| {
-            plugin.versions.allow(&core(one))
+            plugin.versions.allow(&core(&one.version))
                 && locked.is_none_or(|locked| locked.version == one.version)
         });
         // Of a locked plugin only the locked version is allowed.
-        let problem = match newest_that_opens(allowed, |one| self.open(one, &plugin.source)) {
+        let problem = match newest_that_opens(allowed, |one| self.open(one, locked)) {
             Some(Ok(program)) => return program.register(&plugin.name, set),
             Some(Err(problem)) => {
                 Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
@@ -301,9 +301,9 @@ impl InstalledPlugins {
     }
 
     /// Opens an installation that may be locked to a hash.
-    fn open(&self, one: &Installation, source: &str) -> Result<Program, String> {
+    fn open(&self, one: &Installation, locked: Option<&LockedPlugin>) -> Result<Program, String> {
         let cache = cache_directory();
-        if let Some(locked) = self.lock.as_ref().and_then(|lock| lock.get(source)) {
+        if let Some(locked) = locked {
             let hash = one.verified(cache.as_deref())?;
             let platform = Platform::current().to_string();
             if !locked.proves_program(&platform, &hash, cache.as_deref()) {

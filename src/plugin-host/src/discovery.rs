@@ -142,6 +142,11 @@ fn named(root: &Path, path: &Path, suffix: &str) -> Option<Installation> {
     Some(Installation { path: path.to_owned(), source, name, version, api })
 }
 
+/// A version without its pre-release, which is how constraints look at what is installed.
+pub fn core(version: &Version) -> String {
+    format!("{}.{}.{}", version.major, version.minor, version.patch)
+}
+
 /// Those of `installations`, sorted as [`installations()`] does, that a template which requires
 /// `source` may use, the best first: in the plugin's own directory, then elsewhere, the newest first in
 /// each.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ingot_hcl::{Diagnostic, SourceMap};
+use ingot_plugin_host::discovery::core;
 use ingot_plugin_host::install::{Installed, Installer, Origins, PluginAddress, Request};
 use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
-use super::installed::{constraints, core, directory, programs};
+use super::installed::{constraints, directory, programs};
 use crate::asynchronous::{Threads, to_end};
 use crate::output::report;
 
