@@ -84,6 +84,16 @@ fn offers_the_functions_of_packer() {
 }
 
 #[test]
+fn what_has_no_value_may_pass() {
+    let context = context();
+    let engine = Interpolation::new(&context).leniently();
+    let text = "{{ user `region` }}|{{ user `nothing` | upper }}|{{ .Nope.Deep }}";
+    assert_eq!(engine.render(text, &Value::Null).as_deref(), Ok("eu||<no value>"));
+    assert!(engine.render("{{ upper .Nope }}", &Value::Null).is_err());
+    assert!(engine.render("{{ build_nam }}", &Value::Null).is_err());
+}
+
+#[test]
 fn lets_plugins_add_functions() {
     let context = context();
     let engine = Interpolation::new(&context).with_function(
