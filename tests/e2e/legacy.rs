@@ -397,4 +397,14 @@ fn the_console_fills_in_what_strings_hold() {
     assert_eq!(console(&["t.json"], "variables\n").1, "\na: bd,\nc: d,\n\n");
     assert_eq!(console(&["-config-type=json"], "x{{ lower `A` }}\n").1, "xa\n");
     assert_eq!(console(&["-config-type=json"], "{{ nothing }}\n").0, Some(1));
+    // What has no value is no mistake.
+    let none = "{{ user `gone` }}|{{ .Foo }}\n";
+    assert_eq!(console(&["t.json"], none), (Some(0), "|<no value>\n".to_owned()));
+    // Variables need no template.
+    std::fs::write(dir.path().join("v.json"), r#"{ "b": "in {{ user `a` }}" }"#).unwrap();
+    let flags = ["-config-type=json", "-var-file=v.json", "-var=a=b"];
+    assert_eq!(console(&flags, "{{ user `b` }}\n"), (Some(0), "in b\n".to_owned()));
+    assert_eq!(console(&flags, "variables\n").1, "\na: b,\nb: in b,\n\n");
+    assert_eq!(console(&["-config-type=json", "-var-file=gone.json"], "x\n").0, Some(1));
+    assert_eq!(console(&["-var=a=b"], "1\n").0, Some(1));
 }

@@ -346,6 +346,10 @@ fn what_a_failed_build_leaves_is_up_to_on_error() {
         assert!(run.stdout.contains("ended with 3"), "{}", run.stdout);
         assert_eq!(dir.path().join("built").exists(), directory, "{flag}: {}", run.stdout);
         assert_eq!(dir.path().join("cleaned").exists(), cleaned, "{flag}: {}", run.stdout);
+        // The plugin says so itself, as the builders of Packer's plugins do.
+        let said = "Provisioning step had errors: Running the cleanup provisioner, if present...";
+        let times = usize::from(cleaned);
+        assert_eq!(run.stdout.matches(said).count(), times, "{flag}: {}", run.stdout);
         assert!(!any_plugin_runs(plugins.directory()));
     }
 }

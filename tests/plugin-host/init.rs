@@ -3,7 +3,8 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::machine::{ACME, assert_whole, machine};
+use crate::installed::put_program;
+use crate::machine::{ACME, assert_whole, machine, requiring};
 use crate::release_server::{
     How, Response, archive, github_zip, program_name, program_of, sha256, zip_of,
 };
@@ -278,6 +279,44 @@ fn upgrade_and_force_install_what_is_there_again() {
     assert_eq!(machine.programs().len(), 4);
     let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
     assert!(lock.contains("version = \"1.1.0\""), "{lock}");
+}
+
+#[test]
+fn a_plugin_can_be_required_in_two_versions() {
+    let machine = require!(machine(ACME, "1.0.0"));
+    for version in ["1.0.0", "1.1.0"] {
+        put_program(&machine.installed(ACME, version), &program_of(version));
+    }
+    let both = format!(
+        "packer {{\n  required_plugins {{\n    old = {{\n      source = \"{ACME}\"\n      version = \
+         \"1.0.0\"\n    }}\n    new = {{\n      source = \"{ACME}\"\n      version = \
+         \"1.1.0\"\n    }}\n  }}\n}}\nsource \"old\" \"t\" {{\n  directory = \
+         \"/x\"\n}}\nsource \"new\" \"t\" {{\n  directory = \"/x\"\n}}\nbuild {{\n  sources = \
+         [\"source.old.t\", \"source.new.t\"]\n}}\n"
+    );
+    let file = machine.dir.path().join("t.pkr.hcl");
+    std::fs::write(&file, both).unwrap();
+    let is_locked = |version: &str| {
+        let lock = std::fs::read_to_string(machine.lock_file()).unwrap();
+        lock.contains(&format!("version = \"{version}\""))
+    };
+    for flags in [&[] as &[&str], &[], &["-locked"]] {
+        assert_eq!(machine.init(flags), "");
+        let run = machine.run(&["validate", "."]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        assert!(is_locked("1.0.0") && is_locked("1.1.0"));
+    }
+    // What is required no more goes.
+    std::fs::write(&file, requiring(ACME, "1.1.0")).unwrap();
+    assert_eq!(machine.init(&[]), "");
+    assert!(!is_locked("1.0.0") && is_locked("1.1.0"));
+    // So can templates that are files of one directory, each for itself.
+    std::fs::write(machine.dir.path().join("old.pkr.hcl"), requiring(ACME, "1.0.0")).unwrap();
+    assert_eq!(machine.run(&["init", "old.pkr.hcl"]).code, Some(0));
+    for file in ["old.pkr.hcl", "t.pkr.hcl"] {
+        let run = machine.run(&["validate", file]);
+        assert_eq!(run.code, Some(0), "{file}: {}", run.stdout);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod interrupted;
 mod json_templates;
 mod locked;
 mod machine;
+mod pipelines;
 mod reboots;
 mod release_server;
 mod releases;

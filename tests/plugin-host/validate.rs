@@ -103,6 +103,30 @@ fn a_plugin_in_another_version_is_reported() {
 }
 
 #[test]
+fn a_required_plugin_is_found_anywhere_in_its_owner_s_directory() {
+    let plugins = require!(installed());
+    let owner = plugins.directory().join("github.com/acme");
+    // As by hand, without the plugin's own directory.
+    for file in std::fs::read_dir(owner.join("trial")).unwrap() {
+        let file = file.unwrap();
+        std::fs::rename(file.path(), owner.join(file.file_name())).unwrap();
+    }
+    let dir = template(&(required(">= 1.0") + &build("directory = \"/x\"", "")));
+    // Nothing is downloaded.
+    let env = [("INGOT_PLUGIN_GITHUB_API_URL", "http://127.0.0.1:1")];
+    for command in ["validate", "init", "validate"] {
+        let run = plugins.ingot_with(dir.path(), &[command, "."], &env);
+        assert_eq!(run.code, Some(0), "{command}: {}", run.stdout);
+    }
+    let program = owner.join(program_name("1.0.0")).display().to_string();
+    for command in [["required", "."], ["remove", "github.com/acme/trial"]] {
+        let run = plugins.ingot(dir.path(), &["plugins", command[0], command[1]]);
+        assert_eq!(run.code, Some(0), "{}", run.stdout);
+        assert!(run.stdout.contains(&program), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn a_broken_newer_program_is_skipped() {
     let plugins = require!(installed());
     let crashes = b"#!/bin/sh\necho broken >&2\nexit 3\n";

@@ -278,6 +278,8 @@ impl RunContext {
         data: GeneratedData,
     ) {
         let ctx = RunContext { cancel: CancellationToken::new(), ..self.clone() };
+        // The hook does not say so: builders of Packer's plugins have said it before they call it.
+        ctx.ui.say("Provisioning step had errors: Running the cleanup provisioner, if present...");
         if let Err(error) = ctx.hook.cleanup_provision(&ctx, communicator, data).await {
             ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
         }

@@ -9,9 +9,10 @@ use crate::{Artifact, GeneratedData, Result, RunContext};
 
 /// What a post-processor made.
 pub struct Processed {
-    /// The new artifact, or none if it only had an effect.
+    /// What the pipeline goes on with: the new artifact, or the input for a post-processor that only
+    /// has an effect. None ends the pipeline, and the input is not counted as an artifact of it.
     pub artifact: Option<Arc<dyn Artifact>>,
-    /// Whether the input is kept when the template does not say.
+    /// Whether the input is kept when the template does not say and there is an artifact.
     pub keep_input: bool,
     /// Whether `keep_input` holds even against the template's `keep_input_artifact`: the
     /// output would be worthless without the input.

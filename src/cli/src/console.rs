@@ -33,8 +33,12 @@ Type an expression, such as upper(\"a\") or var.name, and press enter to see its
 pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let color = std::io::stderr().is_terminal();
-    if args.template.is_none() && !args.variables.0.is_empty() {
-        eprintln!("error: -var and -var-file are for the variables of a template; name one");
+    let asks_json = args.ignored_flags.config_type == Some(ConfigType::Json);
+    if args.template.is_none() && !asks_json && !args.variables.0.is_empty() {
+        eprintln!(
+            "error: -var and -var-file are for the variables of a template; name one, or give \
+             -config-type=json"
+        );
         return ExitCode::FAILURE;
     }
     let renderer = Renderer::new(UiOptions::default());
@@ -53,17 +57,15 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
             project.evaluate(&options, &mut diagnostics);
             project
         }
+        None if asks_json => Project::empty_legacy(&options, &mut diagnostics),
         None => Project::empty(Some(&ui), &options.plugins),
     };
-    let json = match args.template {
-        Some(_) => project.template.legacy.is_some(),
-        None => args.ignored_flags.config_type == Some(ConfigType::Json),
-    };
+    let json = project.template.legacy.is_some();
     project.secrets().hide_in(&ui);
     redactor.keep(project.public_names());
     super::show(&diagnostics, &project.sources, &redactor, color);
     // People inspect templates that still have errors: values that cannot be evaluated are unknown.
-    if !project.is_readable() {
+    if !project.is_readable() || args.template.is_none() && diagnostics.has_errors() {
         return ExitCode::FAILURE;
     }
     let prompt = std::io::stdin().is_terminal();

@@ -306,7 +306,6 @@ impl Hook for NodeHook {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) -> Result<()> {
-        ctx.ui.say("Provisioning step had errors: Running the cleanup provisioner, if present...");
         let Some(step) = &self.node.error_cleanup else { return Ok(()) };
         // The build may have been cancelled; its cleanup still has to happen.
         let ctx = RunContext { cancel: CancellationToken::new(), ..ctx.clone() };

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use ingot_plugin_host::discovery;
-use ingot_plugin_host::lock_file::LockFile;
+use ingot_plugin_host::discovery::{self, core};
+use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{
     Host, Installation, Program, StartedPrograms, cache_directory, call_timeout,
 };
@@ -259,22 +259,18 @@ impl InstalledPlugins {
         if !self.seen.insert(plugin.name.clone()) {
             return;
         }
-        let installed: Vec<Installation> = self
-            .found(diagnostics)
-            .iter()
-            .filter(|one| one.source == plugin.source)
-            .cloned()
-            .collect();
-        let core = |one: &Installation| {
-            format!("{}.{}.{}", one.version.major, one.version.minor, one.version.patch)
-        };
-        let locked = self.lock.as_ref().and_then(|lock| lock.get(&plugin.source));
-        let allowed = installed.iter().rev().filter(|one| {
-            plugin.versions.allow(&core(one))
+        let found = self.found(diagnostics).to_vec();
+        let installed = discovery::of_source(&found, &plugin.source);
+        let locked = self.lock.as_ref().and_then(|lock| {
+            let allow = |version: &_| plugin.versions.allow(&core(version));
+            lock.get(&plugin.source, &plugin.constraints, allow)
+        });
+        let allowed = installed.iter().copied().filter(|one| {
+            plugin.versions.allow(&core(&one.version))
                 && locked.is_none_or(|locked| locked.version == one.version)
         });
         // Of a locked plugin only the locked version is allowed.
-        let problem = match newest_that_opens(allowed, |one| self.open(one, &plugin.source)) {
+        let problem = match newest_that_opens(allowed, |one| self.open(one, locked)) {
             Some(Ok(program)) => return program.register(&plugin.name, set),
             Some(Err(problem)) => {
                 Diagnostic::error(format!("the plugin `{}` cannot be used", plugin.source))
@@ -285,7 +281,7 @@ impl InstalledPlugins {
             None if set.provided.contains_key(&plugin.source) => return,
             None => {
                 let versions: Vec<String> =
-                    installed.iter().map(|one| one.version.to_string()).collect();
+                    installed.iter().rev().map(|one| one.version.to_string()).collect();
                 let mut missing =
                     Diagnostic::error(format!("the plugin `{}` is not installed", plugin.source))
                         .at(plugin.span);
@@ -305,9 +301,9 @@ impl InstalledPlugins {
     }
 
     /// Opens an installation that may be locked to a hash.
-    fn open(&self, one: &Installation, source: &str) -> Result<Program, String> {
+    fn open(&self, one: &Installation, locked: Option<&LockedPlugin>) -> Result<Program, String> {
         let cache = cache_directory();
-        if let Some(locked) = self.lock.as_ref().and_then(|lock| lock.get(source)) {
+        if let Some(locked) = locked {
             let hash = one.verified(cache.as_deref())?;
             let platform = Platform::current().to_string();
             if !locked.proves_program(&platform, &hash, cache.as_deref()) {

@@ -16,7 +16,7 @@ pub(super) struct Pipelines<'a> {
     pub ctx: &'a RunContext,
 }
 
-/// How one step of a pipeline went.
+/// What one step of a pipeline made.
 struct Done {
     /// What the pipeline goes on with.
     created: Shared,
@@ -32,8 +32,8 @@ fn data_of(artifact: &Shared) -> Option<GeneratedData> {
 impl Pipelines<'_> {
     /// Runs the pipelines over `built`. Returns the artifacts that are left in the end, the
     /// builder's own first if it is kept. As in Packer, a step that hands on what it was given
-    /// counts it once more, and the builder's artifact goes when no first step got so far as to
-    /// keep it.
+    /// counts it once more, one that hands on nothing ends its pipeline, and the builder's artifact
+    /// goes when no first step got so far as to keep it.
     ///
     /// # Errors
     /// The first pipeline that failed; the others have run all the same.
@@ -105,7 +105,9 @@ impl Pipelines<'_> {
             let running = self.ctx.ui.step(info.numbered(before + position + 1, all));
             let done = self.step(step, &current, built).await;
             running.end(&done);
-            let Done { created, keep_input } = done?;
+            // What the last step was given is not counted then, nor removed: nothing says what the
+            // step did with it.
+            let Some(Done { created, keep_input }) = done? else { return Ok(left) };
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&created, &current);
             match (position, keep_input || same) {
@@ -119,7 +121,8 @@ impl Pipelines<'_> {
         Ok(left)
     }
 
-    async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Done> {
+    /// Runs a step. None if it made no artifact that the pipeline could go on with.
+    async fn step(&self, step: &Step, current: &Shared, built: &Shared) -> Result<Option<Done>> {
         let Pipelines { hook, ctx } = self;
         let kind = step.block.label(0);
         let plugin = hook.project.plugins.post_processors.get(kind);
@@ -139,6 +142,10 @@ impl Pipelines<'_> {
         let process = ready.process(&step_ctx, Arc::clone(current), &data);
         let processed = ctx.unless_cancelled(process).await;
         let processed = processed.map_err(|error| error.context("Post-processor failed"))?;
+        let Some(created) = processed.artifact else {
+            tracing::info!(post_processor = kind, "no artifact: the pipeline ends");
+            return Ok(None);
+        };
         let keep_input = match step.keep_input_artifact {
             Some(false) if processed.force_keep_input => {
                 step_ctx.ui.error(format!(
@@ -150,7 +157,6 @@ impl Pipelines<'_> {
             Some(keep) => keep,
             None => processed.keep_input || processed.force_keep_input,
         };
-        let created = processed.artifact.unwrap_or_else(|| Arc::clone(current));
-        Ok(Done { created, keep_input })
+        Ok(Some(Done { created, keep_input }))
     }
 }

@@ -1,6 +1,7 @@
 //! A template with its values: what all nodes of a run share.
 
 mod contexts;
+mod empty;
 mod published;
 mod reproducible;
 
@@ -200,48 +201,6 @@ impl Project {
         if let Some(legacy) = &self.template.legacy {
             legacy::point_to_fixes(legacy, diagnostics);
         }
-    }
-
-    /// A project without a template, for evaluating expressions. `ui` is where stores that functions
-    /// read from speak, and `plugins` says what reads secrets of AWS.
-    pub fn empty(ui: Option<&Ui>, plugins: &PluginSet) -> Project {
-        let secrets = Secrets::default();
-        let mut project = Project {
-            sources: SourceMap::default(),
-            template: Template::default(),
-            builds: Vec::new(),
-            registry: None,
-            companion: Companion::default(),
-            companions: Vec::new(),
-            readable: true,
-            sound: true,
-            evaluated: true,
-            file: None,
-            auto_variables: Vec::new(),
-            variable_inputs: VariableInputs::default(),
-            names: BTreeMap::new(),
-            functions: FunctionContext {
-                base_dir: PathBuf::from("."),
-                start: time::OffsetDateTime::now_utc(),
-                reproducible: false,
-                conceals: false,
-                env_allowed: false,
-                secrets: sink(&secrets),
-                stores: stores(ui, plugins),
-                volatile: Default::default(),
-            },
-            plugins: PluginSet::default(),
-            built_in: PluginSet::default(),
-            secrets,
-            run_uuid: String::new(),
-            #[cfg(feature = "plugin-host")]
-            releases_only: false,
-            user_variables: OnceLock::new(),
-            environment_variables: Arc::default(),
-        };
-        let nothing = ProjectOptions::default();
-        project.evaluate(&nothing, &mut Diagnostics::default());
-        project
     }
 
     fn evaluate_blocks(&mut self, options: &ProjectOptions, diagnostics: &mut Diagnostics) {

@@ -1,5 +1,5 @@
 //! What Go gives the options of Packer's templates: the language of `text/template`, durations and
-//! layouts of time, and the names of platforms.
+//! layouts of time, the case of letters, and the names of platforms.
 //!
 //! [`Template`] is a template; an [`Environment`] adds functions to Go's own and learns which
 //! output was made of secrets. The language is there as far as it makes sense inside an option:
@@ -11,6 +11,7 @@
 //!
 //! Knows nothing of plugins, builds or Packer's functions; its callers do.
 
+pub mod case;
 pub mod duration;
 mod environment;
 mod error;

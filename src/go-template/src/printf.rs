@@ -88,14 +88,18 @@ impl Directive {
     fn apply(&self, verb: char, value: &Value) -> Result<String, String> {
         let misfit = || format!("%{verb} does not fit {}", kind_of(value));
         match (verb, value) {
+            // As Go's source code writes it.
+            ('v', Value::String(text)) if self.sharp => {
+                Ok(self.pad(quote(&self.cut(text), '"', false), false))
+            }
             ('v', Value::String(_)) => self.apply('s', value),
             ('v', Value::Number(number)) if self.plus && !number.is_f64() => self.apply('d', value),
             ('v', _) => Ok(self.pad(text_of(value), false)),
             ('t', Value::Bool(flag)) => Ok(self.pad(flag.to_string(), false)),
             ('s', Value::String(text)) => Ok(self.pad(self.cut(text), false)),
-            ('q', Value::String(text)) => Ok(self.pad(quote(&self.cut(text)), false)),
+            ('q', Value::String(text)) => Ok(self.pad(self.quoted(&self.cut(text)), false)),
             ('x' | 'X', Value::String(text)) => {
-                let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+                let hex = self.hex(text);
                 Ok(self.pad(if verb == 'X' { hex.to_uppercase() } else { hex }, false))
             }
             // Go formats a list item by item.
@@ -131,6 +135,27 @@ impl Directive {
         }
     }
 
+    fn quoted(&self, text: &str) -> String {
+        let raw = |c: char| c == '\t' || !c.is_control() && c != '`' && c != '\u{feff}';
+        match self.sharp && text.chars().all(raw) {
+            true => format!("`{text}`"),
+            false => quote(text, '"', self.plus),
+        }
+    }
+
+    /// The bytes of a text in hexadecimal digits. The precision is the most bytes.
+    fn hex(&self, text: &str) -> String {
+        let prefix = if self.sharp { "0x" } else { "" };
+        let most = self.precision.unwrap_or(usize::MAX);
+        let bytes: Vec<String> =
+            text.bytes().take(most).map(|byte| format!("{byte:02x}")).collect();
+        match self.space {
+            _ if bytes.is_empty() => String::new(),
+            true => format!("{prefix}{}", bytes.join(&format!(" {prefix}"))),
+            false => format!("{prefix}{}", bytes.concat()),
+        }
+    }
+
     fn whole(&self, verb: char, number: i128) -> Option<String> {
         let magnitude = number.unsigned_abs();
         let character = || u32::try_from(number).ok().and_then(char::from_u32);
@@ -142,8 +167,15 @@ impl Directive {
             'x' => (if self.sharp { "0x" } else { "" }, format!("{magnitude:x}")),
             'X' => (if self.sharp { "0X" } else { "" }, format!("{magnitude:X}")),
             'c' => return Some(self.pad(character()?.to_string(), false)),
-            'q' => return Some(self.pad(format!("'{}'", character()?.escape_default()), false)),
-            _ => return Some(self.pad(format!("U+{magnitude:04X}"), false)),
+            'q' => {
+                let quoted = quote(&character()?.to_string(), '\'', self.plus);
+                return Some(self.pad(quoted, false));
+            }
+            _ => {
+                let shown = character().filter(|c| self.sharp && !c.is_control());
+                let shown = shown.map(|c| format!(" '{c}'")).unwrap_or_default();
+                return Some(self.pad(format!("U+{magnitude:04X}{shown}"), false));
+            }
         };
         if let Some(least) = self.precision {
             digits = format!("{digits:0>least$}");
@@ -214,12 +246,13 @@ fn significant(number: f64, digits: usize) -> String {
     strip(&format!("{number:.decimals$}"))
 }
 
-/// A text in double quotes, with Go's escapes.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
+/// A text between two of `mark`, with Go's escapes; if `ascii`, for all but ASCII.
+fn quote(text: &str, mark: char, ascii: bool) -> String {
+    let mut out = String::from(mark);
     for c in text.chars() {
+        let code = u32::from(c);
         match c {
-            '"' => out.push_str("\\\""),
+            c if c == mark => out.extend(['\\', c]),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
@@ -228,13 +261,12 @@ fn quote(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
-            c if c.is_control() && u32::from(c) < 0x80 => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
-            }
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{code:02x}")),
+            c if !c.is_control() && (c.is_ascii() || !ascii) => out.push(c),
+            _ if code <= 0xffff => out.push_str(&format!("\\u{code:04x}")),
+            _ => out.push_str(&format!("\\U{code:08x}")),
         }
     }
-    out.push('"');
+    out.push(mark);
     out
 }

@@ -167,6 +167,18 @@ fn formats_with_printf() {
         "{{ printf \"%.2f %e %g %6.1f %+d %#x %c %U %.3s %.3g %o %b\" 3.14159 1500.0 0.00001 2.25 7 255 65 65 \"abcdef\" 1234.5 8 5 }}",
         "3.14 1.500000e+03 1e-05    2.2 +7 0xff A U+0041 abc 1.23e+03 10 101",
     );
+    gives(
+        "{{ printf \"% x|%# x|%#x|%.1x|% X|%#X|%#x\" `abc` `ab` `ab` `ab` `ab` `ab` `` }}",
+        "61 62 63|0x61 0x62|0x6162|61|61 62|0X6162|",
+    );
+    gives(
+        "{{ printf \"%+q|%#q|%#q|%#v|%+#v|%q|%.2q\" `é😀` `a\"b` `a` `a\"b` `é` `a'` `abc` }}",
+        r#""\u00e9\U0001f600"|`a"b`|`a`|"a\"b"|"é"|"a'"|"ab""#,
+    );
+    gives(
+        "{{ printf \"%q|%+q|%#U|%U|%q|%q|%q|%#v\" 233 233 65 233 39 10 34 5 }}",
+        r#"'é'|'\u00e9'|U+0041 'A'|U+00E9|'\''|'\n'|'"'|5"#,
+    );
     fails("{{ printf \"%d\" \"a\" }}", "%d does not fit the text");
     fails("{{ printf \"%s %s\" \"a\" }}", "no argument left");
     fails("{{ printf \"%s\" \"a\" \"b\" }}", "no directive");

@@ -142,7 +142,33 @@ fn named(root: &Path, path: &Path, suffix: &str) -> Option<Installation> {
     Some(Installation { path: path.to_owned(), source, name, version, api })
 }
 
+/// A version without its pre-release, which is how constraints look at what is installed.
+pub fn core(version: &Version) -> String {
+    format!("{}.{}.{}", version.major, version.minor, version.patch)
+}
+
+/// Those of `installations`, sorted as [`installations()`] does, that a template which requires
+/// `source` may use, the best first: in the plugin's own directory, then elsewhere, the newest first in
+/// each.
+pub fn of_source<'a>(installations: &'a [Installation], source: &str) -> Vec<&'a Installation> {
+    let newest_first = installations.iter().rev();
+    let mut found: Vec<&Installation> = newest_first.filter(|one| one.is_of(source)).collect();
+    let is_elsewhere = |one: &Installation| one.source != source;
+    found.sort_by(|a, b| {
+        is_elsewhere(a).cmp(&is_elsewhere(b)).then_with(|| b.version.cmp(&a.version))
+    });
+    found
+}
+
 impl Installation {
+    /// Whether a template that requires `source` may use it: it is called like that plugin, and lies
+    /// anywhere in the directory of the plugin's owner, which is enough for Packer.
+    pub fn is_of(&self, source: &str) -> bool {
+        let (owner, name) = source.rsplit_once('/').unwrap_or(("", source));
+        let below = self.source.strip_prefix(owner);
+        self.name == name && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The SHA-256 of the program, in hexadecimal, once it was compared with the one that was
     /// written down when it was installed.
     ///
@@ -223,8 +249,37 @@ mod tests {
         assert_eq!(versions, ["1.9.0", "1.10.0", "1.11.0-dev"]);
         assert!(found.iter().all(|one| one.source == "github.com/acme/thing"));
         assert!(found.iter().all(|one| one.name == "thing"));
+        assert!(of_source(&found, "github.com/acme/other").is_empty());
         // Its checksum file does not hold its checksum.
         assert!(found[1].verified(None).unwrap_err().contains("another one"));
         assert!(found[0].verified(None).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_plugin_may_lie_anywhere_in_its_owner_s_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let end = suffix();
+        for (directory, version) in [
+            ("github.com/acme", "1.3.0"),
+            ("github.com/acme/thing", "1.0.0"),
+            ("github.com/acme/thing", "1.1.0"),
+            ("github.com/acme/a/thing", "1.2.0"),
+            ("github.com/acmes/thing", "2.0.0"),
+            ("github.com", "2.1.0"),
+        ] {
+            let directory = root.path().join(directory);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(format!("packer-plugin-thing_v{version}_x5.0{end}")), "")
+                .unwrap();
+        }
+        fs::write(
+            root.path().join(format!("github.com/acme/thing/packer-plugin-odd_v3.0.0_x5.0{end}")),
+            "",
+        )
+        .unwrap();
+        let found = installations(root.path());
+        let found = of_source(&found, "github.com/acme/thing");
+        let versions: Vec<String> = found.iter().map(|one| one.version.to_string()).collect();
+        assert_eq!(versions, ["1.1.0", "1.0.0", "1.3.0", "1.2.0"]);
     }
 }

@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Archives are what is downloaded, for all platforms of the release; programs are what was in them,
-//! as far as it was installed where the file was written.
+//! as far as it was installed where the file was written. A plugin that is required under several names
+//! has a block for each of the constraints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -94,8 +95,11 @@ pub struct LockFile {
     /// The text as it was read or written.
     text: Option<String>,
     body: Body,
-    plugins: BTreeMap<String, LockedPlugin>,
+    plugins: Plugins,
 }
+
+/// What is locked, by the plugin's source and the constraints.
+type Plugins = BTreeMap<(String, String), LockedPlugin>;
 
 impl LockFile {
     /// Reads the lock file of the template in `directory`; an empty one where there is none.
@@ -148,26 +152,48 @@ impl LockFile {
         self.text.is_some()
     }
 
-    /// What is locked of the plugin `source`.
-    pub fn get(&self, source: &str) -> Option<&LockedPlugin> {
-        self.plugins.get(source)
+    /// What is locked of the plugin `source` where it is required with `constraints`, which hold for
+    /// what `allow` returns. Where these were others when it was locked, what was locked counts all the
+    /// same: of several, the newest that is allowed.
+    pub fn get(
+        &self,
+        source: &str,
+        constraints: &str,
+        allow: impl Fn(&Version) -> bool,
+    ) -> Option<&LockedPlugin> {
+        let exact = self.of_source(source).find(|plugin| plugin.constraints == constraints);
+        exact.or_else(|| {
+            self.of_source(source).max_by_key(|plugin| (allow(&plugin.version), &plugin.version))
+        })
     }
 
-    /// Locks a plugin. What is known stays where the version does, also of other platforms.
-    pub fn set(&mut self, source: &str, mut plugin: LockedPlugin) {
-        if let Some(old) = self.plugins.get(source).filter(|old| old.version == plugin.version) {
-            let LockedPlugin { archives, programs, .. } = old.clone();
-            archives.into_iter().for_each(|(key, hash)| {
-                plugin.archives.insert(key, hash);
-            });
-            programs.into_iter().for_each(|(key, hash)| {
-                plugin.programs.insert(key, hash);
-            });
+    /// Locks a plugin. What is known stays where the version does, also of other platforms. If nothing
+    /// was locked for its constraints, it takes the place of what was locked for others of which
+    /// `is_required` says that nothing requires them any more.
+    pub fn set(
+        &mut self,
+        source: &str,
+        mut plugin: LockedPlugin,
+        is_required: impl Fn(&str) -> bool,
+    ) {
+        let same = self.of_source(source).filter(|old| old.version == plugin.version);
+        for LockedPlugin { archives, programs, .. } in same.cloned().collect::<Vec<_>>() {
+            plugin.archives.extend(archives);
+            plugin.programs.extend(programs);
         }
-        if self.plugins.get(source) == Some(&plugin) {
+        let key = (source.to_owned(), plugin.constraints.clone());
+        if self.plugins.get(&key) == Some(&plugin) {
             return;
         }
-        let position = self.position(source);
+        let replaced = match self.plugins.contains_key(&key) {
+            true => Some(key.clone()),
+            false => {
+                let mut others = self.of_source(source).map(|other| &other.constraints);
+                let unused = others.find(|constraints| !is_required(constraints));
+                unused.map(|constraints| (source.to_owned(), constraints.clone()))
+            }
+        };
+        let position = replaced.as_ref().and_then(|replaced| self.position(replaced));
         let mut block = block(source, &plugin);
         match position.and_then(|position| self.body.get_mut(position)) {
             Some(place) => {
@@ -184,26 +210,34 @@ impl LockFile {
                 self.body.push(block);
             }
         }
-        self.plugins.insert(source.to_owned(), plugin);
+        if let Some(replaced) = replaced {
+            self.plugins.remove(&replaced);
+        }
+        self.plugins.insert(key, plugin);
     }
 
-    /// Removes the plugins that `required` does not name.
-    pub fn retain(&mut self, required: impl Fn(&str) -> bool) {
-        let gone: Vec<String> =
-            self.plugins.keys().filter(|source| !required(source)).cloned().collect();
-        for source in gone {
-            if let Some(position) = self.position(&source) {
+    /// Removes what `required` says is not required, by source and constraints.
+    pub fn retain(&mut self, required: impl Fn(&str, &str) -> bool) {
+        let is_gone = |(source, constraints): &&(String, String)| !required(source, constraints);
+        let gone: Vec<_> = self.plugins.keys().filter(is_gone).cloned().collect();
+        for key in gone {
+            if let Some(position) = self.position(&key) {
                 self.body.remove(position);
             }
-            self.plugins.remove(&source);
+            self.plugins.remove(&key);
         }
     }
 
-    fn position(&self, source: &str) -> Option<usize> {
+    fn of_source(&self, source: &str) -> impl Iterator<Item = &LockedPlugin> {
+        self.plugins.iter().filter(move |((its, _), _)| its == source).map(|(_, plugin)| plugin)
+    }
+
+    fn position(&self, (source, constraints): &(String, String)) -> Option<usize> {
         self.body.iter().position(|structure| match structure {
             Structure::Block(block) => {
                 block.has_ident("plugin")
-                    && block.labels.first().is_some_and(|l| l.as_str() == source)
+                    && block.labels.first().is_some_and(|label| label.as_str() == source)
+                    && text(block, "constraints").unwrap_or_default() == constraints
             }
             Structure::Attribute(_) => false,
         })
@@ -253,7 +287,7 @@ fn alone(directory: &Path) -> Result<Option<fs::File>> {
     }
 }
 
-fn parse(text: &str) -> Result<(Body, BTreeMap<String, LockedPlugin>), String> {
+fn parse(text: &str) -> Result<(Body, Plugins), String> {
     let body = hcl_edit::parser::parse_body(text).map_err(|error| {
         let place = error.location();
         format!("line {}, column {}: {}", place.line(), place.column(), error.message())
@@ -272,26 +306,27 @@ fn parse(text: &str) -> Result<(Body, BTreeMap<String, LockedPlugin>), String> {
         };
         let source = label.as_str();
         let plugin = read_plugin(block).map_err(|problem| format!("{source}: {problem}"))?;
-        if plugins.insert(source.to_owned(), plugin).is_some() {
-            return Err(format!("there are two blocks for {source}"));
+        let constraints = plugin.constraints.clone();
+        if plugins.insert((source.to_owned(), constraints), plugin).is_some() {
+            return Err(format!("there are two blocks for {source} with the same constraints"));
         }
     }
     Ok((body, plugins))
 }
 
 fn read_plugin(block: &Block) -> Result<LockedPlugin, String> {
-    let text = |name: &str| {
-        let attribute = block.body.get_attribute(name);
-        attribute.and_then(|attribute| attribute.value.as_str()).map(str::to_owned)
-    };
-    let version = text("version").ok_or("it has no `version`")?;
-    let version = Version::parse(&version).map_err(|error| format!("`version`: {error}"))?;
+    let version = text(block, "version").ok_or("it has no `version`")?;
+    let version = Version::parse(version).map_err(|error| format!("`version`: {error}"))?;
     Ok(LockedPlugin {
         version,
-        constraints: text("constraints").unwrap_or_default(),
+        constraints: text(block, "constraints").unwrap_or_default().to_owned(),
         archives: hashes(block, "archives")?,
         programs: hashes(block, "programs")?,
     })
+}
+
+fn text<'b>(block: &'b Block, name: &str) -> Option<&'b str> {
+    block.body.get_attribute(name)?.value.as_str()
 }
 
 fn hashes(block: &Block, name: &str) -> Result<BTreeMap<String, String>, String> {
@@ -369,8 +404,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut file = LockFile::read(directory.path()).unwrap();
         assert!(!file.write().unwrap(), "nothing to lock, no file");
-        file.set("github.com/a/one", plugin("1.0.0"));
-        file.set("github.com/a/two", plugin("1.1.0"));
+        let set = |file: &mut LockFile, source: &str, plugin: LockedPlugin| {
+            file.set(source, plugin, |_| false);
+        };
+        let get = |file: &LockFile, source: &str| file.get(source, ">= 1.0", |_| true).cloned();
+        set(&mut file, "github.com/a/one", plugin("1.0.0"));
+        set(&mut file, "github.com/a/two", plugin("1.1.0"));
         assert!(file.write().unwrap());
         let path = directory.path().join(NAME);
         let text = fs::read_to_string(&path).unwrap();
@@ -382,7 +421,7 @@ mod tests {
         )
         .unwrap();
         let mut file = LockFile::read(directory.path()).unwrap();
-        assert_eq!(file.get("github.com/a/two"), Some(&plugin("1.1.0")));
+        assert_eq!(get(&file, "github.com/a/two"), Some(plugin("1.1.0")));
         assert!(!file.write().unwrap(), "it is as it was");
         // Other platforms stay known for as long as the version is the same.
         let here = LockedPlugin {
@@ -390,15 +429,49 @@ mod tests {
             programs: [("linux_amd64".to_owned(), "b".repeat(64))].into(),
             ..plugin("1.1.0")
         };
-        file.set("github.com/a/two", here);
-        assert_eq!(file.get("github.com/a/two").unwrap().archives.len(), 2);
-        file.set("github.com/a/two", plugin("1.2.0"));
-        file.retain(|source| source.ends_with("two"));
+        set(&mut file, "github.com/a/two", here);
+        assert_eq!(get(&file, "github.com/a/two").unwrap().archives.len(), 2);
+        // Other constraints do not change whose block it is.
+        let newer = LockedPlugin { constraints: ">= 1.2".to_owned(), ..plugin("1.2.0") };
+        set(&mut file, "github.com/a/two", newer.clone());
+        file.retain(|source, _| source.ends_with("two"));
         assert!(file.write().unwrap());
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("# why\nplugin") && !text.contains("a/one"), "{text}");
         let read = LockFile::read(directory.path()).unwrap();
-        assert_eq!(read.get("github.com/a/two"), Some(&plugin("1.2.0")));
+        assert_eq!(get(&read, "github.com/a/two"), Some(newer));
+    }
+
+    #[test]
+    fn a_plugin_may_be_locked_in_several_versions() {
+        let source = "github.com/a/one";
+        let of = |constraints: &str, version: &str| LockedPlugin {
+            constraints: constraints.to_owned(),
+            ..plugin(version)
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = LockFile::read(directory.path()).unwrap();
+        file.set(source, of("1.0.0", "1.0.0"), |_| true);
+        file.set(source, of("~> 1.1", "1.1.0"), |_| true);
+        assert!(file.write().unwrap());
+        let mut file = LockFile::read(directory.path()).unwrap();
+        let version = |file: &LockFile, constraints: &str, newest: u64| {
+            let locked = file.get(source, constraints, |version| version.minor <= newest);
+            locked.map(|locked| locked.version.to_string())
+        };
+        assert_eq!(version(&file, "1.0.0", 0).as_deref(), Some("1.0.0"));
+        assert_eq!(version(&file, "~> 1.1", 9).as_deref(), Some("1.1.0"));
+        // It was required otherwise when it was locked.
+        assert_eq!(version(&file, ">= 1.0", 9).as_deref(), Some("1.1.0"));
+        assert_eq!(version(&file, "~> 1.0.0", 0).as_deref(), Some("1.0.0"));
+        // What is required no more makes room.
+        file.set(source, of("~> 1.2", "1.2.0"), |constraints| constraints == "1.0.0");
+        assert_eq!(version(&file, "~> 1.2", 9).as_deref(), Some("1.2.0"));
+        assert_eq!(version(&file, "1.0.0", 0).as_deref(), Some("1.0.0"));
+        file.retain(|_, constraints| constraints == "~> 1.2");
+        assert!(file.write().unwrap());
+        let file = LockFile::read(directory.path()).unwrap();
+        assert_eq!(version(&file, "1.0.0", 0).as_deref(), Some("1.2.0"));
     }
 
     #[test]
@@ -408,6 +481,10 @@ mod tests {
             ("x = 1", "only `plugin` blocks"),
             ("provider \"a/b/c\" {}", "not `provider`"),
             ("plugin \"a/b/c\" {}", "a/b/c: it has no `version`"),
+            (
+                "plugin \"a/b/c\" {\n version = \"1.0.0\"\n}\nplugin \"a/b/c\" {\n version = \"2.0.0\"\n}",
+                "two blocks for a/b/c with the same constraints",
+            ),
             ("plugin \"a/b/c\" {\n version = \"1\"\n}", "a/b/c: `version`"),
             (
                 "plugin \"a/b/c\" {\n version = \"1.0.0\"\n archives = { x = \"y\" }\n}",

@@ -222,6 +222,12 @@ pub fn parse_legacy(
     template
 }
 
+/// A legacy JSON template with nothing in it.
+pub fn empty_legacy(sources: &mut SourceMap) -> Option<ingot_json_template::Template> {
+    let file = sources.add("<no template>", "{}");
+    ingot_json_template::read(sources, file, &mut Diagnostics::default())
+}
+
 /// The error of a legacy JSON template whose file has the name of an HCL2 template.
 fn old_form(path: &Path) -> Diagnostic {
     let shown = path.display();

@@ -114,6 +114,7 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		if how == "abort" {
 			return nil, err
 		}
+		ui.Say("Provisioning step had errors: Running the cleanup provisioner, if present...")
 		if err := hook.Run(context.Background(), packersdk.HookCleanupProvision, ui, machine, data); err != nil {
 			ui.Error("cleaning up: " + err.Error())
 		}

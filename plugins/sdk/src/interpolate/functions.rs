@@ -1,6 +1,6 @@
 //! Packer's functions, which it adds to Go's own.
 
-use ingot_go_template::{Arguments, Output, text_of, time};
+use ingot_go_template::{Arguments, Output, case, text_of, time};
 use serde_json::Value;
 
 use super::COMPATIBLE_PACKER_VERSION;
@@ -43,8 +43,8 @@ const FUNCTIONS: &[Entry] = &[
     ("template_dir", 0, Some(0), template_dir),
     ("packer_version", 0, Some(0), |_| Ok(COMPATIBLE_PACKER_VERSION.into())),
     ("split", 3, Some(3), split),
-    ("upper", 1, Some(1), |call| Ok(call.text(0)?.to_uppercase().into())),
-    ("lower", 1, Some(1), |call| Ok(call.text(0)?.to_lowercase().into())),
+    ("upper", 1, Some(1), |call| Ok(case::upper(call.text(0)?).into())),
+    ("lower", 1, Some(1), |call| Ok(case::lower(call.text(0)?).into())),
     ("replace", 4, Some(4), replace),
     ("replace_all", 3, Some(3), |call| {
         Ok(call.text(2)?.replace(call.text(0)?, call.text(1)?).into())

@@ -46,12 +46,20 @@ pub fn literal(text: &str) -> String {
 pub struct Interpolation<'a> {
     context: &'a PrepareContext,
     added: BTreeMap<&'static str, PluginFunction<'a>>,
+    lenient: bool,
 }
 
 impl<'a> Interpolation<'a> {
     /// An engine whose functions know about `context`.
     pub fn new(context: &'a PrepareContext) -> Self {
-        Interpolation { context, added: BTreeMap::new() }
+        Interpolation { context, added: BTreeMap::new(), lenient: false }
+    }
+
+    /// Lets what has no value pass when it renders, as Packer's console does: `{{ user }}` of a variable
+    /// that is not declared is empty, and what `.` does not have is printed as [`NO_VALUE`].
+    pub fn leniently(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// Adds a function that only some plugins offer, such as `clean_resource_name`.
@@ -85,7 +93,11 @@ impl<'a> Interpolation<'a> {
         if !has_actions(template) {
             return Ok(template.to_owned());
         }
-        Ok(Template::parse(template, self)?.render(self, data)?)
+        let template = Template::parse(template, self)?;
+        match self.lenient {
+            true => Ok(template.render_leniently(self, data)?.0),
+            false => Ok(template.render(self, data)?),
+        }
     }
 
     /// Checks that `template` can be read and that its functions exist, without rendering it.
@@ -172,6 +184,12 @@ impl<'a> Interpolation<'a> {
         }
     }
 
+    /// Whether a function is called for a variable that is not declared.
+    fn is_undeclared(&self, call: &Call<'_>) -> bool {
+        let Ok(variable) = call.arguments.text(0) else { return false };
+        call.name == "user" && !self.context.user_variables.contains_key(variable)
+    }
+
     /// Renders where `.` has no values; also returns the expressions that needed one.
     fn render_without_data(&self, template: &str) -> Result<(String, Vec<String>), Error> {
         if !has_actions(template) {
@@ -190,6 +208,7 @@ impl Environment for Interpolation<'_> {
     fn call(&self, call: &Call<'_>) -> Result<Output, String> {
         match self.added.get(call.name) {
             Some(function) => function(call.arguments.0).map(Output::from),
+            None if self.lenient && self.is_undeclared(call) => Ok("".into()),
             None => functions::call(&functions::Call {
                 name: call.name,
                 context: self.context,

@@ -60,6 +60,7 @@ fn offers_the_functions_of_packer() {
     gives("{{ packer_version }}", COMPATIBLE_PACKER_VERSION);
     gives("{{ split \"a-b-c\" \"-\" 1 }}", "b");
     gives("{{ upper \"a\" }}{{ lower \"B\" }}", "Ab");
+    gives("{{ upper `Straße` }} {{ lower `ΑΣ İ` }}", "STRAßE ασ i");
     gives(
         "{{ replace \"a\" \"x\" 1 \"aaa\" }} {{ replace \"a\" \"x\" -1 \"aaa\" }} {{ \"a.b.c\" | replace_all \".\" \"-\" }}",
         "xaa xxx a-b-c",
@@ -80,6 +81,16 @@ fn offers_the_functions_of_packer() {
     fails("{{ aws_secretsmanager `a` }}", "not allowed in options");
     fails("{{ sed `a` `b` }}", "use replace");
     fails("{{ clean_resource_name `a` }}", "only available");
+}
+
+#[test]
+fn what_has_no_value_may_pass() {
+    let context = context();
+    let engine = Interpolation::new(&context).leniently();
+    let text = "{{ user `region` }}|{{ user `nothing` | upper }}|{{ .Nope.Deep }}";
+    assert_eq!(engine.render(text, &Value::Null).as_deref(), Ok("eu||<no value>"));
+    assert!(engine.render("{{ upper .Nope }}", &Value::Null).is_err());
+    assert!(engine.render("{{ build_nam }}", &Value::Null).is_err());
 }
 
 #[test]

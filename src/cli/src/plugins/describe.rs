@@ -19,8 +19,9 @@ pub(super) struct DescribeArgs {
 
 pub(super) fn run(args: &DescribeArgs) -> Result<()> {
     let wanted = args.plugin.as_deref();
-    let fits =
-        |one: &Installation| wanted.is_none_or(|name| one.source == name || one.name == name);
+    let fits = |one: &Installation| {
+        wanted.is_none_or(|name| one.source == name || one.name == name || one.is_of(name))
+    };
     let mut found = usable(&directory()?);
     found.retain(|(one, _)| fits(one));
     if let (Some(name), true) = (wanted, found.is_empty()) {

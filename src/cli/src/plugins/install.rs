@@ -1,14 +1,18 @@
 //! `ingot plugins install`
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ingot_hcl::{Diagnostic, SourceMap};
+use ingot_plugin_host::discovery::core;
 use ingot_plugin_host::install::{Installed, Installer, Origins, PluginAddress, Request};
 use ingot_sdk::{Context, Error, Result, Ui};
 use semver::Version;
 
-use super::installed::{constraints, core, directory, programs};
+use super::installed::{constraints, directory, programs};
 use crate::asynchronous::{Threads, to_end};
+use crate::output::report;
 
 #[derive(Debug, Args)]
 pub(super) struct InstallArgs {
@@ -30,8 +34,11 @@ pub(super) struct InstallArgs {
 pub(super) fn run(args: &InstallArgs, ui: &Ui) -> Result<()> {
     let address = address(&args.plugin)?;
     if let Some(path) = &args.path {
-        if args.versions.is_some() {
-            return Err(Error::new("-path names one program, so no version can be given with it"));
+        if let Some(version) = &args.versions {
+            // As in Packer, which says nothing of it.
+            let warning = Diagnostic::warning(format!("the version {version:?} has no effect"))
+                .note("-path names one program, which says itself what version it is");
+            report(ui, &warning.into(), &SourceMap::default(), std::io::stdout().is_terminal());
         }
         return install_program(path, &address, ui);
     }

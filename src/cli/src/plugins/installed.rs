@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_engine::started_programs;
+use ingot_plugin_host::discovery::{self, core};
 use ingot_plugin_host::install::{PluginAddress, remove, remove_unfinished};
-use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory, discovery};
+use ingot_plugin_host::{Host, Installation, Program, StartedPrograms, cache_directory};
 use ingot_sdk::{Error, Result};
 use ingot_template::version::VersionConstraints;
-use semver::Version;
 
 use super::lines::Lines;
 
@@ -30,11 +30,6 @@ pub(super) fn constraints(text: &str) -> Result<VersionConstraints> {
         Error::new(format!("malformed constraint: {part}"))
             .hint("write something like \">= 1.2.0, < 2.0.0\" or \"~> 1.2\"")
     })
-}
-
-/// A version without its pre-release, which is how constraints look at what is installed.
-pub(super) fn core(version: &Version) -> String {
-    format!("{}.{}.{}", version.major, version.minor, version.patch)
 }
 
 /// The installed programs that are what they seem, by name and version, as Packer lists them.
@@ -89,7 +84,7 @@ pub(super) fn removed(plugin: &str, versions: Option<&str>, lines: Lines<'_>) ->
     let allowed = versions.map(constraints).transpose()?;
     let fits = |one: &Installation| {
         let version = core(&one.version);
-        one.source == address.source()
+        one.is_of(address.source())
             && allowed.as_ref().is_none_or(|allowed| allowed.allow(&version))
     };
     // Also those that are not what they seem: who removes a plugin wants none of it left.

@@ -1,14 +1,14 @@
 //! The plugins that a template requires: `ingot plugins required` lists them, `ingot init` installs
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_engine::{Project, is_for_other_builders};
-use ingot_plugin_host::discovery;
+use ingot_plugin_host::discovery::{self, core};
 use ingot_plugin_host::install::{Installed, Installer, OnlyOlder, PluginAddress, Request};
 use ingot_plugin_host::lock_file::{LockFile, LockedPlugin};
 use ingot_plugin_host::{Host, Installation, Program, cache_directory};
@@ -20,7 +20,7 @@ use semver::Version;
 use tokio::runtime::Runtime;
 
 use super::install;
-use super::installed::{core, directory, programs, usable};
+use super::installed::{directory, programs, usable};
 use super::lines::Lines;
 use crate::args::InitArgs;
 use crate::asynchronous::{Threads, runtime};
@@ -51,7 +51,7 @@ fn list(required: &[RequiredPlugin], directory: &Path, lines: Lines<'_>) {
     for plugin in required {
         let mut line = format!("{} {} {:?}", plugin.name, plugin.source, plugin.constraints);
         for (one, _) in &found {
-            if one.source == plugin.source && plugin.versions.allow(&core(&one.version)) {
+            if one.is_of(&plugin.source) && plugin.versions.allow(&core(&one.version)) {
                 line.push_str(&format!(" {}", one.path.display()));
             }
         }
@@ -124,6 +124,12 @@ fn needs_program(required: &RequiredPlugin, template: &Template, set: &PluginSet
     template.builds.iter().any(|build| steps(&build.body, &lacks))
 }
 
+/// What a lock file has of a required plugin.
+fn locked_in<'f>(file: &'f LockFile, required: &RequiredPlugin) -> Option<&'f LockedPlugin> {
+    let allows = |version: &Version| required.versions.allow(&core(version));
+    file.get(&required.source, &required.constraints, allows)
+}
+
 /// Whether a program is what a lock file has of its version, if it has something.
 fn is_as_known(known: Option<&LockedPlugin>, one: &Installation, hash: &str) -> bool {
     let known = known.filter(|known| known.version == one.version);
@@ -172,13 +178,16 @@ impl<'a> Run<'a> {
         diagnostics: &mut Diagnostics,
     ) {
         let mut locked = Vec::new();
-        for required in needed {
+        // Of which the lock file keeps all that it has.
+        let mut kept = BTreeSet::new();
+        for &required in needed {
             match self.install_one(required) {
                 Ok(installed) => {
                     install::say(&installed, self.ui);
-                    locked.push((required.source.as_str(), to_lock(required, installed)));
+                    locked.push((required, to_lock(required, installed)));
                 }
                 Err(error) => {
+                    kept.insert(required.source.as_str());
                     let mut diagnostic = Diagnostic::error(format!(
                         "Failed getting the {:?} plugin",
                         required.source
@@ -197,20 +206,30 @@ impl<'a> Run<'a> {
         }
         let mut changed = Vec::new();
         let updated = LockFile::update(&self.template, |file| {
-            for (source, plugin) in locked {
-                let now = file.get(source);
+            let mut ours = Vec::new();
+            for (required, plugin) in locked {
+                let now = locked_in(file, required);
                 // Somebody who knew more, or less: a merge, or another `ingot init`.
-                if now != self.lock.get(source)
+                if now != locked_in(&self.lock, required)
                     && let Some(now) = now.filter(|now| now.version != plugin.version)
                 {
-                    changed.push((source, now.version.clone(), plugin.version));
-                    continue;
+                    kept.insert(required.source.as_str());
+                    changed.push((&required.source, now.version.clone(), plugin.version));
+                } else {
+                    ours.push((required, plugin));
                 }
-                file.set(source, plugin);
             }
-            if whole_directory {
-                file.retain(|source| needed.iter().any(|required| required.source == source));
+            // Other templates of the directory may require what this one does not.
+            let is_required = |source: &str, constraints: &str| {
+                let is_it =
+                    |one: &&RequiredPlugin| one.source == source && one.constraints == constraints;
+                !whole_directory || kept.contains(source) || needed.iter().any(is_it)
+            };
+            for (required, plugin) in ours {
+                let source = &required.source;
+                file.set(source, plugin, |constraints| is_required(source, constraints));
             }
+            file.retain(is_required);
         });
         for (source, theirs, ours) in changed {
             diagnostics.push(
@@ -250,7 +269,7 @@ impl<'a> Run<'a> {
             Some(again) => version == again,
             None => fits(version),
         };
-        let known = self.lock.get(&required.source);
+        let known = locked_in(&self.lock, required);
         // A mirror that is not up to date, or that somebody keeps from being so, is no upgrade.
         // Versions that the template does not allow any more do not count.
         let newest = newest_installed.as_ref().map(|(installation, _)| &installation.version);
@@ -285,7 +304,7 @@ impl<'a> Run<'a> {
 
     /// What the lock file says of a plugin, if it counts.
     fn locked(&self, required: &RequiredPlugin) -> Result<Option<&LockedPlugin>> {
-        let locked = self.lock.get(&required.source);
+        let locked = locked_in(&self.lock, required);
         let fits = locked.is_some_and(|locked| required.versions.allow(&core(&locked.version)));
         if !self.args.locked {
             return Ok(locked.filter(|_| fits && !self.args.upgrade));
@@ -322,28 +341,28 @@ impl<'a> Run<'a> {
         let cache = cache_directory();
         let platform = Platform::current().to_string();
         let fits = |one: &&Installation| {
-            one.source == required.source
-                && one.version.pre.is_empty()
+            one.version.pre.is_empty()
                 && required.versions.allow(&core(&one.version))
                 && locked.is_none_or(|locked| locked.version == one.version)
         };
-        // The newest stands last.
-        self.found.iter().filter(fits).rev().find_map(|one| {
-            let hash = one.verified(cache.as_deref()).ok()?;
-            if !locked
-                .is_none_or(|locked| locked.proves_program(&platform, &hash, cache.as_deref()))
-            {
-                return None;
-            }
-            // What a run could not use is not installed.
-            match Program::open(&self.host, one, cache.as_deref()) {
-                Ok(_) => Some((one.clone(), hash)),
-                Err(problem) => {
-                    tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
-                    None
+        discovery::of_source(&self.found, &required.source).into_iter().filter(fits).find_map(
+            |one| {
+                let hash = one.verified(cache.as_deref()).ok()?;
+                if !locked
+                    .is_none_or(|locked| locked.proves_program(&platform, &hash, cache.as_deref()))
+                {
+                    return None;
                 }
-            }
-        })
+                // What a run could not use is not installed.
+                match Program::open(&self.host, one, cache.as_deref()) {
+                    Ok(_) => Some((one.clone(), hash)),
+                    Err(problem) => {
+                        tracing::info!(path = %one.path.display(), %problem, "ignoring a plugin");
+                        None
+                    }
+                }
+            },
+        )
     }
 }
 

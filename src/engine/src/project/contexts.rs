@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ingot_hcl::Value;
 use ingot_hcl::diagnostic::Diagnostic;
 use ingot_hcl::functions::json_text;
+use ingot_sdk::interpolate::Interpolation;
 use ingot_sdk::{OnError, PrepareContext, UserVariable};
 use tokio_util::sync::CancellationToken;
 
@@ -74,13 +75,14 @@ impl Project {
         sensitive.map(|(name, _)| name.clone()).collect()
     }
 
-    /// `text` with what `{{ }}` in it come to.
+    /// `text` with what `{{ }}` in it come to. What has no value passes, as in Packer's console.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn render(&self, text: &str) -> Result<String, Diagnostic> {
         let context = self.context_without_node(&RunFlags::default());
-        let rendered = context.render(text, &serde_json::Value::Null);
+        let interpolation = Interpolation::new(&context).leniently();
+        let rendered = interpolation.render(text, &serde_json::Value::Null);
         rendered.map_err(|error| Diagnostic::error(error.to_string()))
     }
 

@@ -1,5 +1,6 @@
 //! Functions of text.
 
+use ingot_go_template::case;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
@@ -13,11 +14,11 @@ const NUMBER: Accepts = Accepts::Number;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     of_text("chomp", |args, _| Ok(text(&args[0]).trim_end_matches(['\n', '\r']).into())),
-    of_text("lower", |args, _| Ok(text(&args[0]).chars().map(lower).collect::<String>().into())),
+    of_text("lower", |args, _| Ok(case::lower(text(&args[0])).into())),
     of_text("strrev", |args, _| Ok(clusters(text(&args[0])).rev().collect::<String>().into())),
     of_text("title", |args, _| Ok(title(text(&args[0])).into())),
     of_text("trimspace", |args, _| Ok(text(&args[0]).trim().into())),
-    of_text("upper", |args, _| Ok(text(&args[0]).chars().map(upper).collect::<String>().into())),
+    of_text("upper", |args, _| Ok(case::upper(text(&args[0])).into())),
     function(
         "endswith",
         &[param("str", STRING), param("suffix", STRING)],
@@ -122,20 +123,6 @@ pub(super) fn clusters(text: &str) -> impl DoubleEndedIterator<Item = &str> {
     text.graphemes(true)
 }
 
-/// The capital of a letter, if that is a single letter: one letter for one, as Go does.
-fn upper(c: char) -> char {
-    let mut capitals = c.to_uppercase();
-    match (capitals.next(), capitals.next()) {
-        (Some(capital), None) => capital,
-        _ => c,
-    }
-}
-
-/// The small letter of a letter.
-fn lower(c: char) -> char {
-    c.to_lowercase().next().unwrap_or(c)
-}
-
 /// With a capital at the start of every word. A word ends at white space and at ASCII characters
 /// that are no letters, digits or underscores.
 fn title(text: &str) -> String {
@@ -160,7 +147,7 @@ fn title_case(c: char) -> char {
         'Ǉ'..='ǉ' => 'ǈ',
         'Ǌ'..='ǌ' => 'ǋ',
         'Ǳ'..='ǳ' => 'ǲ',
-        _ => upper(c),
+        _ => case::to_upper(c),
     }
 }
 

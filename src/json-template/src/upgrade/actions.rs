@@ -254,7 +254,7 @@ pub(super) fn call(name: &str, arguments: Vec<Expression>) -> Expression {
 }
 
 /// `${…}`
-fn interpolated(mut expression: Expression) -> Element {
+pub(super) fn interpolated(mut expression: Expression) -> Element {
     expression.decor_mut().set_prefix("");
     expression.decor_mut().set_suffix("");
     Interpolation::new(expression).into()

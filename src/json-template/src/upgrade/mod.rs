@@ -8,6 +8,7 @@ mod actions;
 mod annotations;
 mod components;
 mod layout;
+mod markers;
 mod names;
 mod plugins;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use ingot_hcl::ast::{Expr, ExprKind};
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::SourceMap;
@@ -217,12 +218,57 @@ fn actions_become_expressions() {
         ("{{ user `v` | replace `a` `b` -1 }}", "replace(var.v, \"a\", \"b\")"),
         ("{{ user `v` | clean_resource_name }}", "\"{{ clean_resource_name `${var.v}` }}\""),
         ("{{ .Path }} ${PATH} %{x}", "\"{{ .Path }} $${PATH} %%{x}\""),
+        ("${f%${ext}}", "\"$${f%$${ext}}\""),
+        ("{{ user `v` }} ${a} $%{b} $${c}", "\"${var.v} $${a} $%%{b} $$${c}\""),
+        // `$${` would be an escaped marker.
+        ("a$${{ user `v` }}", "\"a${\"$$\"}${var.v}\""),
+        ("{{ user `v` }}$$", "\"${var.v}$$\""),
+        (
+            "{{ upper `${a}%${b}` }} \"c\"",
+            "\"${upper(join(\"\", [\"$${a}%\", \"$${b}\"]))} \\\"c\\\"\"",
+        ),
         ("{{ if .A }}b{{ end }}", "\"{{ if .A }}b{{ end }}\""),
         // Braces that a plugin is not to take for an action.
         ("{{`{{`}} .Names }}", "\"{{ `{{` }} .Names }}\""),
     ] {
         assert_eq!(expression(action), wanted, "{action}");
     }
+}
+
+/// Each short text of what markers consist of is the same in HCL2.
+#[test]
+fn markers_are_escaped() {
+    let mut texts = vec![String::new()];
+    let mut start = 0;
+    for _ in 0..5 {
+        let longer = texts[start..]
+            .iter()
+            .flat_map(|text| ['$', '%', '{', 'a'].map(|character| format!("{text}{character}")));
+        let longer: Vec<String> = longer.collect();
+        start = texts.len();
+        texts.extend(longer);
+    }
+    // Actions begin there.
+    texts.retain(|text| !text.contains("{{"));
+    let keys: serde_json::Map<String, serde_json::Value> =
+        texts.iter().map(|text| (format!("{text} "), 1.into())).collect();
+    let json = serde_json::json!({ "builders": [{ "type": "null", "x": texts, "y": keys }] });
+    let text = upgraded(&json.to_string());
+
+    let mut sources = SourceMap::default();
+    let file = sources.add("t.pkr.hcl", text);
+    let body = parse_body(&sources, file, &mut Diagnostics::default());
+    let source = body.blocks_of("source").next().unwrap();
+    let option = |name: &str| &source.body.attribute(name).unwrap().expr.kind;
+    let literal = |expr: &Expr| match &expr.kind {
+        ExprKind::String(text) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    let ExprKind::Tuple(items) = option("x") else { panic!("x is no list") };
+    assert_eq!(items.iter().map(literal).collect::<Vec<_>>(), texts);
+    let ExprKind::Object(items) = option("y") else { panic!("y is no object") };
+    let read: Vec<String> = items.iter().map(|(key, _)| literal(key)).collect();
+    assert_eq!(read, keys.keys().cloned().collect::<Vec<_>>());
 }
 
 #[test]
@@ -308,12 +354,33 @@ fn plugins_say_how_options_are_written() {
     );
 }
 
+/// An empty list may stand for no blocks, and an attribute is refused where blocks are expected.
+#[test]
+fn empty_lists_are_left_out_where_blocks_may_be_meant() {
+    let plugins =
+        TestPlugins(BTreeMap::from([("vm.disk", Form::Block), ("vm.disk.part", Form::Block)]));
+    let json = r#"{ "builders": [
+        { "type": "odd", "storage": [], "net": [{ "adapters": [], "ids": [1] }] },
+        { "type": "vm", "disk": [{ "part": [], "flags": [] }], "args": [] },
+        { "type": "vm", "name": "without", "disk": [] } ] }"#;
+    let text = upgraded_with(json, &plugins, false).text;
+    for gone in ["storage", "adapters", "part"] {
+        assert!(!text.contains(gone), "{gone}\nin\n{text}");
+    }
+    assert_eq!(text.matches("disk").count(), 1, "{text}");
+    for part in
+        ["  net {\n    ids = [1]\n  }\n", "  disk {\n    flags = []\n  }\n", "  args = []\n"]
+    {
+        assert!(text.contains(part), "{part}\nin\n{text}");
+    }
+}
+
 #[test]
 fn lines_of_text_are_a_heredoc() {
     let text = upgraded(
-        r##"{ "builders": [{ "type": "file", "content": "#!/bin/sh\necho ${A}\n", "other": "a\nb" }] }"##,
+        r##"{ "builders": [{ "type": "file", "content": "#!/bin/sh\necho ${A} ${f%${e}}\n", "other": "a\nb" }] }"##,
     );
-    assert!(text.contains("content = <<EOT\n#!/bin/sh\necho $${A}\nEOT\n"), "{text}");
+    assert!(text.contains("content = <<EOT\n#!/bin/sh\necho $${A} $${f%$${e}}\nEOT\n"), "{text}");
     assert!(text.contains("other   = \"a\\nb\""), "{text}");
 }
 

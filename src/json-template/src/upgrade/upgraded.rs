@@ -9,7 +9,7 @@ use ingot_hcl::format::format;
 use super::components::{Kind, Plugins};
 use super::names::Names;
 use super::writer::Writer;
-use super::{annotations, layout, plugins, variables};
+use super::{annotations, layout, markers, plugins, variables};
 use crate::template::Template;
 
 /// A template in HCL2.
@@ -81,6 +81,7 @@ impl Writer<'_> {
                 }
                 body.push(structure);
             }
+            markers::cut_in_body(&mut body);
             text.push_str(&body.to_string());
             text.push('\n');
         }

@@ -7,7 +7,7 @@ use ingot_hcl::ast::{self, Expr, ExprKind};
 
 use super::actions::{Translator, call};
 use super::components::{Form, Kind, Plugins};
-use super::layout;
+use super::{layout, markers};
 
 /// Options of plugins that are objects of plain values, and blocks all the same; Packer's list.
 const BLOCKS: &[&str] = &["linux_options", "network_interface", "shared_image_gallery"];
@@ -44,11 +44,11 @@ impl Translator<'_> {
         match self.text(name) {
             Expression::String(name) => match Ident::try_new(name.as_str()) {
                 Ok(name) => name.into(),
-                Err(_) => Expression::String(name).into(),
+                Err(_) => markers::cut(Expression::String(name)).into(),
             },
             // A template in quotes; what is an expression alone stands in parentheses.
-            expression if expression.is_template() => expression.into(),
-            expression => layout::in_parentheses(expression).into(),
+            expression if expression.is_template() => markers::cut(expression).into(),
+            expression => layout::in_parentheses(markers::cut(expression)).into(),
         }
     }
 }
@@ -79,14 +79,12 @@ impl Options<'_> {
         path.push(name);
         let spelling = self.plugins.spelling(self.kind, self.ty, path);
         let ident = spelling.and_then(|name| Ident::try_new(name).ok()).unwrap_or(ident);
-        let form = self.plugins.form(self.kind, self.ty, path);
-        let form = form.unwrap_or_else(|| guess(name, expr));
-        let structures = match (form, &expr.kind) {
-            (_, ExprKind::Null) => Vec::new(),
-            (Form::Block, ExprKind::Object(items)) => {
+        let structures = match (self.form(path, expr), &expr.kind) {
+            (None, _) => Vec::new(),
+            (Some(Form::Block), ExprKind::Object(items)) => {
                 vec![self.block(ident, items, path, translator).into()]
             }
-            (Form::Block, ExprKind::Tuple(items)) => {
+            (Some(Form::Block), ExprKind::Tuple(items)) => {
                 let objects = items.iter().filter_map(|item| match &item.kind {
                     ExprKind::Object(items) => Some(items),
                     _ => None,
@@ -95,10 +93,25 @@ impl Options<'_> {
                     objects.map(|items| self.block(ident.clone(), items, path, translator));
                 blocks.map(Structure::from).collect()
             }
-            _ => vec![Attribute::new(ident, value(form, expr, translator)).into()],
+            (Some(form), _) => vec![Attribute::new(ident, value(form, expr, translator)).into()],
         };
         path.pop();
         structures
+    }
+
+    /// How an option is written; none if there is nothing to write.
+    fn form(&self, path: &[&str], expr: &Expr) -> Option<Form> {
+        let known = self.plugins.form(self.kind, self.ty, path);
+        let is_empty_list = matches!(&expr.kind, ExprKind::Tuple(items) if items.is_empty());
+        match (known, &expr.kind) {
+            (_, ExprKind::Null) => None,
+            (Some(Form::Block), _) if is_empty_list => None,
+            // Of a plugin that is not known: an attribute, which is refused where blocks are
+            // expected, or no blocks.
+            (None, _) if is_empty_list && !self.plugins.has(self.kind, self.ty) => None,
+            (Some(form), _) => Some(form),
+            (None, _) => Some(guess(path.last().copied().unwrap_or_default(), expr)),
+        }
     }
 
     /// `override`, whose keys are sources' names already.
@@ -143,11 +156,10 @@ impl Options<'_> {
                 continue;
             };
             path.push(name);
-            let form = self.plugins.form(self.kind, self.ty, path);
-            let form = form.unwrap_or_else(|| guess(name, value));
+            let form = self.form(path, value);
             let nested: Vec<&[(Expr, Expr)]> = match (form, &value.kind) {
-                (Form::Block, ExprKind::Object(items)) => vec![items],
-                (Form::Block, ExprKind::Tuple(list)) => list
+                (Some(Form::Block), ExprKind::Object(items)) => vec![items],
+                (Some(Form::Block), ExprKind::Tuple(list)) => list
                     .iter()
                     .filter_map(|item| match &item.kind {
                         ExprKind::Object(items) => Some(items.as_slice()),
@@ -156,11 +168,14 @@ impl Options<'_> {
                     .collect(),
                 _ => Vec::new(),
             };
-            if nested.is_empty() && !matches!(value.kind, ExprKind::Null) {
-                block.body.push(Attribute::new(ident, self::value(form, value, translator)));
-            } else {
-                for items in nested {
-                    blocks.push(self.block(ident.clone(), items, path, translator));
+            match form {
+                Some(form) if nested.is_empty() => {
+                    block.body.push(Attribute::new(ident, self::value(form, value, translator)));
+                }
+                _ => {
+                    for items in nested {
+                        blocks.push(self.block(ident.clone(), items, path, translator));
+                    }
                 }
             }
             path.pop();
