@@ -60,6 +60,6 @@ pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
 pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};
-pub use rollback::rollback_targets;
+pub use rollback::{Assigned, rollback_targets};
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};
 pub use version_lookup::find_version;
