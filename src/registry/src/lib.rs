@@ -53,7 +53,7 @@ pub mod workload;
 pub use completion::{Completion, completion};
 #[cfg(feature = "store")]
 pub use connect::local_file;
-pub use connect::{Connected, connect, only_reading, only_reading_here};
+pub use connect::{Connected, connect, connect_to_existing, only_reading, only_reading_here};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
 pub use lists::{all_buckets, all_relations, all_versions};

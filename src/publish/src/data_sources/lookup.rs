@@ -8,7 +8,7 @@ use time::macros::format_description;
 
 use ingot_registry::api::{Artifact, Build, BuildStatus, LATEST_CHANNEL, Timestamp, Version};
 use ingot_registry::client::Registry;
-use ingot_registry::{connect, find_in_pages};
+use ingot_registry::{connect_to_existing, find_in_pages};
 
 /// How a version is named.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub(super) struct FoundVersion {
 /// the registry's secrets.
 pub(super) async fn version(ui: &Ui, bucket: &str, by: By<'_>) -> Result<FoundVersion> {
     let masking = ui.clone();
-    let connected = connect(Arc::new(move |secret: &str| masking.mask(secret))).await?;
+    let connected = connect_to_existing(Arc::new(move |secret: &str| masking.mask(secret))).await?;
     let registry = &*connected.registry;
     let asking = |what: &str, error: ingot_registry::api::Error| {
         let doing = format!("the {} registry: {what} of bucket {bucket}", connected.name);
