@@ -1,6 +1,8 @@
 //! Images of Docker, for `diff`: joins the plugin that knows them and the one that lists packages,
 //! neither of which knows the other.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use globset::GlobSet;
 use ingot_cli::image_lookup::DockerImages;
@@ -29,11 +31,13 @@ async fn image(ctx: &RunContext, name: &str, parts: &[Part]) -> Result<Option<Im
     let Some(contents) = image_contents(ctx, name, &keep, directory.path()).await? else {
         return Ok(None);
     };
+    let mut notes = Vec::new();
     let packages = match packages {
         false => None,
         true => {
             let inventory =
                 ingot_sbom::scan::scan(ctx, directory.path(), &GlobSet::empty()).await?;
+            notes = notes_below(directory.path(), &inventory.notes);
             let format = SbomFormat::CycloneDx;
             let sbom = ingot_sbom::write(inventory, format, name, LARGEST_SBOM).await?;
             Some(packages_of(&sbom).map_err(Error::new)?)
@@ -46,7 +50,15 @@ async fn image(ctx: &RunContext, name: &str, parts: &[Part]) -> Result<Option<Im
         config: Some(contents.config),
         packages,
         files: Some(files),
+        notes,
     }))
+}
+
+/// Notes on what is below a directory, with the paths that it has in the image.
+fn notes_below(root: &Path, notes: &[String]) -> Vec<String> {
+    let real = root.canonicalize();
+    let root = format!("{}/", real.as_deref().unwrap_or(root).display());
+    notes.iter().map(|note| note.replace(&root, "/")).collect()
 }
 
 /// Whether a file of an image is one that packages are read from.

@@ -151,6 +151,49 @@ fn packers_commands_are_known_by_name() {
 }
 
 #[test]
+fn bash_completes_flags_with_one_dash_and_with_two() {
+    let dir = template(NULL);
+    let script = ingot(dir.path(), &["completions", "bash"]);
+    assert_eq!(script.code, Some(0), "{}", script.stderr);
+    std::fs::write(dir.path().join("ingot.bash"), script.stdout).unwrap();
+    // As bash calls the function that is registered, with the cursor at the last word.
+    const COMPLETE: &str = r#"
+source ./ingot.bash
+registered=$(complete -p ingot)
+[[ $registered =~ -F\ ([a-z_]+)\  ]] || exit 2
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+"${BASH_REMATCH[1]}" "$1" "${@: -1}" "${@: -2:1}"
+echo "${COMPREPLY[*]}"
+"#;
+    let completed = |words: &[&str]| {
+        let output = std::process::Command::new("bash")
+            .args(["-euc", COMPLETE, "bash", "ingot"])
+            .args(words)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    let actions = "cleanup abort keep ask run-cleanup-provisioner";
+    for (words, expected) in [
+        (&["bui"][..], "build"),
+        (&["build", "-var"], "-var -var-file"),
+        (&["build", "--var"], "--var --var-file"),
+        (&["build", "-on-error", ""], actions),
+        (&["build", "--on-error", ""], actions),
+        // An equals sign is a word.
+        (&["build", "-on-error", "=", "a"], "abort ask"),
+        (&["build", "-force", "-on-e"], "-on-error"),
+        (&["registry", "channels", "list", "-js"], "-json"),
+    ] {
+        assert_eq!(completed(words), expected, "{words:?}");
+    }
+}
+
+#[test]
 fn help_shows_flags_and_examples() {
     let dir = template(NULL);
     let run = ingot(dir.path(), &["build", "-help"]);

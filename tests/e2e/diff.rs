@@ -92,6 +92,32 @@ fn images_differ_in_files_packages_and_configuration() {
     output_of("docker", &["rmi", "ingot-e2e-diff:1", "ingot-e2e-diff:2"]);
 }
 
+/// What could not be read of an image may differ without anybody's seeing it.
+#[test]
+fn what_cannot_be_read_of_an_image_is_said() {
+    require!(docker());
+    let name = "ingot-e2e-diff-notes:1";
+    image(
+        name,
+        "RUN mkdir -p /srv /var/lib/rpm && echo '{' > /srv/package-lock.json && echo x > \
+         /var/lib/rpm/Packages\n",
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let run = ingot(dir.path(), &["diff", "-parts=packages", name, name]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let note = format!("\nnote: {name}: /srv/package-lock.json is skipped: ");
+    assert_eq!(run.stdout.matches(&note).count(), 1, "{}", run.stdout);
+    // With the paths that it has in the image.
+    assert!(!run.stdout.contains("ingot-diff-"), "{}", run.stdout);
+    let run = ingot(dir.path(), &["diff", "-parts=packages", "-json", name, name]);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(found["notes"].to_string().contains("/srv/package-lock.json"), "{found:#}");
+    // There, packages are not looked at.
+    let run = ingot(dir.path(), &["diff", "-parts=config", name, name]);
+    assert!(!run.stdout.contains("note:"), "{}", run.stdout);
+    output_of("docker", &["rmi", name]);
+}
+
 /// An image of a program with these capabilities and a device of this minor number.
 fn image_with_attributes(name: &str, capabilities: u32, minor: u32) {
     let mut archive = tar::Builder::new(Vec::new());

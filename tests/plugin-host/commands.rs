@@ -122,6 +122,33 @@ fn a_program_is_installed_listed_described_and_removed() {
 }
 
 #[test]
+fn what_is_built_in_is_described() {
+    let plugins = Plugins { directory: tempfile::tempdir().unwrap() };
+    for name in ["docker", "github.com/hashicorp/docker", "docker-tag"] {
+        let said = plugins.said(&["plugins", "describe", name]);
+        let title = said.lines().next().unwrap_or_default();
+        assert!(title.starts_with("github.com/hashicorp/docker v"), "{name}: {said}");
+        assert!(title.ends_with(", built in"), "{name}: {said}");
+        for line in [
+            "  sources:         docker\n",
+            "  post-processors: docker-import, docker-push, docker-save, docker-tag\n",
+            "/docs/reference\n",
+        ] {
+            assert!(said.contains(line), "{name}: {said}");
+        }
+    }
+    // One of no plugin.
+    let said = plugins.said(&["plugins", "describe", "powershell"]);
+    assert!(said.starts_with("powershell, built in\n  provisioners:    powershell\n"), "{said}");
+    let described = plugins.said(&["plugins", "describe", "qemu", "-json"]);
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(described[0]["built_in"], true, "{described:#}");
+    assert_eq!(described[0]["components"]["sources"][0], "qemu", "{described:#}");
+    let message = plugins.refused(&["plugins", "describe", "docker-no"]);
+    assert!(message.contains("docker-no is not installed"), "{message}");
+}
+
+#[test]
 fn build_metadata_of_a_version_does_not_count() {
     let (plugins, program) = require!(plugins());
     let file = program.display().to_string();

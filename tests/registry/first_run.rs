@@ -172,6 +172,24 @@ async fn of_two_registries_the_flag_says_which_is_meant() {
     assert!(!dir.path().join("other.db").exists());
 }
 
+/// A link to the registry is no other registry.
+#[tokio::test]
+async fn a_link_to_the_registry_is_the_same_registry() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let link = dir.path().join("link.db");
+    std::os::unix::fs::symlink("registry-server.db", &link).expect("a link");
+    let link = link.to_str().expect("a plain name");
+    let database = format!("Its database is {link}\n");
+    // The file that it leads to is not there yet, and then it is.
+    for _ in 0..2 {
+        let mut server = Server::start_with(dir.path(), &[], &[("INGOT_REGISTRY", link)]);
+        assert!(server.greeting.contains(&database), "{}", server.greeting);
+        assert!(!server.greeting.contains("another registry"), "{}", server.greeting);
+        assert_eq!(server.stop(), Some(0));
+        assert!(dir.path().join("registry-server.db").exists());
+    }
+}
+
 #[tokio::test]
 async fn what_clients_ask_first() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -80,7 +80,7 @@ fn answer(mut client: TcpStream, upstream: &str, alter: &impl Fn(&str, Ask<'_>) 
 
 /// The ends of paths of requests, with their queries.
 #[derive(Clone, Default)]
-struct RecordedRequests(Arc<Mutex<Vec<String>>>);
+pub(crate) struct RecordedRequests(Arc<Mutex<Vec<String>>>);
 
 impl RecordedRequests {
     fn note(&self, line: &str) {
@@ -88,10 +88,21 @@ impl RecordedRequests {
     }
 
     /// Those that hold a text, since this was asked last.
-    fn with(&self, text: &str) -> Vec<String> {
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
         let all = std::mem::take(&mut *self.0.lock().expect("nobody panics"));
         all.into_iter().filter(|line| line.contains(text)).collect()
     }
+}
+
+/// A registry, and what it is asked.
+pub(crate) fn recorded() -> (World, RecordedRequests) {
+    let asked = RecordedRequests::default();
+    let noted = asked.clone();
+    let world = altered(move |line, ask| {
+        noted.note(line);
+        ask(line)
+    });
+    (world, asked)
 }
 
 #[test]
@@ -221,12 +232,7 @@ fn channels_are_assigned_a_version_that_is_completed_later() {
 
 #[test]
 fn lists_are_asked_for_as_they_are_needed() {
-    let asked = RecordedRequests::default();
-    let noted = asked.clone();
-    let world = altered(move |line, ask| {
-        noted.note(line);
-        ask(line)
-    });
+    let (world, asked) = recorded();
     world.ok(&["registry", "buckets", "create", "one"]);
     world.json(&["buckets", "list"]);
     let lists = asked.with("/buckets?");
@@ -252,12 +258,7 @@ fn a_registry_that_refuses_an_order_is_listed_without_one() {
 
 #[test]
 fn channels_of_a_template_are_asked_for_by_one_request() {
-    let asked = RecordedRequests::default();
-    let noted = asked.clone();
-    let world = altered(move |line, ask| {
-        noted.note(line);
-        ask(line)
-    });
+    let (world, asked) = recorded();
     world.ok(&["registry", "buckets", "create", "slow"]);
     world.ok(&["registry", "channels", "create", "slow", "stable"]);
     world.write("t.pkr.hcl", CHANNELS);

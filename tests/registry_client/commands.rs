@@ -133,6 +133,32 @@ fn a_rollback_goes_further_back_each_time() {
     });
 }
 
+/// A rollback went past a revoked version, which is restored then: the next one must not undo it.
+#[test]
+fn a_rollback_past_a_version_that_is_restored_later_stays_one() {
+    with_both(|world| {
+        world.write("files.pkr.hcl", FILES);
+        world.write("from.txt", "b");
+        world.build("files.pkr.hcl", "one");
+        world.ok(&["registry", "channels", "create", "files", "live", "-assign=one"]);
+        for fingerprint in ["two", "three"] {
+            world.build("files.pkr.hcl", fingerprint);
+            world.ok(&["registry", "channels", "assign", "files", "live", fingerprint]);
+        }
+        world.ok(&["registry", "revoke", "files", "v2"]);
+        let rollback = ["registry", "channels", "rollback", "files", "live"];
+        let said = world.ok(&rollback);
+        assert!(said.starts_with("live points at v1 (one) now"), "{said}");
+        world.ok(&["registry", "restore", "files", "v2"]);
+        let said = world.fails(&rollback);
+        assert!(said.contains("live pointed at no other version before v1"), "{said}");
+        // What is assigned now is a change again.
+        world.ok(&["registry", "channels", "assign", "files", "live", "v2"]);
+        let said = world.ok(&rollback);
+        assert!(said.starts_with("live points at v1 (one) now"), "{said}");
+    });
+}
+
 #[test]
 fn a_revocation_at_a_time_in_the_past_is_a_slip() {
     with_both(|world| {

@@ -227,6 +227,31 @@ fn a_mistake_in_a_path_makes_no_registry() {
         assert!(listed.stderr.contains("https://"), "{listed:?}");
         assert!(!world.path().join(slip).exists(), "{slip}");
     }
+    // A directory that is there does not make a file one.
+    world.write("plan.json", r#"{ "format_version": "1.2", "resource_changes": [] }"#);
+    let typed = world.path().join("typed.db");
+    let typed = typed.to_str().expect("a plain name");
+    for args in [
+        &["registry", "buckets", "list"][..],
+        &["registry", "versions", "show", "web", "v1"],
+        &["registry", "channels", "history", "web", "production"],
+        &["registry", "channels", "assign", "web", "production", "v1"],
+        &["registry", "artifacts", "find", "ami-1"],
+        &["registry", "ancestry"],
+        &["registry", "export", "e.json"],
+        &["registry", "check", "plan.json"],
+        &["diff", "registry:web:production", "web@v1"],
+    ] {
+        let refused = world.ingot_with(args, &[("INGOT_REGISTRY", typed)]);
+        assert!(refused.code.is_some_and(|code| code > 0), "{args:?}: {}", refused.stdout);
+        let said = format!("INGOT_REGISTRY names {typed}, where there is no registry");
+        assert!(refused.stderr.contains(&said), "{args:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("`ingot registry buckets create`"), "{}", refused.stderr);
+        assert!(!std::path::Path::new(typed).exists(), "{args:?}");
+    }
+    let create = ["registry", "buckets", "create", "web"];
+    let created = world.ingot_with(&create, &[("INGOT_REGISTRY", typed)]);
+    assert_eq!(created.code, Some(0), "{}", created.stderr);
     let database = world.dir.path().join("nosuch.db").display().to_string();
     for command in [
         &["sign-in-link"][..],

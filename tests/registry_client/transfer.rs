@@ -4,6 +4,7 @@ use ingot_registry::api::SbomFormat;
 use ingot_registry::client::Registry as _;
 use ingot_registry::local::LocalRegistry;
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::ancestry::{publish, publish_as};
 use crate::world::World;
@@ -237,6 +238,48 @@ fn sboms_and_enforced_blocks_move_too() {
     // Without them it says so.
     let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
     assert!(said.contains("SBOMs were left out"), "{said}");
+}
+
+#[test]
+fn an_sbom_that_cannot_be_read_is_left_out_and_named() {
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "a"]);
+    open(&old, "a", "one");
+    let version = old.json(&["versions", "show", "a", "one"]);
+    let id = version["builds"][0]["id"].as_str().expect("an id").to_owned();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let path = old.path().join("registry.db");
+        let registry = LocalRegistry::open(&path).await.expect("the registry");
+        for name in ["damaged", "whole"] {
+            let format = SbomFormat::CycloneDx;
+            let uploaded = registry.upload_sbom("a", "one", &id, name, format, SBOM.as_bytes());
+            uploaded.await.expect("it is taken");
+        }
+        let url = path.display().to_string();
+        let mut database = SqliteConnection::connect(&url).await.expect("the database");
+        let damage = "UPDATE sboms SET document = 'bm90IHpzdGQ=' WHERE name = 'damaged'";
+        sqlx::raw_sql(damage).execute(&mut database).await.expect("it can be changed");
+        database.close().await.expect("it is written");
+    });
+    complete(&old, "a", "one");
+    let run = old.ingot(&["registry", "export", "e.json"]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    for line in [
+        "Exported 1 versions of local to e.json.\n",
+        "1 SBOMs were left out, as they cannot be read:\n  a v1 (one), file.a, the SBOM damaged: ",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
+    }
+    assert!(run.stderr.contains("e.json lacks 1 SBOMs"), "{}", run.stderr);
+
+    let new = World::local();
+    let file = old.path().join("e.json");
+    new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    let sboms = new.json(&["sboms", "list", "a", "v1"]);
+    let sboms = sboms.as_array().expect("a list");
+    let names: Vec<&Value> = sboms.iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["whole"]);
 }
 
 #[test]

@@ -63,11 +63,14 @@ pub(crate) fn clean(mut command: Command, dir: &Path) -> Command {
 }
 
 impl World {
-    /// One in a file.
+    /// One in the file `registry.db` of the directory.
     pub(crate) fn local() -> World {
         let dir = tempfile::tempdir().expect("a directory for the test");
-        let file = dir.path().join("registry.db").display().to_string();
-        let env = vec![("INGOT_REGISTRY".to_owned(), file)];
+        let data = dir.path().display().to_string();
+        let env = vec![
+            ("INGOT_REGISTRY".to_owned(), "local".to_owned()),
+            ("INGOT_DATA_DIR".to_owned(), data),
+        ];
         World { dir, env, server: None, name: "local".into() }
     }
 

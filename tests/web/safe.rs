@@ -23,7 +23,13 @@ async fn a_link_works_once() {
         assert!(page.text.contains("signs you in as <strong>admin</strong>"), "{}", page.text);
         assert_eq!(page.headers["referrer-policy"], "no-referrer");
     }
+    // Without the cookie nothing is done, and the page is there again to go on from.
     let page = visitor.get(&path).await;
+    visitor.cookies.clear();
+    let page = visitor.submit(&page, &path, &[]).await;
+    assert_eq!(page.status, 401, "{}", page.text);
+    assert!(page.text.contains("Press the button once more"), "{}", page.text);
+    assert_eq!(page.headers["referrer-policy"], "no-referrer");
     let refused = visitor.post(&path, &[("form_token", "AAAA")]).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     let answer = visitor.submit(&page, &path, &[]).await;

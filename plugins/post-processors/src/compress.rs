@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::file_work::{Reader, blocking};
+use ingot_sdk::file_work::{Reader, blocking, is_same_file};
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded, Error,
     FileArtifact, GeneratedData, OutputFile, PostProcess, PrepareContext, Prepared, Processed,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
-use crate::work::{append_file, buffered, same_file, template_data};
+use crate::work::{append_file, buffered, template_data};
 
 pub(crate) mod format;
 mod parallel;
@@ -190,7 +190,7 @@ impl Job {
     fn run(&self, stop: &CancellationToken) -> Result<()> {
         for file in &self.files {
             // The input is deleted afterwards, and the output with it.
-            if same_file(file, &self.target) {
+            if is_same_file(file, &self.target) {
                 return Err(Error::new(format!(
                     "{} is a file of the artifact and cannot be the output too",
                     file.display()

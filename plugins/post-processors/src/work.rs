@@ -63,14 +63,6 @@ pub(crate) fn append_file(
     Ok(())
 }
 
-/// Whether both paths lead to one file.
-pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
-}
-
 /// Keeps the builds of this process from changing one file at the same time. Call the returned
 /// lock's `lock` and keep the guard for as long as the file is read and written.
 pub(crate) fn file_lock(path: &Path) -> Arc<Mutex<()>> {

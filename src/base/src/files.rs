@@ -1,8 +1,9 @@
-//! Files that users name, which may be anything: read without waiting for ever, and up to a bound.
+//! Files that users name, which may be anything: read without waiting for ever, and up to a bound. And
+//! whether two names are of one file.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::{Context, Error, Result};
@@ -11,6 +12,8 @@ use crate::{Context, Error, Result};
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of a device, in bytes: some never end.
 const MOST_OF_DEVICE: u64 = 16 << 20;
+/// How many links that lead nowhere yet are followed one after the other, as by Linux.
+const MOST_LINKS: u32 = 40;
 
 /// Reads a small file whole, such as a key, without taking more memory than `most` bytes: what is at
 /// `path` may be anything, and may change meanwhile. A pipe, such as a shell's `<(…)`, or a device such
@@ -150,6 +153,30 @@ fn open_any(path: &Path, doing: &str) -> Result<File> {
     Ok(file)
 }
 
+/// Whether two paths lead to one file. It need not be there yet: then, whether what is created at one
+/// would be at the other.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    one == other || real_path(one) == real_path(other)
+}
+
+/// The path without links that a path leads to, as far as that is there.
+fn real_path(path: &Path) -> PathBuf {
+    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for _ in 0..MOST_LINKS {
+        if let Ok(real) = path.canonicalize() {
+            return real;
+        }
+        // What is created at a link is created where it leads.
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    let there = path.ancestors().skip(1).find_map(|directory| {
+        let real = directory.canonicalize().ok()?;
+        Some(real.join(path.strip_prefix(directory).ok()?))
+    });
+    there.unwrap_or(path)
+}
+
 fn no_file(path: &Path) -> Error {
     let shown = path.display();
     Error::new(format!("{shown} is a pipe, socket or device, not a regular file"))
@@ -230,6 +257,33 @@ mod tests {
         let writer = fed(&[""]);
         assert_eq!(read_small(&pipe, "key", 9).unwrap(), b"");
         writer.join().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_the_same_by_all_its_paths() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::create_dir(path("real")).unwrap();
+        symlink("real", path("linked")).unwrap();
+        symlink("linked/there", path("link")).unwrap();
+        symlink("link", path("link of a link")).unwrap();
+        symlink("circle", path("circle")).unwrap();
+        let same = |one: &str, other: &str| is_same_file(&path(one), &path(other));
+        // Before it is there, and after.
+        for _ in 0..2 {
+            for name in ["linked/there", "real/../real/there", "link", "link of a link"] {
+                assert!(same(name, "real/there"), "{name}");
+            }
+            for name in ["real/other", "there", "real", "real/there/below", "circle"] {
+                assert!(!same(name, "real/there"), "{name}");
+            }
+            std::fs::write(path("real/there"), "").unwrap();
+        }
+        assert!(same("nowhere/below", "nowhere/below"));
+        assert!(same("linked/nowhere/below", "real/nowhere/below"));
+        assert!(same("circle", "circle"));
     }
 
     /// As with a shell's `<(true)`.

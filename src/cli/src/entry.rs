@@ -10,14 +10,14 @@ use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{answer, show, show_error, turn_color_off};
+use super::output::{show, show_error, turn_color_off};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
 use super::{
-    BuiltIn, argv, build, cache, cleanup, command, console, diff, fix, fmt, hcl2_upgrade, init,
-    inspect, logging, man_pages, packer_config, plan, program, registry, sbom_generate, test,
-    usage, validate, verify_attestation, version,
+    BuiltIn, argv, build, cache, cleanup, command, completions, console, diff, fix, fmt,
+    hcl2_upgrade, init, inspect, logging, man_pages, packer_config, plan, registry, sbom_generate,
+    test, usage, validate, verify_attestation, version,
 };
 
 /// How long a registry's file may take to be closed when a command has ended.
@@ -89,13 +89,7 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
             verify_attestation::run(&args, (built_in.key_service)().as_ref())
         }
         Command::Version(args) => version::run(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            let name = if program::is_packer() { "packer" } else { "ingot" };
-            clap_complete::generate(shell, &mut command::command(), name, &mut script);
-            answer(String::from_utf8_lossy(&script).trim_end());
-            ExitCode::SUCCESS
-        }
+        Command::Completions { shell } => completions::run(shell),
         Command::ManPages { directory } => man_pages::run(&directory),
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_engine::signals::or_cancelled;
-use ingot_family::{Family, ParentStanding, Standing, predicted_reasons, standing};
+use ingot_family::{Family, ParentStanding, Standing, predicted_reasons};
 use ingot_publish::changes::connect_to_read;
 use ingot_registry::{only_reading, settings};
 use ingot_sdk::{Error, PluginSet, Result, Ui};
@@ -119,15 +119,10 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
 /// How the members stand in the registry. Where that is a file that is not there, none was built.
 fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
     let asking = async {
-        let connected = connect_to_read(ui).await?;
-        let mut standings = Vec::new();
-        for member in &family.members {
-            standings.push(match &connected {
-                Some(connected) => standing(connected, member).await?,
-                None => Standing::never_built(member),
-            });
+        match connect_to_read(ui).await? {
+            Some(connected) => ingot_family::standings(&connected, &family.members).await,
+            None => Ok(family.members.iter().map(Standing::never_built).collect()),
         }
-        Ok(standings)
     };
     to_end(Threads::Current, or_cancelled(only_reading(asking)))
 }

@@ -19,6 +19,7 @@ mod cache;
 mod changed_only;
 mod cleanup;
 mod command;
+mod completions;
 pub mod console;
 mod diff;
 mod entry;

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use ingot_family::MEMBER_VARIABLE;
 use ingot_sdk::{Error, Result, environment};
@@ -18,20 +18,17 @@ use crate::build_logs::{BuildLogLayer, Slot};
 /// The variable that names the file.
 const PATH: &str = "PACKER_LOG_PATH";
 
-/// The file, from [`open()`] until a log goes there.
-static FILE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
+/// The file that the log goes to, from [`open()`] on.
+static FILE: OnceLock<LogFile> = OnceLock::new();
 
-/// The file, from when a log goes there.
-static IN_USE: parking_lot::Mutex<Option<Arc<LogFile>>> = parking_lot::Mutex::new(None);
-
-/// The file that the log goes to.
+/// A file that the log goes to.
 struct LogFile {
     path: PathBuf,
     file: parking_lot::Mutex<File>,
 }
 
 /// Writes to the file as it is open now.
-struct ToFile(Arc<LogFile>);
+struct ToFile(&'static LogFile);
 
 impl Write for ToFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -60,14 +57,15 @@ pub(super) fn open() -> Result<()> {
             .context(format_args!("the log cannot be written to {}", path.display()))
             .hint(format!("{PATH} names that file"))
     })?;
-    *FILE.lock() = Some(Arc::new(LogFile { path, file: parking_lot::Mutex::new(file) }));
+    // A command opens it once; one that is open stays.
+    let _ = FILE.set(LogFile { path, file: parking_lot::Mutex::new(file) });
     Ok(())
 }
 
 /// Opens the file of the log again: whoever rotates logs has renamed the one in use.
 #[cfg_attr(not(all(unix, feature = "registry-server")), allow(dead_code))]
 pub(super) fn reopen() {
-    let Some(log) = IN_USE.lock().clone() else { return };
+    let Some(log) = FILE.get() else { return };
     // Opening a pipe waits for its reader.
     if !log.file.lock().metadata().is_ok_and(|about| about.is_file()) {
         return;
@@ -130,8 +128,8 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
     default: Option<LevelFilter>,
     stderr: Box<dyn Write + Send>,
 ) -> Option<impl Layer<S> + Send + Sync> {
-    let file = FILE.lock().take();
-    let level = wanted().or(default).or(file.as_ref().map(|_| LevelFilter::DEBUG))?;
+    let file = FILE.get();
+    let level = wanted().or(default).or(file.map(|_| LevelFilter::DEBUG))?;
     if level == LevelFilter::OFF {
         return None;
     }
@@ -143,7 +141,6 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
             if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
                 empty(&file.file.lock());
             }
-            *IN_USE.lock() = Some(Arc::clone(&file));
             Box::new(ToFile(file))
         }
     };

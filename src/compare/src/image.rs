@@ -20,6 +20,8 @@ pub struct Image {
     pub packages: Option<Packages>,
     /// Its files, by absolute path.
     pub files: Option<BTreeMap<String, FileEntry>>,
+    /// What of its packages could not be read, or is there and not listed; a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a file is.
@@ -132,6 +134,8 @@ pub struct Difference {
     pub packages: Option<Changes<Versions>>,
     /// Their files.
     pub files: Option<Changes<FileEntry>>,
+    /// What is not known of one of them, as `NAME: what`.
+    pub notes: Vec<String>,
 }
 
 /// What differs between two images.
@@ -159,6 +163,16 @@ pub fn compare(before: &Image, after: &Image) -> Difference {
         Part::Packages => packages.is_some(),
         Part::Files => files.is_some(),
     };
+    let mut notes = Vec::new();
+    for image in [before, after] {
+        let of_image = image.notes.iter().map(|note| format!("{}: {note}", image.name));
+        for note in of_image {
+            // An image that is compared with itself says each once.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
     Difference {
         before: before.name.clone(),
         after: after.name.clone(),
@@ -168,5 +182,6 @@ pub fn compare(before: &Image, after: &Image) -> Difference {
         config,
         packages,
         files,
+        notes,
     }
 }

@@ -27,6 +27,12 @@ pub fn render(difference: &Difference, size: &dyn Fn(u64) -> String) -> String {
         let one = |file: &FileEntry| file_in_words(file, size);
         section(&mut text, "Files", changes, "", &one, &|change| file_change(change, size));
     }
+    if !difference.notes.is_empty() {
+        text.push('\n');
+    }
+    for note in &difference.notes {
+        let _ = writeln!(text, "note: {}", shown(note));
+    }
     text
 }
 
@@ -184,6 +190,7 @@ mod tests {
                 ]
                 .into(),
             ),
+            notes: vec!["/x is skipped".into()],
         };
         let link = FileEntry {
             file_type: FileType::Symlink,
@@ -205,6 +212,7 @@ mod tests {
                 ]
                 .into(),
             ),
+            notes: vec!["/\u{1b}y is skipped".into()],
         };
         let difference = compare(&one, &two);
         assert!(!difference.same);
@@ -213,10 +221,12 @@ mod tests {
                         ~ cmd = sh → nginx\n  + label x = y\n\nPackages: 1 removed, 1 changed\n  \
                         ~ deb curl 7.1 → 7.2\n  - deb vim 9\n\nFiles: 1 added, 1 removed, 1 changed\n  \
                         - /a (1 B, 0644, 0:0)\n  ~ /b (content, 1 B → 3 B; mode 0755 → 0700; owner 0:0 → \
-                        5:0)\n  + /c (link to /b\\u{1b}[31m, 0777, 0:0)\n";
+                        5:0)\n  + /c (link to /b\\u{1b}[31m, 0777, 0:0)\n\nnote: web:1: /x is skipped\n\
+                        note: web:2: /\\u{1b}y is skipped\n";
         assert_eq!(text, expected);
         let same = compare(&one, &one);
         assert!(same.same && same.compared.len() == 4);
+        assert_eq!(same.notes, ["web:1: /x is skipped"]);
         let unknown = compare(&one, &Image { files: None, size: None, ..two });
         assert!(unknown.files.is_none() && unknown.size.is_none() && !unknown.same);
     }

@@ -6,7 +6,7 @@
 //! write is reported line by line to whoever started the run of the family.
 //!
 //! - [`find_templates`] and [`read_member`] read the templates, [`arrange()`] puts parents before children;
-//! - [`standing()`] says which are out of date and why, [`build_outdated`] builds these;
+//! - [`standings`] says which are out of date and why, [`build_outdated`] builds these;
 //! - [`attach`] is for the processes that build the members.
 //!
 //! Knows templates, what is published of them, and a program that builds one; knows no plugin, no
@@ -34,4 +34,4 @@ pub use prediction::predicted_reasons;
 pub use process::{Arguments, MemberBuild};
 pub use promote::{finish_promotion, promote};
 pub use run::{FamilyRunOptions, build_outdated};
-pub use standing::{ParentStanding, Standing, of_one_run, standing};
+pub use standing::{ParentStanding, Standing, of_one_run, standings};

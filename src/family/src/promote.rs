@@ -1,11 +1,11 @@
 //! Assigning a member's channel the version that was built and tested.
 
-use ingot_publish::{assign_late, meant_for};
-use ingot_registry::api::{self, Code, CreateChannelBody, UpdateChannelBody, Version};
+use ingot_publish::{ListedChannels, assign_unless_moved, meant_for};
+use ingot_registry::api::{self, Code, CreateChannelBody, UpdateChannelBody};
 use ingot_registry::client::Registry;
 
 use super::member::Member;
-use super::standing::{Standing, channel_version, of_one_run};
+use super::standing::{Standing, of_one_run};
 
 /// Assigns `channel` of a bucket a version. A channel that is not there is created.
 ///
@@ -50,23 +50,16 @@ pub async fn finish_promotion(
     if !standing.reasons.is_empty() || last.is_revoked() || !meant || !of_one_run(last) {
         return Ok(false);
     }
-    let now: Option<Version> = channel_version(registry, &member.bucket, channel).await?;
-    if now.as_ref().is_some_and(|now| now.id == last.id) {
-        return Ok(false);
-    }
-    if let Err(error) = registry.get_channel(&member.bucket, channel).await {
-        return match error.code {
-            Code::NotFound => {
-                promote(registry, &member.bucket, channel, &last.fingerprint).await.map(|()| true)
-            }
-            _ => Err(error),
-        };
-    }
-    let channels = [channel.clone()];
+    let bucket = &member.bucket;
+    let listed = ListedChannels::of(registry, bucket).await?;
+    let now = match listed.channel(registry, channel).await {
+        Err(error) if error.code == Code::NotFound => {
+            promote(registry, bucket, channel, &last.fingerprint).await?;
+            return Ok(true);
+        }
+        now => now?,
+    };
     let since = last.completed_at();
-    let mut late = assign_late(registry, &member.bucket, last, &channels, since).await;
-    match late.failed.pop() {
-        Some((_, error)) => Err(error),
-        None => Ok(!late.assigned.is_empty()),
-    }
+    let left = assign_unless_moved(registry, bucket, last, &now, since).await?;
+    Ok(left.is_none())
 }

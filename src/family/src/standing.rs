@@ -1,7 +1,10 @@
 //! Whether a member's last version is built from what is to be built from now.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
 use ingot_publish::changes::{last_completed, published_inputs};
-use ingot_publish::meant_for;
+use ingot_publish::{ListedChannels, meant_for};
 use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, all_relations};
@@ -57,19 +60,65 @@ struct BuiltFrom {
     fingerprint: String,
 }
 
+/// How many requests are made at once.
+const AT_ONCE: usize = 8;
+
+/// The channels of buckets, by bucket.
+type Channels = BTreeMap<String, ListedChannels>;
+
 /// How `member` stands in a registry.
 ///
 /// # Errors
 /// The registry does not answer.
-pub async fn standing(connected: &Connected, member: &Member) -> Result<Standing> {
-    let found = standing_in(&*connected.registry, member).await;
-    found.map_err(|error| {
-        let (name, bucket) = (&connected.name, &member.bucket);
-        Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
-    })
+pub(super) async fn standing(connected: &Connected, member: &Member) -> Result<Standing> {
+    let channels = parents_channels(connected, std::slice::from_ref(member)).await?;
+    standing_among(connected, member, &channels).await
 }
 
-async fn standing_in(registry: &dyn Registry, member: &Member) -> api::Result<Standing> {
+/// How `members` stand in a registry.
+///
+/// # Errors
+/// The registry does not answer.
+pub async fn standings(connected: &Connected, members: &[Member]) -> Result<Vec<Standing>> {
+    let channels = parents_channels(connected, members).await?;
+    let asked = members.iter().map(|member| standing_among(connected, member, &channels));
+    let asked: Vec<_> = asked.collect();
+    stream::iter(asked).buffered(AT_ONCE).try_collect().await
+}
+
+/// The channels of the buckets that members build on: each bucket is asked for once.
+async fn parents_channels(connected: &Connected, members: &[Member]) -> Result<Channels> {
+    let links = members.iter().flat_map(|member| &member.parents);
+    let links = links.filter(|link| link.channel.is_some());
+    let buckets: BTreeSet<&String> = links.map(|link| &link.bucket).collect();
+    let asked = buckets.into_iter().map(|bucket| async move {
+        let listed = ListedChannels::of(&*connected.registry, bucket).await;
+        let listed = listed.map_err(|error| of_bucket(connected, bucket, error))?;
+        Ok::<_, Error>((bucket.clone(), listed))
+    });
+    let asked: Vec<_> = asked.collect();
+    stream::iter(asked).buffered(AT_ONCE).try_collect().await
+}
+
+fn of_bucket(connected: &Connected, bucket: &str, error: api::Error) -> Error {
+    let name = &connected.name;
+    Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
+}
+
+async fn standing_among(
+    connected: &Connected,
+    member: &Member,
+    channels: &Channels,
+) -> Result<Standing> {
+    let found = standing_in(&*connected.registry, member, channels).await;
+    found.map_err(|error| of_bucket(connected, &member.bucket, error))
+}
+
+async fn standing_in(
+    registry: &dyn Registry,
+    member: &Member,
+    channels: &Channels,
+) -> api::Result<Standing> {
     let last = last_completed(registry, &member.bucket).await?;
     let mut standing = Standing::default();
     let mut relations: Vec<BucketAncestry> = Vec::new();
@@ -92,9 +141,9 @@ async fn standing_in(registry: &dyn Registry, member: &Member) -> api::Result<St
         }
     }
     for link in &member.parents {
-        let now = match &link.channel {
-            Some(channel) => channel_version(registry, &link.bucket, channel).await?,
-            None => None,
+        let now = match (&link.channel, channels.get(&link.bucket)) {
+            (Some(channel), Some(listed)) => channel_version(registry, listed, channel).await?,
+            _ => None,
         };
         let built = match &last {
             Some(last) => built_from(registry, last, &relations, link, now.as_ref()).await?,
@@ -203,12 +252,12 @@ async fn built_from(
 }
 
 /// What a channel points at; none if there is no such channel.
-pub(super) async fn channel_version(
+async fn channel_version(
     registry: &dyn Registry,
-    bucket: &str,
+    listed: &ListedChannels,
     channel: &str,
 ) -> api::Result<Option<Version>> {
-    match registry.get_channel(bucket, channel).await {
+    match listed.channel(registry, channel).await {
         Ok(channel) => Ok(channel.version),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),

@@ -20,24 +20,34 @@ pub struct LateAssignments {
 
 /// The channels of a bucket by one request: HCP Packer may charge for each channel that is asked for by
 /// itself.
-struct Listed(Vec<Channel>);
+#[derive(Debug, Clone)]
+pub struct ListedChannels {
+    bucket: String,
+    channels: Vec<Channel>,
+}
 
-impl Listed {
-    async fn of(registry: &dyn Registry, bucket: &str) -> Result<Listed> {
-        match registry.list_channels(bucket).await {
-            Err(error) if matches!(error.code, Code::NotFound | Code::PermissionDenied) => {
-                Ok(Listed(Vec::new()))
-            }
-            answer => Ok(Listed(answer?.channels)),
-        }
+impl ListedChannels {
+    /// Asks for those of a bucket. There are none if the bucket is not there, or they are not to be seen.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub async fn of(registry: &dyn Registry, bucket: &str) -> Result<ListedChannels> {
+        let channels = match registry.list_channels(bucket).await {
+            Err(error) if error.is_absent() || error.code == Code::PermissionDenied => Vec::new(),
+            answer => answer?.channels,
+        };
+        Ok(ListedChannels { bucket: bucket.to_owned(), channels })
     }
 
     /// A channel. One that is not listed, or restricted, is asked for by itself, which tells whether it
     /// is there and whether it may be used.
-    async fn channel(&self, registry: &dyn Registry, bucket: &str, name: &str) -> Result<Channel> {
-        match self.0.iter().find(|channel| channel.name == name && !channel.restricted) {
+    ///
+    /// # Errors
+    /// It is not there, or may not be used; or the registry does not answer.
+    pub async fn channel(&self, registry: &dyn Registry, name: &str) -> Result<Channel> {
+        match self.channels.iter().find(|channel| channel.name == name && !channel.restricted) {
             Some(channel) => Ok(channel.clone()),
-            None => registry.get_channel(bucket, name).await,
+            None => registry.get_channel(&self.bucket, name).await,
         }
     }
 }
@@ -55,13 +65,13 @@ pub(super) async fn check(
     if channels.is_empty() {
         return Ok(());
     }
-    let listed = Listed::of(registry, bucket).await.map_err(|error| {
+    let listed = ListedChannels::of(registry, bucket).await.map_err(|error| {
         let error = ingot_sdk::Error::from(error);
         error.context(format_args!("the channels of bucket {bucket}"))
     })?;
     let (mut missing, mut denied) = (Vec::new(), Vec::new());
     for channel in channels {
-        match listed.channel(registry, bucket, channel).await {
+        match listed.channel(registry, channel).await {
             Ok(_) => {}
             Err(error) if error.code == Code::NotFound => missing.push(channel.as_str()),
             Err(error) if error.code == Code::PermissionDenied => denied.push(channel.as_str()),
@@ -126,10 +136,9 @@ pub(super) async fn assign(
     failed
 }
 
-/// Assigns channels a version that should have got them at `since`, where nothing has come in
-/// between: a channel that was assigned something since then, or that points at a version that was
-/// opened later than this one, stays where it is.
-pub async fn assign_late(
+/// Assigns channels a version that should have got them at `since`, each as with
+/// [`assign_unless_moved`].
+pub(super) async fn assign_late(
     registry: &dyn Registry,
     bucket: &str,
     version: &Version,
@@ -140,7 +149,7 @@ pub async fn assign_late(
     if channels.is_empty() {
         return late;
     }
-    let listed = match Listed::of(registry, bucket).await {
+    let listed = match ListedChannels::of(registry, bucket).await {
         Ok(listed) => listed,
         Err(error) => {
             let failed = channels.iter().map(|channel| (channel.clone(), error.clone()));
@@ -149,25 +158,37 @@ pub async fn assign_late(
         }
     };
     for channel in channels {
-        let now = listed.channel(registry, bucket, channel).await;
-        let reason = match now {
-            Ok(now) => reason_to_leave(registry, bucket, version, &now, since).await,
-            Err(error) => Err(error),
-        };
-        let outcome = match reason {
-            Ok(None) => assign_one(registry, bucket, &version.fingerprint, channel).await,
-            Ok(Some(reason)) => {
-                late.skipped.push((channel.clone(), reason));
-                continue;
-            }
+        let outcome = match listed.channel(registry, channel).await {
+            Ok(now) => assign_unless_moved(registry, bucket, version, &now, since).await,
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(()) => late.assigned.push(channel.clone()),
+            Ok(None) => late.assigned.push(channel.clone()),
+            Ok(Some(reason)) => late.skipped.push((channel.clone(), reason)),
             Err(error) => late.failed.push((channel.clone(), error)),
         }
     }
     late
+}
+
+/// Assigns a channel a version that should have got it at `since`, where nothing has come in between:
+/// one that was assigned something since then, or that points at a version that was opened later than
+/// this one, stays where it is. Then this says why.
+///
+/// # Errors
+/// The registry refuses it, or does not answer.
+pub async fn assign_unless_moved(
+    registry: &dyn Registry,
+    bucket: &str,
+    version: &Version,
+    channel: &Channel,
+    since: Timestamp,
+) -> Result<Option<String>> {
+    let reason = reason_to_leave(registry, bucket, version, channel, since).await?;
+    if reason.is_none() {
+        assign_one(registry, bucket, &version.fingerprint, &channel.name).await?;
+    }
+    Ok(reason)
 }
 
 async fn reason_to_leave(

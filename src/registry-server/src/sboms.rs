@@ -1,14 +1,11 @@
 //! SBOMs over HTTP: uploading, listing, and downloading by a URL that needs no token.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
 use super::Shared;
 use super::api_response::{ApiError, ApiResponse, Body};
@@ -18,7 +15,7 @@ use ingot_registry::api::limits::COMPRESSED_SBOM;
 use ingot_registry::api::*;
 use ingot_registry::client::Registry as _;
 use ingot_registry::service::sbom_document;
-use ingot_registry::store::{Role, SbomRow};
+use ingot_registry::store::{Role, SbomRow, turn_within};
 
 /// How large the request of an upload may be, in bytes: the SBOM in base64, and some more.
 pub(super) const BODY: usize = COMPRESSED_SBOM / 3 * 4 + (64 << 10);
@@ -36,20 +33,12 @@ pub(super) async fn upload(
 ) -> ApiResponse<UploadSbomResponse> {
     // Before the body is read: not for somebody who may not upload any.
     call.session.need(Role::Contributor)?;
-    let turn = upload_turn(&app.uploads, QUEUE).await?;
+    let turn = turn_within(QUEUE, app.uploads.clone().acquire_owned()).await?;
     let body = Body::<UploadSbomBody>::from_request(request, &app).await?.0;
     let names = &call.names;
     let (bucket, version) = (&names.bucket, &names.version);
     let sbom = call.session.upload_packed_sbom(bucket, version, &names.build, body, turn).await?;
     Ok(Json(UploadSbomResponse { sbom: Some(sbom) }))
-}
-
-/// Waits until an SBOM may be read, but no longer than `longest`.
-async fn upload_turn(uploads: &Arc<Semaphore>, longest: Duration) -> Result<OwnedSemaphorePermit> {
-    match timeout(longest, uploads.clone().acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        _ => Err(Error::new(Code::Unavailable, "too many uploads; try again later")),
-    }
 }
 
 pub(super) async fn list(call: Call) -> ApiResponse<ListSbomsResponse> {
@@ -105,21 +94,4 @@ pub(super) fn document(sbom: &SbomRow, document: Vec<u8>) -> Response {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_upload_does_not_wait_for_ever() {
-        let uploads = Arc::new(Semaphore::new(1));
-        let soon = Duration::from_millis(10);
-        let turn = upload_turn(&uploads, soon).await.expect("a turn");
-        let error = upload_turn(&uploads, soon).await.expect_err("there is another upload");
-        assert_eq!(error.code, Code::Unavailable);
-        assert_eq!(error.message, "too many uploads; try again later");
-        drop(turn);
-        assert!(upload_turn(&uploads, soon).await.is_ok());
-    }
 }

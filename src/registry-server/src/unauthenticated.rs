@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request};
-use ingot_registry::api::{Code, Error, Result};
+use ingot_registry::api::Result;
+use ingot_registry::store::turn_within;
 use parking_lot::Mutex;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -64,10 +65,7 @@ impl UnauthenticatedBodies {
             let own = share.acquire_owned().await?;
             Ok::<_, AcquireError>([own, self.all.clone().acquire_owned().await?])
         };
-        let places = match timeout(QUEUE, places).await {
-            Ok(Ok(places)) => places,
-            _ => return Err(Error::new(Code::Unavailable, "too many requests; try again later")),
-        };
+        let places = turn_within(QUEUE, places).await?;
         let bytes = arrive(request, ARRIVAL).await?;
         Ok(UnauthenticatedBody { bytes, _places: places })
     }
@@ -98,6 +96,7 @@ async fn arrive(request: Request, within: Duration) -> Result<Bytes> {
 mod tests {
     use axum::body::Body;
     use futures_util::{FutureExt as _, stream};
+    use ingot_registry::api::Code;
 
     use super::*;
 

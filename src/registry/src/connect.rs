@@ -78,6 +78,20 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
     }
 }
 
+/// As [`connect`], for what an empty registry is of no use to: a file that is named by its path must be
+/// there.
+///
+/// # Errors
+/// As of [`connect`], and that there is no such file.
+pub async fn connect_to_existing(mask: Mask) -> Result<Connected> {
+    #[cfg(feature = "store")]
+    if let Settings::Local(path) = settings::from_environment()? {
+        check_directory(&path)?;
+        check_existence(&path)?;
+    }
+    connect(mask).await
+}
+
 /// The registry's file that the environment names; none if it names no registry, or a server.
 ///
 /// # Errors
@@ -104,6 +118,20 @@ fn check_directory(path: &Path) -> Result<()> {
         .hint("create it first, or name another path; `local` is the registry of this user"));
     }
     Ok(())
+}
+
+/// Where a mistake points to another path, the registry would be empty, and nothing would say so.
+#[cfg(feature = "store")]
+fn check_existence(path: &Path) -> Result<()> {
+    if path.exists() || path == super::default_path() {
+        return Ok(());
+    }
+    let shown = path.display();
+    let variable = settings::INGOT_REGISTRY;
+    Err(Error::new(format!("{variable} names {shown}, where there is no registry")).hint(
+        "name another path; or publish a build, or use `ingot registry buckets create`, to create one \
+         there; `local` is the registry of this user",
+    ))
 }
 
 #[cfg(feature = "store")]

@@ -53,13 +53,13 @@ pub mod workload;
 pub use completion::{Completion, completion};
 #[cfg(feature = "store")]
 pub use connect::local_file;
-pub use connect::{Connected, connect, only_reading, only_reading_here};
+pub use connect::{Connected, connect, connect_to_existing, only_reading, only_reading_here};
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
 pub use lists::{all_buckets, all_relations, all_versions};
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
 pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};
-pub use rollback::rollback_targets;
+pub use rollback::{Assigned, rollback_targets};
 pub use sbom::{pack as pack_sbom, unpack as unpack_sbom};
 pub use version_lookup::find_version;

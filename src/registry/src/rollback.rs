@@ -1,44 +1,88 @@
 //! What a channel goes back to: to undo the last change of it, and then the one before.
 
-/// The versions that a channel goes back to, best first, from what it was assigned, oldest first: the
-/// id of a version and whether that can still be assigned, or none where the channel was cleared.
+use crate::api::{ChannelAssignment, Timestamp};
+
+/// An assignment of a version to a channel, as far as it says what the channel goes back to.
+#[derive(Debug, Clone, Copy)]
+pub struct Assigned<'a> {
+    /// What names the version: its id or its fingerprint.
+    pub version: &'a str,
+    /// Whether the version can be assigned now.
+    pub valid: bool,
+    /// When it was assigned.
+    pub at: Timestamp,
+    /// When the version was changed last, if no revocation of it is known now. If that is later than
+    /// an assignment, one was taken back since, and the version may have been revoked at the time.
+    pub restored_at: Timestamp,
+}
+
+impl<'a> Assigned<'a> {
+    /// An entry of a channel's history, with the version by its fingerprint; none where the channel
+    /// was cleared.
+    pub fn of(entry: &'a ChannelAssignment) -> Option<Self> {
+        let version = entry.version.as_ref()?;
+        Some(Assigned {
+            version: &version.fingerprint,
+            valid: !version.is_revoked(),
+            at: entry.assigned_at,
+            restored_at: match version.revoke_at.is_set() {
+                true => Timestamp::NONE,
+                false => version.updated_at,
+            },
+        })
+    }
+}
+
+/// The versions that a channel goes back to, best first, from what it was assigned, oldest first; none
+/// where it was cleared.
 ///
 /// An assignment of the version that a rollback would have given counts as a rollback: what it left is
 /// forgotten, so that the next one goes further back and not forward again. Any other one is a change
 /// that a rollback undoes. A channel that is cleared goes back to what it was assigned last.
 pub fn rollback_targets<'a>(
-    assigned: impl IntoIterator<Item = Option<(&'a str, bool)>>,
+    assigned: impl IntoIterator<Item = Option<Assigned<'a>>>,
 ) -> Vec<&'a str> {
-    let mut changes: Vec<(&str, bool)> = Vec::new();
+    let mut changes: Vec<Assigned<'a>> = Vec::new();
     let mut cleared = true;
-    for version in assigned {
-        cleared = version.is_none();
-        let Some((id, valid)) = version else { continue };
-        if changes.last().is_some_and(|(current, _)| *current == id) {
+    for assigned in assigned {
+        cleared = assigned.is_none();
+        let Some(new) = assigned else { continue };
+        if changes.last().is_some_and(|current| current.version == new.version) {
             continue;
         }
         let before = &changes[..changes.len().saturating_sub(1)];
-        // A rollback to one that was revoked later is one too.
-        match before.iter().rposition(|(other, valid)| *other == id || *valid) {
-            Some(back) if before[back].0 == id => changes.truncate(back + 1),
-            _ => changes.push((id, valid)),
+        // A rollback to one that was revoked later is one too, and so is one past a version that may
+        // have been revoked: in doubt, the next one does not go forward.
+        let ends = |other: &Assigned<'_>| {
+            other.version == new.version || other.valid && other.restored_at <= new.at
+        };
+        match before.iter().rposition(ends) {
+            Some(back) if before[back].version == new.version => changes.truncate(back + 1),
+            _ => changes.push(new),
         }
     }
     let current = if cleared { None } else { changes.pop() };
-    let others = changes.into_iter().rev().map(|(id, _)| id);
-    others.filter(|id| current.is_none_or(|(current, _)| current != *id)).collect()
+    let others = changes.into_iter().rev().map(|change| change.version);
+    others.filter(|id| current.is_none_or(|current| current.version != *id)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The versions after a history: `-` where the channel was cleared, and a version in brackets
-    /// cannot be assigned any more.
+    /// The versions after a history: `-` where the channel was cleared. A version in brackets cannot
+    /// be assigned any more, and `2+5` was restored after the fifth assignment.
     fn after(history: &str) -> Vec<&str> {
-        rollback_targets(history.split_whitespace().map(|word| match word {
-            "-" => None,
-            word => Some((word.trim_matches(['(', ')']), !word.starts_with('('))),
+        let words = history.split_whitespace().zip(0..);
+        rollback_targets(words.map(|(word, number)| {
+            let (version, restored) = word.split_once('+').unwrap_or((word, ""));
+            let restored: Option<i64> = restored.parse().ok();
+            (word != "-").then(|| Assigned {
+                version: version.trim_matches(['(', ')']),
+                valid: !word.starts_with('('),
+                at: Timestamp::from_micros(Some(number * 2)),
+                restored_at: Timestamp::from_micros(restored.map(|after| after * 2 - 1)),
+            })
         }))
     }
 
@@ -67,6 +111,10 @@ mod tests {
             // Rolled back to one that was revoked after that, and further back since.
             ("1 (2) 3 (2) 1", &[]),
             ("1 2 (3) 4 (3) 2", &["1"]),
+            // Past one that was revoked and is restored since, and past one that was restored before.
+            ("1 2+4 3 1", &[]),
+            ("1 2+3 3 1", &["3", "2"]),
+            ("1 2+4 3 1 2", &["1"]),
             // Cleared.
             ("1 2 -", &["2", "1"]),
             ("1 2 - 1", &[]),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::tree::{
     THREE, TWELVE, built, family, move_channel, names, ok, stale, template, told, write,
 };
+use crate::altered::recorded;
 use crate::world::World;
 use ingot_test_support::{BASE, docker, require};
 
@@ -71,6 +72,31 @@ fn a_family_is_rebuilt_on_a_server() {
     let run = stale(world);
     ok(&run);
     assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
+}
+
+/// HCP Packer may charge for each channel that is asked for by itself.
+#[test]
+fn channels_are_asked_for_once_for_each_bucket() {
+    let (world, asked) = recorded();
+    family(&world, &[("base", None), ("web", Some("base")), ("sql", Some("base"))]);
+    ok(&stale(&world));
+    let reads = || {
+        let mut lines = asked.with("/channels");
+        lines.retain(|line| line.starts_with("GET "));
+        lines
+    };
+    drop(reads());
+    for args in [&["build", "-stale", "-dry-run", "images"][..], &["plan", "-family", "images"]] {
+        world.ok(args);
+        let reads = reads();
+        assert_eq!(reads.len(), 1, "{args:?}: {reads:?}");
+        assert!(reads[0].ends_with("/buckets/base/channels"), "{args:?}: {reads:?}");
+    }
+    // Each member is looked at after its parents, and then whether it has been promoted.
+    ok(&stale(&world));
+    let reads = reads();
+    assert_eq!(reads.len(), 5, "{reads:?}");
+    assert!(reads.iter().all(|line| line.ends_with("/channels")), "{reads:?}");
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::file_work::Reader;
+use ingot_sdk::file_work::{Reader, is_same_file};
 use ingot_sdk::{Context, Error, OutputFile, Result, RunContext};
 use tokio_util::sync::CancellationToken;
 
 use crate::compress::format::{Algorithm, Compressor};
-use crate::work::{append_file, buffered, same_file};
+use crate::work::{append_file, buffered};
 
 /// What a file in a box holds.
 pub(super) enum Content {
@@ -75,7 +75,8 @@ impl Packing {
                 Content::Text(_) => None,
             })
             .collect();
-        if let Some(file) = sources.iter().chain(&self.inputs).find(|f| same_file(f, &self.target))
+        if let Some(file) =
+            sources.iter().chain(&self.inputs).find(|f| is_same_file(f, &self.target))
         {
             return Err(Error::new(format!(
                 "{} goes into the box and cannot be the box too",

@@ -53,5 +53,6 @@ pub async fn look_up(
         config: image.config.filter(|_| wanted(Part::Config)),
         packages: image.packages.filter(|_| wanted(Part::Packages)),
         files: image.files.filter(|_| wanted(Part::Files)),
+        notes: image.notes,
     })
 }

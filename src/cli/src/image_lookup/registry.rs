@@ -2,7 +2,7 @@
 
 use ingot_compare::{Image, PackageList, Part};
 use ingot_registry::http::Mask;
-use ingot_registry::{connect, find_version, settings};
+use ingot_registry::{connect_to_existing, find_version, settings};
 use ingot_sdk::{Error, Result};
 
 /// Whether the environment names a registry.
@@ -18,7 +18,7 @@ pub(super) async fn version(
     parts: &[Part],
     mask: &Mask,
 ) -> Result<Image> {
-    let connected = connect(mask.clone()).await?;
+    let connected = connect_to_existing(mask.clone()).await?;
     let registry = &*connected.registry;
     let channel = registry.get_channel(bucket, name).await;
     let fingerprint = match channel {

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &PluginsArgs, built_in: PluginSet) -> ExitCode {
         PluginsCommand::Installed { .. } => installed(lines),
         PluginsCommand::Required(args) => return required::run(&args.template, built_in, lines),
         PluginsCommand::Remove { plugin, versions } => removed(plugin, versions.as_deref(), lines),
-        PluginsCommand::Describe(args) => describe::run(args),
+        PluginsCommand::Describe(args) => describe::run(args, &built_in),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use super::session::Session;
 use ingot_registry::api::{
     Channel, ChannelAssignment, CreateChannelBody, UpdateChannelBody, Version,
 };
-use ingot_registry::{all_pages, rollback_targets};
+use ingot_registry::{Assigned, all_pages, rollback_targets};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChannelCommand {
@@ -247,11 +247,7 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
     let now = registry.get_channel(bucket, channel).await?;
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
-    let assigned = history.iter().rev().map(|entry| {
-        let version = entry.version.as_ref()?;
-        Some((version.fingerprint.as_str(), !version.is_revoked()))
-    });
-    for fingerprint in rollback_targets(assigned) {
+    for fingerprint in rollback_targets(history.iter().rev().map(Assigned::of)) {
         // What the history holds may be as it was then; what counts is how it is now.
         let version = match registry.get_version(bucket, fingerprint).await {
             Err(error) if error.is_absent() => continue,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use ingot_engine::signals::or_cancelled;
-use ingot_registry::connect;
 use ingot_registry::http::Mask;
+use ingot_registry::{connect, connect_to_existing};
 use ingot_sdk::Result;
 use ingot_ui::Redactor;
 use tracing_subscriber::filter::LevelFilter;
@@ -51,6 +51,21 @@ impl RegistryCommand {
             return command.serves();
         }
         false
+    }
+
+    /// Whether it may be the first one of a registry, whose file it creates.
+    fn creates_registry(&self) -> bool {
+        matches!(
+            self,
+            RegistryCommand::Push(_)
+                | RegistryCommand::Use(
+                    UseCommand::Import(_)
+                        | UseCommand::Buckets(bucket::BucketCommand::Create { .. })
+                        | UseCommand::EnforcedBlocks(
+                            enforced_block::EnforcedBlockCommand::Create { .. }
+                        )
+                )
+        )
     }
 }
 
@@ -113,7 +128,13 @@ pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
 async fn dispatch(command: &RegistryCommand, redactor: &Arc<Redactor>) -> Result<ExitCode> {
     let redactor = Arc::clone(redactor);
     let mask: Mask = Arc::new(move |secret: &str| redactor.add(secret));
-    let connected = connect(Arc::clone(&mask));
+    let (creates, masking) = (command.creates_registry(), Arc::clone(&mask));
+    let connected = async move {
+        match creates {
+            true => connect(masking).await,
+            false => connect_to_existing(masking).await,
+        }
+    };
     match command {
         #[cfg(feature = "registry-server")]
         RegistryCommand::Server(command) => server::run(command).await?,

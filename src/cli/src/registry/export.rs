@@ -22,7 +22,8 @@ pub(super) struct ExportArgs {
     sboms: bool,
 }
 
-/// Writes the buckets of the registry in use to a file.
+/// Writes the buckets of the registry in use to a file. It fails if that lacks an SBOM, and writes all
+/// else.
 pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
     let options = ExportOptions { buckets: args.bucket.clone(), sboms: args.sboms };
     let name = &session.connected.name;
@@ -53,7 +54,16 @@ pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
             outside.iter().map(|bucket| format!("-bucket={bucket}")).collect::<Vec<_>>().join(" ")
         ));
     }
-    Ok(())
+    let unusable = exported.unusable_sboms;
+    if unusable.is_empty() {
+        return Ok(());
+    }
+    line(format!("{} SBOMs were left out, as they cannot be read:", unusable.len()));
+    unusable.iter().for_each(|sbom| line(format!("  {sbom}")));
+    Err(Error::new(format!("{file} lacks {} SBOMs", unusable.len())).hint(
+        "it has all else; a version that is imported without an SBOM cannot get it later. To leave all \
+         SBOMs out: -sboms=false",
+    ))
 }
 
 /// The error with the flags that help.
@@ -62,7 +72,6 @@ fn with_hint(error: ExportError) -> Error {
         ExportError::UnknownBucket(_) => Error::caused_by(error),
         ExportError::TooLarge { .. } => Error::caused_by(error)
             .hint("export fewer at once: -bucket=NAME; or without the SBOMs: -sboms=false"),
-        ExportError::UnusableSbom(error) => error.hint("-sboms=false leaves all SBOMs out"),
         ExportError::Failed(error) => error,
     }
 }

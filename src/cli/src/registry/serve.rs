@@ -2,11 +2,12 @@
 
 use super::output;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use ingot_engine::signals::Signals;
+use ingot_sdk::file_work::is_same_file;
 use tokio_util::sync::CancellationToken;
 
 use ingot_registry::api::{Code, Error, Result};
@@ -65,7 +66,7 @@ impl DatabaseArgs {
         let location = self.location()?;
         let (server, builds) = (server_file(), default_path());
         if self.database_url.is_none()
-            && matches!(&location, Location::Sqlite(path) if *path == server)
+            && matches!(&location, Location::Sqlite(path) if is_same_file(path, &server))
             && !server.exists()
             && Store::was_served(&builds).await
         {
@@ -81,8 +82,11 @@ impl DatabaseArgs {
     /// A registry in the data directory that is not this one, where no flag says which is meant.
     fn other(&self, location: &Location) -> Option<PathBuf> {
         let Location::Sqlite(path) = location else { return None };
+        if self.database_url.is_some() {
+            return None;
+        }
         let mut others = [default_path(), server_file()].into_iter();
-        others.find(|other| self.database_url.is_none() && other != path && other.exists())
+        others.find(|other| !is_same_file(other, path) && other.exists())
     }
 
     /// Opens one to restore a backup into.
@@ -116,12 +120,6 @@ impl DatabaseArgs {
 
 /// What to do where it is not clear which database is meant.
 const WHICH: &str = "-database-url says which is meant";
-
-/// Whether two paths lead to one file.
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real(one) == real(other)
-}
 
 /// The file of the registry that is served, where nothing else is named.
 fn server_file() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ingot_family::{Family, predicted_reasons, standing};
+use ingot_family::{Family, predicted_reasons, standings};
 use ingot_registry::Connected;
 use ingot_sdk::{Result, Ui};
 
@@ -13,10 +13,7 @@ pub(super) async fn dry_run(
     ui: &Ui,
     changed_only: bool,
 ) -> Result<ExitCode> {
-    let mut standings = Vec::new();
-    for member in &family.members {
-        standings.push(standing(connected, member).await?);
-    }
+    let standings = standings(connected, &family.members).await?;
     let predicted = predicted_reasons(family, &standings);
     let mut number = 0;
     for (place, reasons) in predicted.iter().enumerate() {

@@ -9,7 +9,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{ArtifactQuery, By, artifact, moment, registry, require, require_one, version};
+use super::lookup::{ArtifactQuery, By, artifact, moment, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Options {
@@ -101,12 +101,11 @@ impl Fetch for FindArtifact {
             region,
             component_type,
         } = &self.options;
-        let connected = registry(ui).await?;
         let by = match version_fingerprint.as_str() {
             "" => By::Channel(channel_name),
             fingerprint => By::Fingerprint(fingerprint),
         };
-        let found = version(&connected, bucket_name, by).await?;
+        let found = version(ui, bucket_name, by).await?;
         let query = ArtifactQuery { platform, region, component: component_type };
         let (build, artifact) = artifact(ui, &found.version, &query)?;
         Ok(Output {

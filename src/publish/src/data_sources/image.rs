@@ -9,7 +9,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{ArtifactQuery, By, artifact, moment, registry, require, require_one, version};
+use super::lookup::{ArtifactQuery, By, artifact, moment, require, require_one, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Options {
@@ -95,12 +95,11 @@ impl Fetch for FindImage {
     async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel, iteration_id, cloud_provider, region, component_type } =
             &self.options;
-        let connected = registry(ui).await?;
         let by = match iteration_id.as_str() {
             "" => By::Channel(channel),
             id => By::Id(id),
         };
-        let found = version(&connected, bucket_name, by).await?;
+        let found = version(ui, bucket_name, by).await?;
         let query = ArtifactQuery { platform: cloud_provider, region, component: component_type };
         let (build, artifact) = artifact(ui, &found.version, &query)?;
         Ok(Output {

@@ -7,7 +7,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{By, moment, registry, require, version};
+use super::lookup::{By, moment, require, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Options {
@@ -76,8 +76,7 @@ impl Fetch for FindIteration {
 
     async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel } = &self.options;
-        let connected = registry(ui).await?;
-        let found = version(&connected, bucket_name, By::Channel(channel)).await?;
+        let found = version(ui, bucket_name, By::Channel(channel)).await?;
         let version = found.version;
         let number: u32 = version.name.trim_start_matches('v').parse().unwrap_or(0);
         Ok(Output {

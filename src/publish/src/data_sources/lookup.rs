@@ -8,7 +8,7 @@ use time::macros::format_description;
 
 use ingot_registry::api::{Artifact, Build, BuildStatus, LATEST_CHANNEL, Timestamp, Version};
 use ingot_registry::client::Registry;
-use ingot_registry::{Connected, connect, find_in_pages};
+use ingot_registry::{connect_to_existing, find_in_pages};
 
 /// How a version is named.
 #[derive(Debug, Clone, Copy)]
@@ -28,19 +28,12 @@ pub(super) struct FoundVersion {
     pub channel_id: String,
 }
 
-/// The registry, for a data source that speaks through `ui`.
-pub(super) async fn registry(ui: &Ui) -> Result<Connected> {
-    let ui = ui.clone();
-    connect(Arc::new(move |secret: &str| ui.mask(secret))).await
-}
-
-/// A version that can be built on: not revoked. One that is named by its fingerprint or id may be
-/// incomplete, as in Packer: see [`artifact`].
-pub(super) async fn version(
-    connected: &Connected,
-    bucket: &str,
-    by: By<'_>,
-) -> Result<FoundVersion> {
+/// A version that can be built on, from the registry that the environment names: not revoked. One
+/// that is named by its fingerprint or id may be incomplete, as in Packer: see [`artifact`]. `ui` masks
+/// the registry's secrets.
+pub(super) async fn version(ui: &Ui, bucket: &str, by: By<'_>) -> Result<FoundVersion> {
+    let masking = ui.clone();
+    let connected = connect_to_existing(Arc::new(move |secret: &str| masking.mask(secret))).await?;
     let registry = &*connected.registry;
     let asking = |what: &str, error: ingot_registry::api::Error| {
         let doing = format!("the {} registry: {what} of bucket {bucket}", connected.name);

@@ -7,7 +7,7 @@ use ingot_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{By, moment, registry, require, version};
+use super::lookup::{By, moment, require, version};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Options {
@@ -74,8 +74,7 @@ impl Fetch for FindVersion {
 
     async fn fetch(&self, ui: &Ui) -> Result<Output> {
         let Options { bucket_name, channel_name } = &self.options;
-        let connected = registry(ui).await?;
-        let found = version(&connected, bucket_name, By::Channel(channel_name)).await?;
+        let found = version(ui, bucket_name, By::Channel(channel_name)).await?;
         let version = found.version;
         Ok(Output {
             author_id: version.author_id,

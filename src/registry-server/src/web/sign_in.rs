@@ -12,7 +12,7 @@ use super::parts::{own_path, token_field};
 use super::problem::{Problem, sentence};
 use super::web_session::{Cookie, Fields, Form, SESSION_LIFE, form_token, is_secure};
 use crate::{Shared, secret};
-use ingot_registry::api::{Code, Error, Result, Timestamp};
+use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::store::{AuditRow, Principal, Store, transaction};
 
 /// How long a link can be used, in seconds.
@@ -177,8 +177,18 @@ pub(super) async fn show_link(
     Path(token): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    link_form(&app, &token, &headers, None).await
+}
+
+/// The page of a link, and why it is shown again.
+async fn link_form(
+    app: &Shared,
+    token: &str,
+    headers: &HeaderMap,
+    wrong: Option<&str>,
+) -> Result<Response, Problem> {
     let mut tx = app.store.read().await?;
-    let id = tx.sign_in_link(&secret::hash(&token)).await?;
+    let id = tx.sign_in_link(&secret::hash(token)).await?;
     let principal = match id {
         Some(id) => tx.principal(&id).await?,
         None => None,
@@ -189,6 +199,9 @@ pub(super) async fn show_link(
         Page::new("Sign in").body(html! {
             div.card.narrow {
                 h1 { "Sign in" }
+                @if let Some(text) = wrong {
+                    p.alert.bad role="alert" { (text) }
+                }
                 p { "This link signs you in as " strong { (principal.name) } ", with the role "
                     span.role { (principal.role.as_str()) } ". It works once." }
                 form method="post" action=(format!("/sign-in/{token}")) {
@@ -198,7 +211,11 @@ pub(super) async fn show_link(
             }
         })
     };
-    Ok(no_trace(with_cookie(&app, &headers, page)))
+    let mut response = no_trace(with_cookie(app, headers, page));
+    if wrong.is_some() {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    Ok(response)
 }
 
 /// The link is in the page's address: what the page links to is not to learn it.
@@ -228,13 +245,14 @@ pub(super) async fn with_link(
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let secure = is_secure(&app, request.headers());
-    let cookie = Cookie::Visitor.of(request.headers(), secure).ok_or_else(|| {
-        Error::new(
-            Code::PermissionDenied,
-            "your browser sent no cookie; allow cookies, load the page again and send it once more",
-        )
-    })?;
+    let headers = request.headers().clone();
+    let secure = is_secure(&app, &headers);
+    let Some(cookie) = Cookie::Visitor.of(&headers, secure) else {
+        // This sets one, so that the link can be used from here.
+        let wrong = "Nothing was done, as the page was too old or your browser sent no cookie. \
+                     Press the button once more; if this is shown again, allow cookies.";
+        return link_form(&app, &token, &headers, Some(wrong)).await;
+    };
     let body = app.unauthenticated.read(request, address.ip()).await?;
     Fields::of_form(&body.bytes, &cookie)?;
     let address = address.ip().to_string();

@@ -7,10 +7,25 @@ use sqlx::any::AnyRow;
 
 use super::{Columns, Keyset, Tx, new_id};
 use crate::api::{Result, Timestamp};
-use crate::rollback::rollback_targets;
+use crate::rollback::{Assigned, rollback_targets};
 
 /// How many assignments of a channel say where it goes back to, the last ones.
 const REPLAYED: i64 = 200;
+
+/// An assignment that says where a channel goes back to, with the fields of [`Assigned`].
+struct Replayed {
+    version: String,
+    valid: bool,
+    at: Timestamp,
+    restored_at: Timestamp,
+}
+
+impl Replayed {
+    fn assigned(&self) -> Assigned<'_> {
+        let Replayed { version, valid, at, restored_at } = self;
+        Assigned { version, valid: *valid, at: *at, restored_at: *restored_at }
+    }
+}
 
 /// A channel.
 #[derive(Debug, Clone)]
@@ -208,7 +223,8 @@ impl Tx {
     ) -> Result<HashMap<String, String>> {
         let one = if only.is_some() { "AND c.id = $3" } else { "" };
         let sql = format!(
-            "SELECT * FROM (SELECT a.channel_id, a.number, a.version_id, \
+            "SELECT * FROM (SELECT a.channel_id, a.number, a.version_id, a.assigned_at, \
+             v.updated_at, v.revoke_at, \
              CAST(CASE WHEN v.revoked = 0 AND v.number IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) \
              AS valid, row_number() OVER (PARTITION BY a.channel_id ORDER BY a.number DESC) AS place \
              FROM assignments a JOIN channels c ON c.id = a.channel_id \
@@ -220,18 +236,21 @@ impl Tx {
             query = query.bind(only);
         }
         let rows = query.fetch_all(self.raw()).await?;
-        let mut histories: HashMap<String, Vec<Option<(String, bool)>>> = HashMap::new();
+        let mut histories: HashMap<String, Vec<Option<Replayed>>> = HashMap::new();
         for row in &rows {
-            let valid = row.flag("valid")?;
-            let version = row.maybe_text("version_id")?.map(|id| (id, valid));
-            histories.entry(row.text("channel_id")?).or_default().push(version);
+            let (valid, at) = (row.flag("valid")?, row.time("assigned_at")?);
+            let restored_at = match row.time("revoke_at")?.is_set() {
+                true => Timestamp::NONE,
+                false => row.time("updated_at")?,
+            };
+            let version = row.maybe_text("version_id")?;
+            let replayed = version.map(|version| Replayed { version, valid, at, restored_at });
+            histories.entry(row.text("channel_id")?).or_default().push(replayed);
         }
-        let back = |(channel, history): (String, Vec<Option<(String, bool)>>)| {
-            let assigned = || history.iter().map(Option::as_ref);
-            let ids = assigned().map(|one| one.map(|(id, valid)| (id.as_str(), *valid)));
-            let valid =
-                |id: &&str| assigned().flatten().any(|(other, valid)| other == id && *valid);
-            let back = rollback_targets(ids).into_iter().find(valid)?.to_owned();
+        let back = |(channel, history): (String, Vec<Option<Replayed>>)| {
+            let assigned = || history.iter().map(|one| one.as_ref().map(Replayed::assigned));
+            let valid = |id: &&str| assigned().flatten().any(|one| one.version == *id && one.valid);
+            let back = rollback_targets(assigned()).into_iter().find(valid)?.to_owned();
             Some((channel, back))
         };
         Ok(histories.into_iter().filter_map(back).collect())

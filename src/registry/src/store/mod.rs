@@ -25,6 +25,7 @@ mod run_tasks;
 mod sboms;
 mod sessions;
 mod transaction;
+mod turn;
 mod version_list;
 mod versions;
 
@@ -44,6 +45,7 @@ pub use revocations::{Claim, Relative, RevocationRow};
 pub use run_tasks::{RunTaskCall, RunTaskJob, RunTaskKey};
 pub use sboms::SbomRow;
 pub use transaction::{Retries, Tx, transaction};
+pub use turn::turn_within;
 pub use version_list::{VersionFilter, VersionOrder};
 pub use versions::{RelationRow, VersionRow};
 

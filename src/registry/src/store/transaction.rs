@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use sqlx::Any;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use tokio::sync::{AcquireError, OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use super::Store;
 use super::connection::Connection;
 use super::error::Failure;
+use super::turn::turn_within;
 use crate::api::{Code, Error, Result, Timestamp};
 
 /// How often a transaction is tried that others keep from being made.
@@ -69,7 +70,7 @@ impl Store {
     /// # Errors
     /// Unavailable: the database does not answer, or too many others write.
     pub async fn begin(&self) -> Result<Tx> {
-        let turn = in_time(async {
+        let turn = turn_within(QUEUE, async {
             Ok(Turn {
                 _writer: match &self.turn {
                     Some(writer) => {
@@ -124,7 +125,7 @@ impl Store {
     /// # Errors
     /// Unavailable: there are too many others.
     pub async fn list_turn(&self) -> Result<OwnedSemaphorePermit> {
-        in_time(self.lists.clone().acquire_owned()).await
+        turn_within(QUEUE, self.lists.clone().acquire_owned()).await
     }
 
     /// Waits until one may look through all that a project has, which takes time: few do at once.
@@ -132,7 +133,7 @@ impl Store {
     /// # Errors
     /// Unavailable: there are too many others.
     pub async fn search_turn(&self) -> Result<OwnedSemaphorePermit> {
-        in_time(self.searches.clone().acquire_owned()).await
+        turn_within(QUEUE, self.searches.clone().acquire_owned()).await
     }
 
     /// Waits until versions may be compared with all their packages, which takes time and memory.
@@ -140,11 +141,11 @@ impl Store {
     /// # Errors
     /// Unavailable: there are too many others.
     pub async fn comparison_turn(&self) -> Result<OwnedSemaphorePermit> {
-        in_time(self.comparisons.clone().acquire_owned()).await
+        turn_within(QUEUE, self.comparisons.clone().acquire_owned()).await
     }
 
     async fn ordinary_turn(&self) -> Result<Turn> {
-        let permit = in_time(self.ordinary.clone().acquire_owned()).await?;
+        let permit = turn_within(QUEUE, self.ordinary.clone().acquire_owned()).await?;
         Ok(Turn { _permits: vec![permit], ..Turn::default() })
     }
 
@@ -215,14 +216,6 @@ impl Store {
 
 fn no_answer() -> Error {
     Error::new(Code::Unavailable, "the registry's database does not respond in time")
-}
-
-/// Waits for one's turn, but not for ever.
-async fn in_time<T>(wait: impl Future<Output = Result<T, AcquireError>>) -> Result<T> {
-    match timeout(QUEUE, wait).await {
-        Ok(Ok(turn)) => Ok(turn),
-        _ => Err(Error::new(Code::Unavailable, "the registry is too busy; try again later")),
-    }
 }
 
 /// Whether there is room where a file is. A full disk may still take a small change.

@@ -23,9 +23,6 @@ pub enum ExportError {
         /// How large it would be.
         mebibytes: u64,
     },
-    /// An SBOM is damaged or too large.
-    #[error(transparent)]
-    UnusableSbom(Error),
     /// The registry failed.
     #[error(transparent)]
     Failed(#[from] Error),

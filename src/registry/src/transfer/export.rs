@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::enforced;
 use super::error::ExportError;
 use super::file::{Export, ExportedBucket, ExportedVersion, LARGEST, PLAIN};
-use super::{enforced, sboms};
+use super::sboms::{self, VersionSboms};
 use crate::api::{self, BucketAncestryType, Parent};
 use crate::client::Registry;
 use crate::{all_buckets, all_relations, all_versions};
@@ -29,6 +30,8 @@ pub struct Exported {
     pub incomplete: usize,
     /// Why there are no enforced blocks in it, if the registry does not let them be used.
     pub enforced_blocks_denied: Option<String>,
+    /// Which SBOMs are not in it, as they are damaged, too large or gone, and why.
+    pub unusable_sboms: Vec<String>,
     /// The buckets that something in it was built from, and that are not in it.
     pub parents_outside: BTreeSet<String>,
 }
@@ -49,6 +52,7 @@ pub async fn export(
     }
     let mut buckets = Vec::new();
     let mut incomplete = 0;
+    let mut unusable_sboms = Vec::new();
     let mut sbom_bytes = 0;
     for mut bucket in all {
         if !options.buckets.is_empty() && !options.buckets.contains(&bucket.name) {
@@ -63,10 +67,11 @@ pub async fn export(
             // With the builds' metadata, which lists leave out.
             let version = registry.get_version(&bucket.name, &listed.fingerprint).await?;
             let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
-            let sboms = match options.sboms {
+            let VersionSboms { found: sboms, unusable } = match options.sboms {
                 true => sboms::of_version(registry, &version).await?,
-                false => Vec::new(),
+                false => VersionSboms::default(),
             };
+            unusable_sboms.extend(unusable);
             sbom_bytes += sboms.iter().map(|sbom| sbom.document.len() as u64).sum::<u64>();
             // What would be too large is not gathered first.
             if sbom_bytes > LARGEST {
@@ -93,7 +98,14 @@ pub async fn export(
         enforced_blocks,
     };
     export.ingot_registry_export = export.form();
-    Ok(Exported { export, versions, incomplete, enforced_blocks_denied, parents_outside })
+    Ok(Exported {
+        export,
+        versions,
+        incomplete,
+        enforced_blocks_denied,
+        unusable_sboms,
+        parents_outside,
+    })
 }
 
 /// The buckets of the parents that are not among the buckets, by name.

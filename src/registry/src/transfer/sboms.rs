@@ -3,7 +3,6 @@
 use ingot_base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::error::ExportError;
 use crate::api::{Code, SbomFormat, Version};
 use crate::client::Registry;
 use crate::{pack_sbom, unpack_sbom};
@@ -25,12 +24,17 @@ pub(super) fn is_unknown(code: Code) -> bool {
 }
 
 /// The SBOMs of a version's builds.
-pub(super) async fn of_version(
-    registry: &dyn Registry,
-    version: &Version,
-) -> Result<Vec<ExportedSbom>, ExportError> {
+#[derive(Debug, Default)]
+pub(super) struct VersionSboms {
+    pub(super) found: Vec<ExportedSbom>,
+    /// Which cannot be exported, as they are damaged, too large or gone, and why.
+    pub(super) unusable: Vec<String>,
+}
+
+/// Reads the SBOMs of a version's builds.
+pub(super) async fn of_version(registry: &dyn Registry, version: &Version) -> Result<VersionSboms> {
     let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-    let mut found = Vec::new();
+    let mut all = VersionSboms::default();
     for build in &version.builds {
         let sboms = match registry.list_sboms(bucket, fingerprint, &build.id).await {
             Err(error) if is_unknown(error.code) => continue,
@@ -47,16 +51,20 @@ pub(super) async fn of_version(
                 Ok(document) => pack_sbom(document).await,
                 Err(error) => Err(error),
             };
-            let document = packed.map_err(|error| {
-                let what = format!("{bucket} {} ({fingerprint}), {component}", version.name);
-                let refused = error.code == Code::InvalidArgument;
-                let error = Error::from(error).context(format!("{what}, the SBOM {}", sbom.name));
-                match refused {
-                    true => ExportError::UnusableSbom(error),
-                    false => ExportError::Failed(error),
+            let document = match packed {
+                Ok(document) => document,
+                Err(error) => {
+                    let what = format!("{bucket} {} ({fingerprint}), {component}", version.name);
+                    let what = format!("{what}, the SBOM {}", sbom.name);
+                    // Whatever is tried, it stays so; the rest need not stay behind.
+                    if matches!(error.code, Code::InvalidArgument | Code::NotFound) {
+                        all.unusable.push(format!("{what}: {error}"));
+                        continue;
+                    }
+                    return Err(Error::from(error).context(what));
                 }
-            })?;
-            found.push(ExportedSbom {
+            };
+            all.found.push(ExportedSbom {
                 component_type: component.clone(),
                 name: sbom.name,
                 format: sbom.format,
@@ -64,7 +72,7 @@ pub(super) async fn of_version(
             });
         }
     }
-    Ok(found)
+    Ok(all)
 }
 
 /// The SBOMs that were not imported.

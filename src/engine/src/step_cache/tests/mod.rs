@@ -1,0 +1,5 @@
+//! The cache against a model of a machine.
+
+mod cached;
+mod random;
+mod world;
