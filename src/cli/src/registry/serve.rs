@@ -215,14 +215,14 @@ pub(super) async fn run(args: &ServeArgs) -> Result<()> {
         Some(first) => Some(ingot_registry_server::web::new_link(&store, &first.principal).await?),
         None => None,
     };
+    // Before anybody is told that it runs, and may stop it.
+    let stop = stopped_by_signal();
     let server = ServerAddress::new(args, address, tls.as_ref());
     transaction!(store, |tx| tx.put_setting(PAGES_AT, &server.pages))?;
     output::line(format!("The registry is at {}://{}", server.scheme, server.address));
     report_database(args, &location);
     greet(args, &server, tls.as_ref(), &project, first.as_ref(), link.as_deref());
 
-    let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
     let options = Options {
         tls,
         rate: args.rate_limit,
@@ -443,18 +443,23 @@ fn shell_word(text: &str) -> String {
     }
 }
 
-/// Stops the server at the first signal, and the process at the second: whoever sends it does not
+/// What the first signal from now on cancels. The second ends the process: whoever sends it does not
 /// want to wait.
-async fn stop_on_signal(stop: CancellationToken) {
+fn stopped_by_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
     let mut signals = match Signals::without_hangup() {
         Ok(signals) => signals,
         Err(error) => {
             tracing::warn!(%error, "signals cannot be listened for");
-            return;
+            return stop;
         }
     };
-    signals.next().await;
-    stop.cancel();
-    signals.next().await;
-    std::process::exit(1);
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        cancelled.cancel();
+        signals.next().await;
+        std::process::exit(1);
+    });
+    stop
 }
