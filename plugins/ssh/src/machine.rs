@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connector::Connector;
 use crate::ending::Ending;
 use crate::link::{Link, Process};
+use crate::tar::Greeting;
 
 /// A machine that was reached. Connects again by itself when the connection was lost, as by a reboot.
 pub(crate) struct Machine {
@@ -111,16 +112,19 @@ impl Machine {
         &self.ui
     }
 
-    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar.
-    /// The command itself says so: asking first would start the user's shell once more, which
-    /// takes longer than many a copy where start-up files do much.
+    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar, or
+    /// if something of an upload is there already. The command itself says so: asking first would
+    /// start the user's shell once more, which takes longer than many a copy where start-up files
+    /// do much.
     pub(crate) async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
         if self.no_tar.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let mut process = self.start(line, false).await?;
-        if crate::tar::is_there(&mut process.data).await? {
-            return Ok(Some(process));
+        match crate::tar::greeting(&mut process.data).await? {
+            Some(Greeting::Tar) => return Ok(Some(process)),
+            Some(Greeting::Merge) => return Ok(None),
+            None => {}
         }
         if process.status().await == ExitStatus::Disconnected {
             return Err(Error::new("the connection was lost").transient());
