@@ -9,7 +9,7 @@ use ingot_sdk::Error;
 use ssh2::{ErrorCode, HashType, KeyboardInteractivePrompt, MethodType, Prompt, Session};
 
 use crate::algorithms::DEFAULT_CIPHERS;
-use crate::key::PrivateKey;
+use crate::key::{PrivateKey, rewrapped};
 
 /// How long key exchange and login may take, as in Packer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -196,7 +196,8 @@ fn authenticate(
     }
     for key in &credentials.keys {
         let public = key.certificate.as_deref().unwrap_or(&key.public);
-        let tried = session.userauth_pubkey_memory(user, Some(public), &key.text, None);
+        let private = rewrapped(&key.text);
+        let tried = session.userauth_pubkey_memory(user, Some(public), &private, None);
         if attempts.note(tried, &key.name)? {
             return Ok(());
         }

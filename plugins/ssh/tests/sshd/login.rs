@@ -45,6 +45,21 @@ async fn with_keys_of_every_kind_and_form() {
         let link = link.unwrap_or_else(|error| panic!("{name}: {error}\n{}", server.log()));
         assert_eq!(output(&*link, "echo in").await, "in\n", "{name}");
     }
+    // OpenSSH's lines have 70 letters, those of other programs 64 or 76.
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    for name in ["ed25519", "rsa"] {
+        let text = std::fs::read_to_string(server.path(name)).unwrap();
+        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        for width in [64, 76, body.len()] {
+            let lines = body.as_bytes().chunks(width).map(String::from_utf8_lossy);
+            let lines: Vec<_> = lines.collect();
+            let key = server.path("wrapped");
+            std::fs::write(&key, format!("{begin}\n{}\n{end}\n", lines.join("\n"))).unwrap();
+            let link = connect(&server, json!({ "ssh_private_key_file": key })).await;
+            let link = link.unwrap_or_else(|error| panic!("{name} {width}: {error}"));
+            assert_eq!(output(&*link, "echo in").await, "in\n", "{name} {width}");
+        }
+    }
     // ssh-keygen does not write this form, but others do.
     let path = server.text("ed25519.p8");
     output_of("openssl", &["genpkey", "-algorithm", "ed25519", "-out", &path]);
