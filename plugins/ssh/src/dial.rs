@@ -42,6 +42,12 @@ async fn connect(host: &str, port: u16, what: &str) -> Result<TcpStream, Failure
     any_of(found.collect()).await.map_err(|error| dial_failure(&error, what))
 }
 
+/// Connects to what a remote tunnel leads to.
+pub(crate) async fn tunnel_target(host: &str, port: u16) -> std::io::Result<std::net::TcpStream> {
+    let connecting = async { any_of(tokio::net::lookup_host((host, port)).await?.collect()).await };
+    tokio::time::timeout(DIAL_TIMEOUT, connecting).await??.into_std()
+}
+
 /// Connects to the first of `addresses` that answers. One that is silent, as where a firewall drops
 /// IPv6, must not use up the time of the others.
 async fn any_of(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
