@@ -1,12 +1,18 @@
 //! Scripts, and what is wrong with machines that cannot take them.
 
 use ingot_test_support::require;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ingot_sdk::testing::{RecordedOutput, context};
-use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
+use ingot_sdk::{
+    Communicator, Config, ExitStatus, FileMeta, GeneratedData, OutputSink, PluginSet,
+    RemoteCommand, Result, async_trait,
+};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::harness::{connected, output};
 use ingot_test_support::sshd::{Server, available};
@@ -151,6 +157,82 @@ async fn a_machine_that_reboots_meanwhile_is_waited_for() {
         said.contains("Could not start the script, retrying") && said.contains("ran"),
         "{said}"
     );
+}
+
+/// A machine that goes down right after the first upload and comes up without what was uploaded.
+struct GoesDown {
+    server: Server,
+    link: Arc<dyn Communicator>,
+    went_down: AtomicBool,
+}
+
+#[async_trait]
+impl Communicator for GoesDown {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        self.link.exec(command, output).await
+    }
+
+    fn connection(&self) -> u64 {
+        self.link.connection()
+    }
+
+    async fn exec_over(
+        &self,
+        connection: u64,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.link.exec_over(connection, command, output).await
+    }
+
+    async fn upload(
+        &self,
+        destination: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        self.link.upload(destination, source, meta).await?;
+        if !self.went_down.swap(true, Ordering::Relaxed) {
+            std::fs::remove_file(destination).unwrap();
+            self.server.kill_sessions();
+        }
+        Ok(())
+    }
+
+    async fn upload_dir(&self, source: &Path, destination: &str, contents: bool) -> Result<()> {
+        self.link.upload_dir(source, destination, contents).await
+    }
+
+    async fn download(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        self.link.download(source, destination).await
+    }
+
+    async fn download_dir(&self, source: &str, destination: &Path, contents: bool) -> Result<()> {
+        self.link.download_dir(source, destination, contents).await
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_down_before_the_script_starts_gets_it_again() {
+    require!(available());
+    for in_file in [false, true] {
+        let server = Server::start("");
+        let link = connected(&server, json!({})).await;
+        let options = json!({
+            "inline": ["echo ran $WORD"], "env": { "WORD": "again" },
+            "remote_folder": server.text("home"), "use_env_var_file": in_file,
+        });
+        let went_down = AtomicBool::new(false);
+        let machine: Arc<dyn Communicator> = Arc::new(GoesDown { server, link, went_down });
+        let (ran, said, _) = shell(&machine, options).await;
+        ran.unwrap();
+        assert!(said.contains("Could not start the script, retrying"), "{in_file}: {said}");
+        assert!(said.contains("ran again"), "{in_file}: {said}");
+    }
 }
 
 /// Puts an `rm` into the user's PATH that does `first` when a script is removed for the first time.
