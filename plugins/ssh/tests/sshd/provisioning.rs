@@ -121,6 +121,41 @@ async fn scripts_and_their_variables_do_not_stay_in_the_image() {
     }
 }
 
+#[tokio::test]
+async fn an_attempt_removes_what_one_that_was_given_up_left() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let script = "if [ ! -e \"$HOME/hit\" ]; then : >\"$HOME/hit\"; sleep 60; fi; echo $WORD";
+    let options = json!({
+        "inline": [script], "env": { "WORD": "ran" }, "remote_folder": "~",
+        "use_env_var_file": true,
+    });
+    let said = Arc::new(RecordedOutput::default());
+    let ctx = context(Default::default(), &said);
+    let mut plugins = PluginSet::default();
+    ingot_provisioners::register(&mut plugins);
+    let config = Config::new(options.as_object().unwrap().clone());
+    let shell = plugins.provisioners["shell"].prepare(&config, &ctx.prepare).unwrap().ready;
+    let data = GeneratedData::default();
+    let hit = server.path("home/hit");
+    let begun = async {
+        while !hit.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // As by the `timeout` of a step.
+    tokio::select! {
+        ended = shell.provision(&ctx, Arc::clone(&link), &data) => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    let left = "find \"$HOME\" -name '*.sh'";
+    assert_eq!(output(&*link, left).await.lines().count(), 2, "the first left nothing");
+    shell.provision(&ctx, Arc::clone(&link), &data).await.unwrap();
+    assert!(said.text().contains("ran"), "{}", said.text());
+    assert_eq!(output(&*link, left).await, "");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_is_gone_is_waited_for_as_long_as_a_script_may_take_to_start() {
     require!(available());
