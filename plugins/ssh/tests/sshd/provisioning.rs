@@ -1,6 +1,7 @@
 //! Scripts, and what is wrong with machines that cannot take them.
 
 use ingot_test_support::require;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::harness::{connected, output};
+use ingot_test_support::output_of;
 use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
@@ -100,6 +102,23 @@ async fn a_text_in_a_directory_has_a_name() {
     provision("file", &link, options).await.0.unwrap();
     let written = std::fs::read_to_string(server.path("home/pkr-file-content"));
     assert_eq!(written.unwrap(), "a text");
+}
+
+#[tokio::test]
+async fn what_comes_from_a_pipe_is_uploaded() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let pipe = server.path("pipe");
+    output_of("mkfifo", &[pipe.to_str().unwrap()]);
+    let options = json!({ "source": pipe, "destination": server.text("home") + "/" });
+    let writer = std::thread::spawn(move || std::fs::write(pipe, "secret\n".repeat(100_000)));
+    provision("file", &link, options).await.0.unwrap();
+    writer.join().unwrap().unwrap();
+    let uploaded = server.path("home/pipe");
+    assert!(std::fs::read_to_string(&uploaded).unwrap() == "secret\n".repeat(100_000));
+    let mode = std::fs::metadata(&uploaded).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
 }
 
 #[tokio::test]
@@ -282,7 +301,7 @@ fn removing_does_first(server: &Server, first: &str) {
          : >\"$HOME/hit\"\n{first}\nfi;; esac\nexec /bin/rm \"$@\"\n"
     );
     std::fs::write(&rm, script).unwrap();
-    std::fs::set_permissions(&rm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&rm, PermissionsExt::from_mode(0o755)).unwrap();
     let _ = std::fs::remove_file(server.path("home/hit"));
 }
 
