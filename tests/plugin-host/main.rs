@@ -14,4 +14,5 @@ mod reboots;
 mod release_server;
 mod releases;
 mod signed;
+mod terminal;
 mod validate;
