@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ingot_test_support::{ingot_program, missing};
+use ingot_test_support::{ingot_program, missing, null_template, require, template};
 
 use crate::running::PATIENCE;
 
@@ -123,5 +123,22 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_local_script_that_asks_on_the_terminal_is_an_error() {
+    require!(there_is_a_terminal());
+    for asking in ["read -r answer </dev/tty", "stty -echo </dev/tty"] {
+        let script =
+            format!("provisioner \"shell-local\" {{ inline = [\"{asking}\", \"touch on\"] }}");
+        let dir = template(&null_template(&script));
+        let terminal = Terminal::start(dir.path(), 240, 30, "exec $INGOT build .");
+        let (code, screen) = terminal.end();
+        let left = screen.join("\n");
+        assert_eq!(code, Some(1), "{asking}: {left}");
+        let expected = "wanted to use the terminal, which the programs of a build do not have";
+        assert!(left.contains(expected) && left.contains("sudo -v"), "{asking}: {left}");
+        assert!(!dir.path().join("on").exists(), "{asking}: {left}");
     }
 }

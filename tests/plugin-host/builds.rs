@@ -313,7 +313,7 @@ build {
     assert!(!any_plugin_runs(plugins.directory()));
 }
 
-const FAILING: &str = r#"
+pub(crate) const FAILING: &str = r#"
 source "trial" "t" {
   directory = "built"
 }
@@ -372,29 +372,6 @@ fn a_plugin_has_no_way_back_to_a_machine_that_was_kept() {
         "{said}"
     );
     assert!(said.contains("remove what it left by hand, and build without -resume"), "{said}");
-}
-
-#[test]
-fn a_plugin_asks_the_user() {
-    let plugins = require!(installed());
-    let dir = template(FAILING);
-    // `script` gives it a terminal.
-    let command = plugins.command(dir.path(), &[]);
-    let ingot = command.get_program().to_string_lossy().into_owned();
-    let mut asked = Command::new("script");
-    asked.args(["-qec", &format!("'{ingot}' build -color=false -on-error=ask ."), "/dev/null"]);
-    asked.current_dir(dir.path());
-    for (name, value) in command.get_envs() {
-        asked.env(name, value.unwrap_or_default());
-    }
-    let mut child = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, b"y\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("Leave the directory? [y/n]"), "{said}");
-    assert!(dir.path().join("built").exists(), "{said}");
-    drop(stdin);
 }
 
 #[test]

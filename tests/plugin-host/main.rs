@@ -15,4 +15,5 @@ mod reboots;
 mod release_server;
 mod releases;
 mod signed;
+mod terminal;
 mod validate;

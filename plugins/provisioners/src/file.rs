@@ -1,10 +1,13 @@
 //! `provisioner "file"`
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::command::{quote, quote_pattern};
 use ingot_sdk::communicator::CapturedOutput;
+use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
     Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Effect, Error,
     ExitStatus, Facts, FileMeta, GeneratedData, OutputFile, PrepareContext, Prepared, Provision,
@@ -169,11 +172,40 @@ async fn upload(
         return link.upload_dir(Path::new(source), destination, source.ends_with('/')).await;
     }
     let destination = inside(destination, script::file_name(source));
+    if !metadata.is_file() {
+        let (file, size) = read_to_end(ctx, source).await?;
+        let mut file = tokio::fs::File::from_std(file);
+        return link.upload(&destination, &mut file, FileMeta::new(size, 0o644)).await;
+    }
     let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
     let new = FileMeta::new(metadata.len(), mode);
     let meta = FileMeta { modified: metadata.modified().ok(), ..new };
     let mut file = tokio::fs::File::open(source).await.with_context(reading)?;
     link.upload(&destination, &mut file, meta).await
+}
+
+/// What comes from a pipe or a device, in a file without a name, and its length, which machines have to
+/// be told first.
+async fn read_to_end(ctx: &RunContext, source: &str) -> Result<(File, u64)> {
+    let path = PathBuf::from(source);
+    // Of no files: how much comes is not known.
+    let mut reader = Reader::new(ctx, source, &[]);
+    blocking(ctx, move |stop| {
+        let reading = || format!("reading {}", path.display());
+        let writing = |error: std::io::Error| {
+            let directory = std::env::temp_dir();
+            let message = format!("writing a temporary file in {}: {error}", directory.display());
+            std::io::Error::new(error.kind(), message)
+        };
+        let mut file = tempfile::tempfile().map_err(writing)?;
+        let mut from = File::open(&path).with_context(reading)?;
+        reader
+            .copy(stop, &mut from, |bytes| file.write_all(bytes).map_err(writing))
+            .with_context(reading)?;
+        file.rewind().map_err(writing)?;
+        Ok((file, reader.bytes_read()))
+    })
+    .await
 }
 
 async fn download(

@@ -127,10 +127,19 @@ impl Start<'_> {
         {
             return Ok(ScriptOutcome { status: status?, removed: true });
         }
+        // A machine that goes down in between may come up without what it was sent, as in /tmp.
+        let mut connection = None;
         for file in files {
             file.send(self.link).await?;
+            let now = self.link.connection();
+            if *connection.get_or_insert(now) != now {
+                let message = "the connection was lost between uploads, and had to be made again";
+                return Err(Error::new(message).transient());
+            }
         }
-        let status = self.link.exec(&RemoteCommand::new(command), output).await?;
+        let connection = connection.unwrap_or_else(|| self.link.connection());
+        let command = RemoteCommand::new(command);
+        let status = self.link.exec_over(connection, &command, output).await?;
         Ok(ScriptOutcome { status, removed: false })
     }
 }

@@ -79,6 +79,9 @@ pub(crate) struct ShellProvisioner;
 pub(crate) struct Shell {
     options: Options,
     variables: BTreeMap<String, String>,
+    /// What tells the files on the machine from those of other steps. The same in every attempt at a
+    /// step: the one that succeeds removes what those before it left.
+    number: u128,
 }
 
 impl Component for ShellProvisioner {
@@ -108,7 +111,8 @@ impl Component for ShellProvisioner {
         if let Err(error) = Interpolation::new(ctx).check(command) {
             errors.push(ConfigError::on("execute_command", error.to_string()));
         }
-        errors.into_result(Prepared::new(Shell { options, variables }))
+        let number = uuid::Uuid::new_v4().as_u128() % 10_000;
+        errors.into_result(Prepared::new(Shell { options, variables, number }))
     }
 }
 
@@ -120,7 +124,8 @@ impl Provision for Shell {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()> {
-        let machine = Machine { options: &self.options, ctx, link: &*communicator };
+        let (options, number) = (&self.options, self.number);
+        let machine = Machine { options, ctx, link: &*communicator, number };
         let mut variables = self.variables.clone();
         script::build_variables(ctx, data, &mut variables);
         if self.options.inline.is_empty() {
@@ -144,6 +149,7 @@ struct Machine<'a> {
     options: &'a Options,
     ctx: &'a RunContext,
     link: &'a dyn Communicator,
+    number: u128,
 }
 
 impl Machine<'_> {
@@ -157,7 +163,7 @@ impl Machine<'_> {
         if !options.binary {
             script_bytes = with_unix_line_ends(script_bytes);
         }
-        let number = uuid::Uuid::new_v4().as_u128() % 10_000;
+        let number = self.number;
         let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
         let file = options.remote_file.clone().unwrap_or_else(|| format!("script_{number}.sh"));
         let path = options.remote_path.clone().unwrap_or_else(|| format!("{directory}/{file}"));

@@ -115,6 +115,27 @@ pub trait Communicator: Send + Sync {
         self.exec(&command, output).await
     }
 
+    /// The number of the connection to the machine: it changes when a lost one is made again. What
+    /// was uploaded before that may be gone, as after a reboot. Always the same where a lost
+    /// connection is an error at once.
+    fn connection(&self) -> u64 {
+        0
+    }
+
+    /// [`Communicator::exec`] of a command that needs what was uploaded over `connection`.
+    ///
+    /// # Errors
+    /// As for [`Communicator::exec`], and a transient one if the connection is another one now; then
+    /// the command was not started.
+    async fn exec_over(
+        &self,
+        _connection: u64,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.exec(command, output).await
+    }
+
     /// Waits until the commands have ended that nobody waits for any more, as after a timeout,
     /// where the communicator ends them on the machine.
     async fn settle(&self) {}

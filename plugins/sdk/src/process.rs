@@ -87,7 +87,7 @@ impl LocalCommand {
     /// does not help. When this future is dropped the group is killed at once, unless it outlives.
     ///
     /// # Errors
-    /// The program could not be started, or the build was cancelled.
+    /// The program could not be started, it wanted to use the terminal, or the build was cancelled.
     pub async fn run(&self, ctx: &RunContext, output: &dyn OutputSink) -> Result<ExitStatus> {
         let Some((program, args)) = self.argv.split_first() else {
             return Err(Error::new("there is no command to run"));
@@ -130,24 +130,27 @@ impl LocalCommand {
         });
         let mut read = false;
         let status = loop {
-            tokio::select! {
+            let error = tokio::select! {
                 biased;
-                () = ctx.cancel.cancelled() => {
-                    group.end();
-                    // Its output ends when the last of the group has ended. Whatever is left
-                    // then is killed as `group` is dropped.
-                    let ended = async {
-                        let _ = child.wait().await;
-                        if !read {
-                            (&mut reading).await;
-                        }
-                    };
-                    let _ = tokio::time::timeout(GRACE, ended).await;
-                    return Err(Error::Cancelled);
+                () = ctx.cancel.cancelled() => Error::Cancelled,
+                _ = &mut reading, if !read => {
+                    read = true;
+                    continue;
                 }
-                _ = &mut reading, if !read => read = true,
                 status = child.wait() => break status?,
-            }
+                () = group.wants_terminal() => wants_terminal(program),
+            };
+            group.end();
+            // Its output ends when the last of the group has ended. Whatever is left then is killed
+            // as `group` is dropped.
+            let ended = async {
+                let _ = child.wait().await;
+                if !read {
+                    (&mut reading).await;
+                }
+            };
+            let _ = tokio::time::timeout(GRACE, ended).await;
+            return Err(error);
         };
         if !read {
             let _ = tokio::time::timeout(DRAIN, &mut reading).await;
@@ -157,6 +160,17 @@ impl LocalCommand {
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
     }
+}
+
+fn wants_terminal(program: &str) -> Error {
+    Error::new(format!(
+        "{program}, or what it started, wanted to use the terminal, which the programs of a build \
+         do not have"
+    ))
+    .hint(
+        "let it take what it asks for from a file or from the environment; if it is sudo, run \
+         `sudo -v` before",
+    )
 }
 
 async fn pump(source: Option<impl AsyncRead + Unpin>, mut show: impl FnMut(&[u8])) {

@@ -1,9 +1,14 @@
 //! The process groups of what this process starts: a terminal's Ctrl-C does not reach them, so they are
 //! ended here, with all that their leaders started.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::process::Child;
+
+/// How often it is looked whether a group is stopped.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The process groups that end with this process.
 static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: Vec::new(), closed: false });
@@ -54,8 +59,18 @@ impl ProcessGroup {
     pub fn end(&mut self) {
         self.kill = true;
         if let Some(id) = self.id {
-            // Fails only if nothing of the group is left.
+            // These fail only if nothing of the group is left. What is stopped is asked when it goes on.
             let _ = kill_process_group(id, Signal::TERM);
+            let _ = kill_process_group(id, Signal::CONT);
+        }
+    }
+
+    /// Waits until the child is stopped because it, or something that it started, wants to use the
+    /// terminal: that is for the group in the foreground, which this process is in. Nobody else sees
+    /// it, and would let it go on.
+    pub async fn wants_terminal(&self) {
+        while !self.id.is_some_and(is_stopped_by_terminal) {
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -94,6 +109,15 @@ pub fn kill_live_groups() {
     let mut live = LIVE.lock();
     live.closed = true;
     live.ids.iter().copied().for_each(kill_group);
+}
+
+/// Whether the child `id` is stopped as a terminal stops a group in the background that reads from it
+/// or changes it.
+fn is_stopped_by_terminal(id: Pid) -> bool {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let status = waitid(WaitId::Pid(id), options).ok().flatten();
+    let signal = status.and_then(|status| status.stopping_signal());
+    signal.is_some_and(|signal| [Signal::TTIN.as_raw(), Signal::TTOU.as_raw()].contains(&signal))
 }
 
 fn pid(child: &Child) -> Option<Pid> {

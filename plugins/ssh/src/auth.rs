@@ -9,7 +9,7 @@ use ingot_sdk::Error;
 use ssh2::{ErrorCode, HashType, KeyboardInteractivePrompt, MethodType, Prompt, Session};
 
 use crate::algorithms::DEFAULT_CIPHERS;
-use crate::key::PrivateKey;
+use crate::key::{PrivateKey, rewrapped};
 
 /// How long key exchange and login may take, as in Packer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -177,6 +177,30 @@ impl KeyboardInteractivePrompt for PasswordAnswers<'_> {
     }
 }
 
+/// The most methods of logging in that a server is taken to want one after the other. There are three
+/// that we have.
+const MOST_METHODS: usize = 3;
+
+/// The method of keys, the agent's too.
+const KEYS: &str = "publickey";
+/// The methods of a password.
+const PASSWORDS: [&str; 2] = ["password", "keyboard-interactive"];
+
+/// Whether a server's list of methods has `method`.
+fn offers(list: &str, method: &str) -> bool {
+    list.split(',').any(|offered| offered == method)
+}
+
+impl Credentials {
+    /// Whether there is something to log in with by a method that `list` does not have.
+    fn has_more_than(&self, list: &str) -> bool {
+        let keys = self.agent || !self.keys.is_empty();
+        let password = self.password.is_some();
+        (keys && !offers(list, KEYS))
+            || (password && PASSWORDS.iter().all(|method| !offers(list, method)))
+    }
+}
+
 /// Tries, in Packer's order: the agent's keys, the private keys, the password.
 fn authenticate(
     session: &Session,
@@ -185,38 +209,66 @@ fn authenticate(
 ) -> Result<(), Failure> {
     let user = endpoint.user.as_str();
     let mut attempts = Attempts { endpoint, tried: Vec::new() };
-    // The list of methods is asked for with a login that needs none, and may succeed.
-    let offered = match session.auth_methods(user) {
-        Ok(offered) => offered.to_owned(),
-        Err(_) if session.authenticated() => return Ok(()),
-        Err(error) => return Err(attempts.broken(&error)),
-    };
-    if credentials.agent && try_agent(session, user, &mut attempts)? {
-        return Ok(());
-    }
-    for key in &credentials.keys {
-        let public = key.certificate.as_deref().unwrap_or(&key.public);
-        let tried = session.userauth_pubkey_memory(user, Some(public), &key.text, None);
-        if attempts.note(tried, &key.name)? {
+    let mut offered = String::new();
+    for _ in 0..MOST_METHODS {
+        // The list of methods is asked for with a login that needs none, and may succeed.
+        let list = session.auth_methods(user);
+        if session.authenticated() {
             return Ok(());
         }
-    }
-    if let Some(password) = &credentials.password {
-        if offered.split(',').any(|method| method == "password") {
-            let tried = session.userauth_password(user, password);
-            if attempts.note(tried, "the password")? {
-                return Ok(());
-            }
+        let list = list.map_err(|error| attempts.broken(&error))?;
+        if list == offered {
+            break;
         }
-        if offered.split(',').any(|method| method == "keyboard-interactive") {
-            let mut answers = PasswordAnswers(password);
-            let tried = session.userauth_keyboard_interactive(user, &mut answers);
-            if attempts.note(tried, "the password as an answer")? {
-                return Ok(());
-            }
+        list.clone_into(&mut offered);
+        if try_offered(session, user, &offered, credentials, &mut attempts)? {
+            return Ok(());
+        }
+        // A server that wants a key and then a password lists the password only once it has taken
+        // the key. Asking costs one of the attempts that it allows.
+        if !credentials.has_more_than(&offered) {
+            break;
         }
     }
     Err(attempts.refused(&offered))
+}
+
+/// Tries what can be tried by the methods of the list `offered`.
+fn try_offered(
+    session: &Session,
+    user: &str,
+    offered: &str,
+    credentials: &Credentials,
+    attempts: &mut Attempts<'_>,
+) -> Result<bool, Failure> {
+    if offers(offered, KEYS) {
+        if credentials.agent && try_agent(session, user, attempts)? {
+            return Ok(true);
+        }
+        for key in &credentials.keys {
+            let public = key.certificate.as_deref().unwrap_or(&key.public);
+            let private = rewrapped(&key.text);
+            let tried = session.userauth_pubkey_memory(user, Some(public), &private, None);
+            if attempts.note(tried, &key.name)? {
+                return Ok(true);
+            }
+        }
+    }
+    let Some(password) = &credentials.password else { return Ok(false) };
+    if offers(offered, PASSWORDS[0]) {
+        let tried = session.userauth_password(user, password);
+        if attempts.note(tried, "the password")? {
+            return Ok(true);
+        }
+    }
+    if offers(offered, PASSWORDS[1]) {
+        let mut answers = PasswordAnswers(password);
+        let tried = session.userauth_keyboard_interactive(user, &mut answers);
+        if attempts.note(tried, "the password as an answer")? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn try_agent(session: &Session, user: &str, attempts: &mut Attempts<'_>) -> Result<bool, Failure> {

@@ -15,22 +15,18 @@ use crate::transfer::{self, There};
 /// Runs commands on, and moves files to and from, one machine.
 pub(crate) struct SshCommunicator(pub Machine);
 
-#[async_trait]
-impl Communicator for SshCommunicator {
-    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
-        let mut input = command.stdin.as_deref().unwrap_or_default();
-        self.exec_with_input(&command.command, &mut input, output).await
-    }
-
-    async fn exec_with_input(
+impl SshCommunicator {
+    /// Runs a command, over the connection with the number `only`, if any.
+    async fn run(
         &self,
         command: &str,
         input: &mut (dyn AsyncRead + Send + Unpin),
         output: &dyn OutputSink,
+        only: Option<u64>,
     ) -> Result<ExitStatus> {
         let mut ender = self.0.ending().guard();
-        let (mut process, link) =
-            self.0.start_over(command, self.0.connector().settings().pty).await?;
+        let pty = self.0.connector().settings().pty;
+        let (mut process, link) = self.0.start_over(command, pty, only).await?;
         ender.runs(link);
         let Process { data, errors, .. } = &mut process;
         let (mut stdout, mut stdin) = data.split();
@@ -54,6 +50,37 @@ impl Communicator for SshCommunicator {
         let status = process.status().await;
         ender.ended();
         Ok(status)
+    }
+}
+
+#[async_trait]
+impl Communicator for SshCommunicator {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        let mut input = command.stdin.as_deref().unwrap_or_default();
+        self.run(&command.command, &mut input, output, None).await
+    }
+
+    async fn exec_with_input(
+        &self,
+        command: &str,
+        input: &mut (dyn AsyncRead + Send + Unpin),
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.run(command, input, output, None).await
+    }
+
+    fn connection(&self) -> u64 {
+        self.0.connection()
+    }
+
+    async fn exec_over(
+        &self,
+        connection: u64,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        let mut input = command.stdin.as_deref().unwrap_or_default();
+        self.run(&command.command, &mut input, output, Some(connection)).await
     }
 
     async fn settle(&self) {

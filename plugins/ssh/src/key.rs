@@ -1,5 +1,6 @@
 //! Private key files and certificates.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -93,6 +94,17 @@ impl KeyFile {
     }
 }
 
+/// A key in OpenSSH's form with lines of 70 letters, as OpenSSH writes them: not everybody does,
+/// and ssh-key reads no others. Any other text is as it was.
+pub(crate) fn rewrapped(text: &str) -> Cow<'_, str> {
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    let Some((_, rest)) = text.split_once(begin) else { return text.into() };
+    let Some((body, _)) = rest.split_once(end) else { return text.into() };
+    let letters: Vec<char> = body.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let lines: Vec<String> = letters.chunks(70).map(|line| line.iter().collect()).collect();
+    format!("{begin}\n{}\n{end}\n", lines.join("\n")).into()
+}
+
 /// The public key of a private key in OpenSSH's or a PEM form.
 pub(crate) fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem> {
     let encrypted = || {
@@ -100,7 +112,7 @@ pub(crate) fn public_key(text: &str, path: &str) -> Result<PublicKey, KeyProblem
             .hint("load it into an agent and set ssh_agent_auth = true, or use a key without one")
     };
     if text.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        return match ssh_key::PrivateKey::from_openssh(text) {
+        return match ssh_key::PrivateKey::from_openssh(rewrapped(text).as_bytes()) {
             Ok(key) if key.is_encrypted() => Err(encrypted()),
             Ok(key) => Ok(key.public_key().clone()),
             Err(error) => ecdsa_public_key(text)

@@ -87,7 +87,6 @@ impl KeyPair {
     /// # Errors
     /// It is no private key, or protected by a passphrase.
     pub fn from_private(private: String, name: &str) -> Result<KeyPair> {
-        let private = rewrapped(private);
         let public = public_key(&private, name).map_err(Error::from)?;
         let public = public.to_openssh().map_err(|error| Error::new(error.to_string()))?;
         Ok(KeyPair { private, public })
@@ -130,17 +129,6 @@ impl KeyPair {
             certificate: None,
         }
     }
-}
-
-/// A key in OpenSSH's form with lines of 70 letters, as OpenSSH writes them: not everybody does,
-/// and ssh-key reads no others.
-fn rewrapped(text: String) -> String {
-    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
-    let Some((_, rest)) = text.split_once(begin) else { return text };
-    let Some((body, _)) = rest.split_once(end) else { return text };
-    let letters: Vec<char> = body.chars().filter(|letter| !letter.is_whitespace()).collect();
-    let lines: Vec<String> = letters.chunks(70).map(|line| line.iter().collect()).collect();
-    format!("{begin}\n{}\n{end}\n", lines.join("\n"))
 }
 
 /// Masks a private key, which is mostly seen line by line.

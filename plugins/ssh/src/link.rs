@@ -1,5 +1,6 @@
 //! A connection that is up, as the rest of the program uses it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -175,13 +176,25 @@ impl Link {
 
     /// Lets a port here lead to the machine.
     pub(crate) async fn listen_here(self: &Arc<Self>, tunnel: &Tunnel) -> Result<(), Failure> {
-        let listener = TcpListener::bind(("localhost", tunnel.listen)).await.map_err(|error| {
+        let port = tunnel.listen;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
             let message = format!(
-                "cannot listen on localhost:{} for the tunnel {tunnel} (ssh_local_tunnels): {error}",
-                tunnel.listen
+                "cannot listen on localhost:{port} for the tunnel {tunnel} (ssh_local_tunnels): \
+                 {error}"
             );
             Failure::new(Kind::Local, message).hint("choose a port that is free here")
         })?;
+        self.serve(listener, tunnel);
+        // Not an error: not every machine has IPv6, and who tries localhost by it tries IPv4 next.
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+            Ok(listener) => self.serve(listener, tunnel),
+            Err(error) => tracing::debug!(%tunnel, %error, "not listening on [::1]"),
+        }
+        Ok(())
+    }
+
+    /// Lets what connects to `listener` reach the tunnel's target.
+    fn serve(self: &Arc<Self>, listener: TcpListener, tunnel: &Tunnel) {
         let (link, tunnel) = (Arc::downgrade(self), tunnel.clone());
         let serving = tokio::spawn(async move {
             while let Ok((caller, _)) = listener.accept().await {
@@ -197,7 +210,6 @@ impl Link {
             }
         });
         self.local_tunnels().push(AbortOnDropHandle::new(serving));
-        Ok(())
     }
 
     fn local_tunnels(&self) -> MutexGuard<'_, Vec<AbortOnDropHandle<()>>> {

@@ -1,7 +1,7 @@
 //! A machine over a connection that is made again when it is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::{Error, ExitStatus, Result, Ui};
@@ -11,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 use crate::connector::Connector;
 use crate::ending::Ending;
 use crate::link::{Link, Process};
+use crate::tar::Greeting;
 
 /// A machine that was reached. Connects again by itself when the connection was lost, as by a reboot.
 pub(crate) struct Machine {
     connector: Connector,
     link: Mutex<Arc<Link>>,
+    /// How often the connection was made again.
+    reconnections: AtomicU64,
     ui: Ui,
     no_tar: AtomicBool,
     away: AtomicBool,
@@ -48,6 +51,7 @@ impl Machine {
         Machine {
             connector,
             link: Mutex::new(link),
+            reconnections: AtomicU64::new(0),
             ui,
             no_tar: AtomicBool::new(false),
             away: AtomicBool::new(false),
@@ -71,21 +75,44 @@ impl Machine {
             let connected = self.connector.wait(&never, Some(limit), &refused).await;
             *link =
                 connected.map_err(|error| error.context("the connection was lost").transient())?;
+            self.reconnections.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Arc::clone(&link))
     }
 
-    /// Starts a command, connecting again should the connection prove to be lost.
-    pub(crate) async fn start(&self, line: &str, pty: bool) -> Result<Process> {
-        self.start_over(line, pty).await.map(|(process, _)| process)
+    /// The number of the connection: another one after each time that it was made again.
+    pub(crate) fn connection(&self) -> u64 {
+        self.reconnections.load(Ordering::Relaxed)
     }
 
-    /// Starts a command, and says over which connection.
-    pub(crate) async fn start_over(&self, line: &str, pty: bool) -> Result<(Process, Arc<Link>)> {
-        let mut link = self.link().await?;
+    /// The connection of [`Machine::link`], which has to be the one with the number `only`, if any.
+    async fn link_if(&self, only: Option<u64>) -> Result<Arc<Link>> {
+        let link = self.link().await?;
+        match only {
+            Some(number) if number != self.connection() => Err(Error::new(
+                "the connection was lost before the command started, and had to be made again",
+            )
+            .transient()),
+            _ => Ok(link),
+        }
+    }
+
+    /// Starts a command, connecting again should the connection prove to be lost.
+    pub(crate) async fn start(&self, line: &str, pty: bool) -> Result<Process> {
+        self.start_over(line, pty, None).await.map(|(process, _)| process)
+    }
+
+    /// Starts a command, and says over which connection; over the one with the number `only`, if any.
+    pub(crate) async fn start_over(
+        &self,
+        line: &str,
+        pty: bool,
+        only: Option<u64>,
+    ) -> Result<(Process, Arc<Link>)> {
+        let mut link = self.link_if(only).await?;
         let mut started = link.run(line, pty).await;
         if started.is_err() && link.is_lost() {
-            link = self.link().await?;
+            link = self.link_if(only).await?;
             started = link.run(line, pty).await;
         }
         Ok((started?, link))
@@ -111,16 +138,19 @@ impl Machine {
         &self.ui
     }
 
-    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar.
-    /// The command itself says so: asking first would start the user's shell once more, which
-    /// takes longer than many a copy where start-up files do much.
+    /// Starts one of [`crate::tar`]'s commands; none if the machine has no Bourne shell or no tar, or
+    /// if something of an upload is there already. The command itself says so: asking first would
+    /// start the user's shell once more, which takes longer than many a copy where start-up files
+    /// do much.
     pub(crate) async fn start_tar(&self, line: &str) -> Result<Option<Process>> {
         if self.no_tar.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let mut process = self.start(line, false).await?;
-        if crate::tar::is_there(&mut process.data).await? {
-            return Ok(Some(process));
+        match crate::tar::greeting(&mut process.data).await? {
+            Some(Greeting::Tar) => return Ok(Some(process)),
+            Some(Greeting::Merge) => return Ok(None),
+            None => {}
         }
         if process.status().await == ExitStatus::Disconnected {
             return Err(Error::new("the connection was lost").transient());

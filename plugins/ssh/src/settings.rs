@@ -234,12 +234,14 @@ impl SshConfig {
                     .hint("keep ssh_bastion_host or ssh_proxy_host"),
             );
         }
-        let mut key = key_file(
-            ("ssh_bastion_private_key_file", &self.ssh_bastion_private_key_file),
-            ("ssh_bastion_certificate_file", &self.ssh_bastion_certificate_file),
-            errors,
-        );
+        // Without a bastion nothing is read that only it needs: where a template leaves its host empty,
+        // there may be no such key either.
         if let Some(host) = bastion {
+            let mut key = key_file(
+                ("ssh_bastion_private_key_file", &self.ssh_bastion_private_key_file),
+                ("ssh_bastion_certificate_file", &self.ssh_bastion_certificate_file),
+                errors,
+            );
             // A key file that could not be read was already reported.
             let named = given(&self.ssh_bastion_private_key_file).is_some()
                 || given(&self.ssh_private_key_file).is_some();
@@ -309,7 +311,7 @@ impl SshConfig {
                 errors.push(ConfigError::on(option, message).hint(format!("known are {known}")));
             }
         }
-        if self.ssh_bastion_interactive {
+        if self.ssh_bastion_interactive && given(&self.ssh_bastion_host).is_some() {
             errors.push(
                 ConfigError::on("ssh_bastion_interactive", "this is not supported yet")
                     .hint("use ssh_bastion_password, a key or an agent"),

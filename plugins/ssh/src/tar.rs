@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ingot_sdk::command::quote_path;
+use ingot_sdk::command::{quote, quote_path};
 use ingot_sdk::walk::{Entry, EntryKind, tree};
 use ingot_sdk::{Context, Error, Result};
 use tar::{EntryType, Header};
@@ -15,26 +15,44 @@ use crate::path::sh;
 
 const BUFFER: usize = 256 * 1024;
 
-/// What the commands say first where there is a tar. Start-up files of the user's shell may have
-/// printed something before.
-const GREETING: &str = "ingot: tar";
+/// What a command says first where tar runs. Start-up files of the user's shell may have printed
+/// something before.
+const TAR: &str = "ingot: tar";
+/// What an upload's command says instead where something of it is there already.
+const MERGE: &str = "ingot: merge";
+/// The length of the longest of them.
+const LONGEST: usize = MERGE.len();
 
-/// How much they may have printed, in bytes.
+/// How much start-up files may have printed, in bytes.
 const MOST_BEFORE: usize = 1 << 20;
 /// How long they may take.
 const MOST_TIME: Duration = Duration::from_secs(120);
+/// The longest command, in bytes: it goes in one packet, and servers need not take more than 32 KiB
+/// (RFC 4253, 6.1).
+const LONGEST_COMMAND: usize = 30_000;
 
-/// Makes a command out of a script that ends with tar.
-fn command(script: &str) -> String {
-    sh(&format!("command -v tar >/dev/null && echo {GREETING:?} && {script}"))
+/// What a command says first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    /// Tar runs.
+    Tar,
+    /// Something of the upload is there already, and nothing was unpacked.
+    Merge,
 }
 
-/// Reads up to what a command says if there is a tar on the machine; false if it ends instead.
+/// Makes a command out of a script that uses tar.
+fn command(script: &str) -> String {
+    sh(&format!("command -v tar >/dev/null && {script}"))
+}
+
+/// Reads up to what a command says first; none if it ends instead, as where there is no tar.
 ///
 /// # Errors
 /// It says other things, and no end is in sight.
-pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<bool> {
-    match tokio::time::timeout(MOST_TIME, greeting(output)).await {
+pub(crate) async fn greeting(
+    output: &mut (dyn AsyncRead + Send + Unpin),
+) -> Result<Option<Greeting>> {
+    match tokio::time::timeout(MOST_TIME, find_greeting(output)).await {
         Ok(found) => found,
         Err(_) => Err(Error::new("the user's shell on the machine does not run commands").hint(
             "a start-up file of that shell (such as .bashrc), or a ForceCommand, may wait for \
@@ -43,9 +61,9 @@ pub(crate) async fn is_there(output: &mut (dyn AsyncRead + Send + Unpin)) -> Res
     }
 }
 
-async fn greeting(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<bool> {
+async fn find_greeting(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<Option<Greeting>> {
     // The end of the line so far.
-    let mut line = Vec::new();
+    let mut line: Vec<u8> = Vec::new();
     let mut read = 0;
     // A byte at a time: what follows is not ours.
     while let Ok(byte) = output.read_u8().await {
@@ -59,40 +77,67 @@ async fn greeting(output: &mut (dyn AsyncRead + Send + Unpin)) -> Result<bool> {
             ));
         }
         match byte {
-            b'\n' if line == GREETING.as_bytes() => return Ok(true),
+            b'\n' if line.ends_with(TAR.as_bytes()) => return Ok(Some(Greeting::Tar)),
+            b'\n' if line.ends_with(MERGE.as_bytes()) => return Ok(Some(Greeting::Merge)),
             b'\n' => line.clear(),
             byte => {
-                if line.len() == GREETING.len() {
+                if line.len() == LONGEST {
                     line.remove(0);
                 }
                 line.push(byte);
             }
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
-/// The command that unpacks an upload of a directory called `name` to `destination`. The modes in
-/// the stream are kept, its times and owners are not: uploaded files are new and the user's.
-pub(crate) fn unpack_command(destination: &str, name: &str, contents_only: bool) -> String {
+/// The command that unpacks an upload of a directory called `name` to `destination`, or of what is in
+/// it only, by the names `contents`. The modes in the stream are kept, its times and owners are not:
+/// uploaded files are new and the user's. So nothing is unpacked where something of the upload is there
+/// already: tar would change its modes, and put a directory in the place of a link to one.
+pub(crate) fn unpack_command(destination: &str, name: &str, contents: Option<&[String]>) -> String {
     let there = quote_path(destination);
-    let name = ingot_sdk::command::quote(name);
-    let enter = match contents_only {
-        true => format!("mkdir -p {there} && cd {there}"),
-        false => format!(
-            "if test -d {there}; then cd {there} && mkdir -p {name} && cd {name}; \
-             else mkdir {there} && cd {there}; fi"
-        ),
+    let with = |enter: String| {
+        // Where it cannot be entered, the upload fails with what was said of that.
+        command(&format!(
+            "if {enter}; then echo {TAR:?} && exec tar -xpomf -; fi; echo {TAR:?}; exit 1"
+        ))
     };
-    command(&format!("{enter} && exec tar -xpomf -"))
+    let Some(contents) = contents else {
+        let (new, inside) = (unless_there([name]), literal(name));
+        return with(format!(
+            "if test -d {there}; then cd {there} && {new} && mkdir {inside} && cd {inside}; \
+             else mkdir {there} && cd {there}; fi"
+        ));
+    };
+    let enter = format!("mkdir -p {there} && cd {there}");
+    let names = contents.iter().map(String::as_str);
+    let by_name = with(format!("{enter} && {}", unless_there(names)));
+    match by_name.len() {
+        0..=LONGEST_COMMAND => by_name,
+        _ => with(format!("{enter} && if test -n \"$(ls -A)\"; then echo {MERGE:?}; exit; fi")),
+    }
+}
+
+/// The part of a script that ends it where one of `names` is in the directory.
+fn unless_there<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = names.into_iter().map(literal).collect();
+    format!(
+        "for n in {}; do if test -e \"$n\" || test -L \"$n\"; then echo {MERGE:?}; exit; fi; done",
+        words.join(" ")
+    )
+}
+
+/// The name of a file in the directory, for a shell.
+fn literal(name: &str) -> String {
+    quote(&format!("./{name}")).into_owned()
 }
 
 /// The command that packs what is in the directory that `word` is for the machine's shell, following
 /// links.
 pub(crate) fn pack_command(word: &str) -> String {
     // In English: what it says decides what its exit code means.
-    let tar = format!("LC_ALL=C && export LC_ALL && exec tar -chf - -C {word} .");
-    command(&tar)
+    command(&format!("echo {TAR:?} && LC_ALL=C && export LC_ALL && exec tar -chf - -C {word} ."))
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {
@@ -236,12 +281,24 @@ mod tests {
 
     #[tokio::test]
     async fn output_of_startup_files_is_skipped_within_bounds() {
-        let found = is_there(&mut &b"welcome\nto ingot: tar\nrest"[..]).await;
-        assert!(found.unwrap());
-        assert!(!is_there(&mut &b"welcome\nno tar"[..]).await.unwrap());
-        let error = is_there(&mut tokio::io::repeat(b'x')).await.unwrap_err();
+        let found = greeting(&mut &b"welcome\nto ingot: tar\nrest"[..]).await;
+        assert_eq!(found.unwrap(), Some(Greeting::Tar));
+        let found = greeting(&mut &b"welcome ingot: merge\n"[..]).await;
+        assert_eq!(found.unwrap(), Some(Greeting::Merge));
+        assert_eq!(greeting(&mut &b"welcome\nno tar"[..]).await.unwrap(), None);
+        let error = greeting(&mut tokio::io::repeat(b'x')).await.unwrap_err();
         assert!(error.to_string().contains("prints too much"), "{error}");
-        let error = is_there(&mut tokio::io::repeat(b'\n')).await.unwrap_err();
+        let error = greeting(&mut tokio::io::repeat(b'\n')).await.unwrap_err();
         assert!(error.advice().unwrap().contains("silent without a terminal"), "{error}");
+    }
+
+    #[test]
+    fn a_command_fits_into_a_packet_whatever_is_uploaded() {
+        for count in [0, 3, 1000] {
+            let names: Vec<String> = (0..count).map(|n| format!("it's {n} of many")).collect();
+            let command = unpack_command("/srv", "up", Some(&names));
+            assert!(command.len() <= LONGEST_COMMAND, "{count}: {}", command.len());
+            assert_eq!(command.contains("0 of many"), count == 3, "{command}");
+        }
     }
 }

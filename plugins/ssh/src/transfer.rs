@@ -138,7 +138,8 @@ pub(crate) async fn upload_directory(
     if by_sftp(machine) {
         return upload_by_sftp(machine, &real, &name, destination, contents_only).await;
     }
-    let command = tar::unpack_command(destination, &name, contents_only);
+    let contents = contents_only.then(|| names(&real)).transpose()?;
+    let command = tar::unpack_command(destination, &name, contents.as_deref());
     if let Some(process) = machine.start_tar(&command).await? {
         let shown = DirectoryProgress::new(machine.ui(), &name);
         return stream(process, None, move |socket| {
@@ -162,6 +163,16 @@ pub(crate) async fn upload_directory(
     };
     let sent = sent.await;
     finish(process, sent, "scp").await
+}
+
+/// The names of what is in a local directory. One that is not UTF-8 is left out: no command can hold it.
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let reading = || format!("reading {}", directory.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(reading)? {
+        names.extend(entry.with_context(reading)?.file_name().into_string());
+    }
+    Ok(names)
 }
 
 async fn upload_by_sftp(

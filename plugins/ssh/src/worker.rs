@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel, Listener, Session, Sftp};
+use tokio::runtime::Handle;
 
 use crate::channel_pump::{ChannelPump, Progress, again, would_block};
 use crate::commands::{Opening, Purpose, SftpWork, WorkerCommand, WorkerCommands};
+use crate::dial;
 use crate::sftp_copy::Copy;
 use crate::tunnel::Tunnel;
 
@@ -68,6 +70,7 @@ pub(crate) fn start(
         liveness,
         commands,
         own_commands: handle.clone(),
+        runtime: Handle::try_current().map_err(std::io::Error::other)?,
         notifier,
         opening: VecDeque::new(),
         begun: None,
@@ -92,6 +95,8 @@ struct Worker {
     liveness: KeepAlive,
     commands: Receiver<WorkerCommand>,
     own_commands: WorkerCommands,
+    /// Where the targets of remote tunnels are connected to.
+    runtime: Handle,
     notifier: UnixStream,
     /// Channels to open. libssh2 can open one at a time.
     opening: VecDeque<Opening>,
@@ -300,17 +305,13 @@ impl Worker {
             self.next_caller += 1;
             self.callers.insert(id, channel);
             let (commands, target) = (self.own_commands.clone(), tunnel.clone());
-            let connect = move || {
-                let stream = TcpStream::connect((target.host.as_str(), target.port));
+            self.runtime.spawn(async move {
+                let stream = dial::tunnel_target(&target.host, target.port).await;
                 if let Err(error) = &stream {
                     tracing::warn!(tunnel = %target, %error, "cannot reach a tunnel's target");
                 }
                 commands.give(WorkerCommand::Join(id, stream));
-            };
-            let spawned = std::thread::Builder::new().name("ssh tunnel".into()).spawn(connect);
-            if let Err(error) = spawned {
-                tracing::warn!(%error, "cannot serve a tunnel");
-            }
+            });
         }
         if moved { Ok(true) } else { self.check_session().map(|()| false) }
     }

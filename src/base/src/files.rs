@@ -120,6 +120,13 @@ fn read_waiting(
 /// # Errors
 /// It cannot be opened, or is something else, such as a pipe that would be waited for.
 pub fn open_regular(path: &Path) -> Result<File> {
+    // Not even opened: who waits to write to it would take this for the one that reads.
+    #[cfg(unix)]
+    if std::fs::metadata(path)
+        .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type()))
+    {
+        return Err(no_file(path));
+    }
     let file = open_any(path, "opening")?;
     let kind = file.metadata().with_context(|| format!("looking at {}", path.display()))?;
     let kind = kind.file_type();

@@ -87,6 +87,14 @@ pub enum Failure {
         /// What it was asked to do.
         during: String,
     },
+    /// It was ended, as the terminal had stopped it.
+    #[error(
+        "it, or what it started, wanted to use the terminal while {during}, which plugins do not have"
+    )]
+    Terminal {
+        /// What it was asked to do.
+        during: String,
+    },
     /// It sent what the protocol does not allow.
     #[error("invalid message from it while {during}: {problem}")]
     Protocol {
@@ -145,6 +153,8 @@ impl From<HostError> for ingot_sdk::Error {
             Failure::Abandoned(_) => {
                 ingot_sdk::Error::new(error.to_string()).of_kind(ErrorKind::Abandoned)
             }
+            Failure::Terminal { .. } => ingot_sdk::Error::new(error.to_string())
+                .hint("let it take what it asks for from a file or from the environment"),
             _ => ingot_sdk::Error::new(error.to_string()),
         }
     }

@@ -46,8 +46,17 @@ pub struct PluginProcess {
     name: String,
     mux: Mux,
     log: Log,
-    ended: watch::Receiver<Option<ExitStatus>>,
+    ended: watch::Receiver<Option<End>>,
     group: Option<Pid>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// By itself, or by a signal.
+    Exited(ExitStatus),
+    /// It was ended, as it wanted to use the terminal.
+    WantedTerminal,
 }
 
 /// The last lines that a program wrote to standard error; of a Go program that crashed, those that
@@ -175,7 +184,7 @@ impl PluginProcess {
         command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
         let unstarted = |source| Failure::Start { path: path.to_owned(), source };
         let started = programs.spawn(command).await;
-        let (mut child, group) = started.map_err(|error| HostError {
+        let (mut child, mut group) = started.map_err(|error| HostError {
             program: name.clone(),
             failure: unstarted(error),
             log: Vec::new(),
@@ -220,11 +229,18 @@ impl PluginProcess {
                     tokio::spawn({
                         let mux = mux.clone();
                         async move {
-                            let status = child.wait().await.unwrap_or_default();
+                            let end = tokio::select! {
+                                status = child.wait() => End::Exited(status.unwrap_or_default()),
+                                () = group.wants_terminal() => {
+                                    group.end();
+                                    let _ = tokio::time::timeout(END_TIMEOUT, child.wait()).await;
+                                    End::WantedTerminal
+                                }
+                            };
                             // What it left running.
                             drop(group);
                             let _ = tokio::time::timeout(END_TIMEOUT, logging).await;
-                            sender.send_replace(Some(status));
+                            sender.send_replace(Some(end));
                             mux.close();
                         }
                     });
@@ -256,15 +272,16 @@ impl PluginProcess {
     /// Why the connection ended, which may take a moment to be known.
     pub async fn lost(&self, during: &str) -> HostError {
         let mut ended_receiver = self.ended.clone();
-        let status =
-            tokio::time::timeout(END_TIMEOUT, ended_receiver.wait_for(|status| status.is_some()));
-        let status = match status.await {
-            Ok(Ok(status)) => *status,
+        let end = tokio::time::timeout(END_TIMEOUT, ended_receiver.wait_for(Option::is_some));
+        let end = match end.await {
+            Ok(Ok(end)) => *end,
             _ => None,
         };
-        self.failed(match status {
-            Some(status) => Failure::Exited { status: ended(status), during: during.to_owned() },
-            None => Failure::Closed { during: during.to_owned() },
+        let during = during.to_owned();
+        self.failed(match end {
+            Some(End::Exited(status)) => Failure::Exited { status: ended(status), during },
+            Some(End::WantedTerminal) => Failure::Terminal { during },
+            None => Failure::Closed { during },
         })
     }
 

@@ -163,6 +163,9 @@ func fail(how string) error {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "hang":
 		time.Sleep(time.Hour)
+	case "ask":
+		// As ansible does for a password.
+		return exec.Command("sh", "-c", "stty -echo </dev/tty").Run()
 	case "close":
 		closeSockets()
 		time.Sleep(time.Hour)

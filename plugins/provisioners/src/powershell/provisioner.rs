@@ -27,6 +27,31 @@ pub(crate) struct PowershellProvisioner;
 /// Runs PowerShell scripts on the machine.
 pub(crate) struct Powershell {
     options: Options,
+    paths: RemotePaths,
+}
+
+/// Where files are on the machine. The same in every attempt at a step: the one that succeeds removes
+/// what those before it left.
+struct RemotePaths {
+    script: String,
+    variables: String,
+    /// The script that runs another one as another user.
+    runner: String,
+}
+
+impl RemotePaths {
+    fn new(options: &Options) -> RemotePaths {
+        let id = Uuid::new_v4();
+        let path = |given: &Option<String>, name: &str| {
+            let given = given.clone().filter(|path| !path.is_empty());
+            given.unwrap_or_else(|| format!("c:/Windows/Temp/{name}-{id}.ps1"))
+        };
+        RemotePaths {
+            script: path(&options.remote_path, "script"),
+            variables: path(&options.remote_env_var_path, "ingot-ps-env-vars"),
+            runner: format!("C:/Windows/Temp/ingot-elevated-{id}.ps1"),
+        }
+    }
 }
 
 impl Component for PowershellProvisioner {
@@ -44,7 +69,8 @@ impl Component for PowershellProvisioner {
         ctx: &PrepareContext,
     ) -> Result<Prepared<Powershell>, ConfigErrors> {
         options.check(ctx)?;
-        Ok(Prepared::new(Powershell { options }))
+        let paths = RemotePaths::new(&options);
+        Ok(Prepared::new(Powershell { options, paths }))
     }
 }
 
@@ -57,7 +83,7 @@ impl Provision for Powershell {
         data: &GeneratedData,
     ) -> Result<()> {
         ctx.ui.say("Provisioning with Powershell...");
-        let run = Run::new(&self.options, ctx, &*communicator, data)?;
+        let run = Run::new(self, ctx, &*communicator, data)?;
         if !self.options.script.inline.is_empty() {
             ctx.ui.say("Provisioning with powershell script: inline");
             let text = scripts::inline(
@@ -86,13 +112,12 @@ struct Run<'a> {
     names: Value,
     /// The environment as PowerShell statements.
     assignments: String,
-    remote_path: String,
-    variables_path: String,
+    paths: &'a RemotePaths,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        options: &'a Options,
+        Powershell { options, paths }: &'a Powershell,
         ctx: &'a RunContext,
         link: &'a dyn Communicator,
         data: &GeneratedData,
@@ -101,30 +126,18 @@ impl<'a> Run<'a> {
         let variables = options.script.variables(ctx, data)?;
         let format = options.variable_format();
         let assignments = script::assignments_with(&variables, format, powershell::escape);
-        let path = |given: &Option<String>, name: &str| {
-            let given = given.clone().filter(|path| !path.is_empty());
-            given.unwrap_or_else(|| format!("c:/Windows/Temp/{name}-{}.ps1", Uuid::new_v4()))
-        };
-        Ok(Run {
-            remote_path: path(&options.remote_path, "script"),
-            variables_path: path(&options.remote_env_var_path, "ingot-ps-env-vars"),
-            options,
-            ctx,
-            link,
-            names,
-            assignments,
-        })
+        Ok(Run { options, ctx, link, names, assignments, paths })
     }
 
     /// Runs one script, and removes what it left behind however it ends.
     pub(super) async fn script(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let mut path = self.remote_path.clone();
+        let mut path = self.paths.script.clone();
         if path.ends_with(['/', '\\']) {
             path.push_str(name);
         }
         let mut names = self.names.clone();
         names["Path"] = path.as_str().into();
-        names["Vars"] = self.variables_path.as_str().into();
+        names["Vars"] = self.paths.variables.as_str().into();
         let (option, template) = self.options.command();
         let mut command = render(self.ctx, option, &template, &names)?;
 
@@ -133,20 +146,20 @@ impl<'a> Run<'a> {
         // Inline scripts hold the variables themselves; only a command that asks for the file
         // needs one more place with secrets.
         if template.contains(".Vars") {
-            let path = self.variables_path.as_str();
+            let path = self.paths.variables.as_str();
             files.push(Upload { path, bytes: &variables, mode: 0o600 });
         }
-        let id = Uuid::new_v4();
-        let runner_path = format!("C:/Windows/Temp/ingot-elevated-{id}.ps1");
+        let runner_path = self.paths.runner.as_str();
         let runner;
         if let Some(user) = self.options.elevated_user() {
             let user = render(self.ctx, "elevated_user", user, &self.names)?;
             let password = self.options.elevated_password.as_deref().unwrap_or_default();
             let password = render(self.ctx, "elevated_password", password, &self.names)?;
-            let text = elevated::script(&format!("ingot-{id}"), &command, &user, &password);
-            runner = powershell::file(&text);
-            files.push(Upload { path: &runner_path, bytes: &runner, mode: 0o600 });
-            command = elevated::command(&runner_path);
+            // A new task each time: that of an earlier attempt may still run.
+            let task = format!("ingot-{}", Uuid::new_v4());
+            runner = powershell::file(&elevated::script(&task, &command, &user, &password));
+            files.push(Upload { path: runner_path, bytes: &runner, mode: 0o600 });
+            command = elevated::command(runner_path);
         }
 
         let limit = self.options.script.start_retry_timeout;
@@ -206,4 +219,21 @@ impl<'a> Run<'a> {
 
 fn render(ctx: &RunContext, option: &str, template: &str, names: &Value) -> Result<String> {
     ctx.prepare.render(template, names).map_err(|error| Error::new(format!("{option}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_where_the_options_say_or_where_no_other_step_has_its() {
+        let options = Options { remote_path: Some("D:/x.ps1".to_owned()), ..Options::default() };
+        assert_eq!(RemotePaths::new(&options).script, "D:/x.ps1");
+        let (own, other) = (Options::default(), Options::default());
+        let (own, other) = (RemotePaths::new(&own), RemotePaths::new(&other));
+        assert!(own.script.starts_with("c:/Windows/Temp/script-"), "{}", own.script);
+        assert_ne!(own.script, other.script);
+        assert_ne!(own.variables, other.variables);
+        assert_ne!(own.runner, other.runner);
+    }
 }

@@ -157,7 +157,7 @@ async fn a_bastion_that_refuses_is_an_error() {
     let expected =
         "refused to listen on port 8765 for the tunnel 8765:localhost:80 (ssh_remote_tunnels)";
     assert!(error.contains(expected) && error.contains("AllowTcpForwarding"), "{error}");
-    let taken = TcpListener::bind("localhost:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let tunnel = format!("{}:localhost:80", taken.local_addr().unwrap().port());
     let with = json!({ "ssh_password": PASSWORD, "ssh_local_tunnels": [tunnel] });
     let error = said(&failure(options(&server, with)).await);

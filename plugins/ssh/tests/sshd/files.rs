@@ -201,6 +201,38 @@ async fn directories() {
 }
 
 #[tokio::test]
+async fn what_is_there_stays_as_it_is_where_a_directory_is_uploaded() {
+    require!(available());
+    let local = tempfile::tempdir().unwrap();
+    let root = local.path().join("root");
+    for name in ["lib/f", "tmp/g", "etc/key", "new/h"] {
+        write(&root.join(name), "new", 0o644);
+    }
+    for (way, contents_only) in WAYS.into_iter().flat_map(|way| [(way, true), (way, false)]) {
+        let (server, link) = by(way).await;
+        let there = "mkdir -p root/usr/lib root/etc && /bin/ln -s usr/lib root/lib && \
+                     mkdir -m 1777 root/tmp && (umask 77; echo old > root/etc/key)";
+        output(&*link, there).await;
+        let destination = server.text(if contents_only { "home/root" } else { "home" });
+        let uploaded = link.upload_dir(&root, &destination, contents_only).await;
+        uploaded.unwrap_or_else(|error| panic!("{way:?} {contents_only}: {error}"));
+        let at = |name: &str| server.path("home/root").join(name);
+        assert!(at("lib").is_symlink(), "{way:?} {contents_only}");
+        for name in ["usr/lib/f", "tmp/g", "etc/key", "new/h"] {
+            let text = std::fs::read_to_string(at(name)).unwrap();
+            assert_eq!(text, "new", "{way:?} {contents_only} {name}");
+        }
+        // SFTP sets modes, as in Packer.
+        if way.0 != "sftp" {
+            let mode =
+                |name: &str| std::fs::metadata(at(name)).unwrap().permissions().mode() & 0o7777;
+            let modes = [mode("tmp"), mode("etc/key"), mode("new/h")];
+            assert_eq!(modes, [0o1777, 0o600, 0o644], "{way:?} {contents_only}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_directory_in_which_something_is_written_is_downloaded() {
     require!(available());
     let server = Server::start("");

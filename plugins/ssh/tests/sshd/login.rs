@@ -8,7 +8,7 @@ use ingot_sdk::testing::RecordedOutput;
 use ingot_ssh::{KeyPair, KeyPairType, Target};
 use serde_json::json;
 
-use crate::harness::{connect, connect_in, connected, context, options, output, prepare};
+use crate::harness::{connect, connect_in, connected, context, failure, options, output, prepare};
 use ingot_test_support::output_of;
 use ingot_test_support::sshd::{PASSWORD, Server, USER, available};
 
@@ -45,6 +45,21 @@ async fn with_keys_of_every_kind_and_form() {
         let link = link.unwrap_or_else(|error| panic!("{name}: {error}\n{}", server.log()));
         assert_eq!(output(&*link, "echo in").await, "in\n", "{name}");
     }
+    // OpenSSH's lines have 70 letters, those of other programs 64 or 76.
+    let (begin, end) = ("-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----");
+    for name in ["ed25519", "rsa"] {
+        let text = std::fs::read_to_string(server.path(name)).unwrap();
+        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        for width in [64, 76, body.len()] {
+            let lines = body.as_bytes().chunks(width).map(String::from_utf8_lossy);
+            let lines: Vec<_> = lines.collect();
+            let key = server.path("wrapped");
+            std::fs::write(&key, format!("{begin}\n{}\n{end}\n", lines.join("\n"))).unwrap();
+            let link = connect(&server, json!({ "ssh_private_key_file": key })).await;
+            let link = link.unwrap_or_else(|error| panic!("{name} {width}: {error}"));
+            assert_eq!(output(&*link, "echo in").await, "in\n", "{name} {width}");
+        }
+    }
     // ssh-keygen does not write this form, but others do.
     let path = server.text("ed25519.p8");
     output_of("openssl", &["genpkey", "-algorithm", "ed25519", "-out", &path]);
@@ -60,6 +75,23 @@ async fn with_keys_of_every_kind_and_form() {
     std::fs::write(server.path("authorized_keys"), format!("ssh-ed25519 {public}\n")).unwrap();
     let link = connect(&server, json!({ "ssh_private_key_file": path })).await.unwrap();
     assert_eq!(output(&*link, "echo in").await, "in\n");
+}
+
+#[tokio::test]
+async fn with_a_key_and_a_password() {
+    require!(available());
+    for methods in ["publickey,password", "password,publickey"] {
+        let server = Server::start(&format!("AuthenticationMethods {methods}"));
+        let key = server.key("key", &["-t", "ed25519"]);
+        let with =
+            |password: &str| json!({ "ssh_private_key_file": key, "ssh_password": password });
+        let link = connect(&server, with(PASSWORD)).await;
+        let link = link.unwrap_or_else(|error| panic!("{methods}: {error}\n{}", server.log()));
+        assert_eq!(output(&*link, "echo in").await, "in\n", "{methods}");
+        let error = failure(options(&server, with("wrong-5d1c"))).await.to_string();
+        assert!(error.ends_with("it takes password"), "{methods}: {error}");
+        assert!(error.contains("the password") && !error.contains("wrong-5d1c"), "{error}");
+    }
 }
 
 /// One of four keys on this curve has a private number with zeros in front, which its file leaves

@@ -50,6 +50,23 @@ fn all_mistakes_are_reported_at_once() {
 }
 
 #[test]
+fn a_bastions_options_count_only_with_a_bastion() {
+    let with = |host: &str| {
+        json!({
+            "ssh_username": "u", "ssh_bastion_host": host, "ssh_bastion_username": "b",
+            "ssh_bastion_private_key_file": "/nope", "ssh_bastion_interactive": true,
+        })
+    };
+    assert!(prepare(with("")).is_ok(), "{}", complaints(with("")));
+    let said = complaints(with("bastion.example.com"));
+    assert!(
+        said.contains("ssh_bastion_private_key_file: cannot read /nope: No such file"),
+        "{said}"
+    );
+    assert!(said.contains("ssh_bastion_interactive: this is not supported"), "{said}");
+}
+
+#[test]
 fn key_files_are_checked() {
     require!(keygen());
     let dir = tempfile::tempdir().unwrap();

@@ -1,14 +1,22 @@
 //! Scripts, and what is wrong with machines that cannot take them.
 
 use ingot_test_support::require;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ingot_sdk::testing::{RecordedOutput, context};
-use ingot_sdk::{Communicator, Config, GeneratedData, PluginSet, Result};
+use ingot_sdk::{
+    Communicator, Config, ExitStatus, FileMeta, GeneratedData, OutputSink, PluginSet,
+    RemoteCommand, Result, async_trait,
+};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::harness::{connected, output};
+use ingot_test_support::output_of;
 use ingot_test_support::sshd::{Server, available};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
@@ -97,6 +105,23 @@ async fn a_text_in_a_directory_has_a_name() {
 }
 
 #[tokio::test]
+async fn what_comes_from_a_pipe_is_uploaded() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let pipe = server.path("pipe");
+    output_of("mkfifo", &[pipe.to_str().unwrap()]);
+    let options = json!({ "source": pipe, "destination": server.text("home") + "/" });
+    let writer = std::thread::spawn(move || std::fs::write(pipe, "secret\n".repeat(100_000)));
+    provision("file", &link, options).await.0.unwrap();
+    writer.join().unwrap().unwrap();
+    let uploaded = server.path("home/pipe");
+    assert!(std::fs::read_to_string(&uploaded).unwrap() == "secret\n".repeat(100_000));
+    let mode = std::fs::metadata(&uploaded).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+}
+
+#[tokio::test]
 async fn scripts_and_their_variables_do_not_stay_in_the_image() {
     require!(available());
     let server = Server::start("");
@@ -113,6 +138,41 @@ async fn scripts_and_their_variables_do_not_stay_in_the_image() {
         let left = output(&*link, "find \"$HOME\" -name '*.sh'").await;
         assert_eq!(left, "", "{directory}");
     }
+}
+
+#[tokio::test]
+async fn an_attempt_removes_what_one_that_was_given_up_left() {
+    require!(available());
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let script = "if [ ! -e \"$HOME/hit\" ]; then : >\"$HOME/hit\"; sleep 60; fi; echo $WORD";
+    let options = json!({
+        "inline": [script], "env": { "WORD": "ran" }, "remote_folder": "~",
+        "use_env_var_file": true,
+    });
+    let said = Arc::new(RecordedOutput::default());
+    let ctx = context(Default::default(), &said);
+    let mut plugins = PluginSet::default();
+    ingot_provisioners::register(&mut plugins);
+    let config = Config::new(options.as_object().unwrap().clone());
+    let shell = plugins.provisioners["shell"].prepare(&config, &ctx.prepare).unwrap().ready;
+    let data = GeneratedData::default();
+    let hit = server.path("home/hit");
+    let begun = async {
+        while !hit.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // As by the `timeout` of a step.
+    tokio::select! {
+        ended = shell.provision(&ctx, Arc::clone(&link), &data) => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    let left = "find \"$HOME\" -name '*.sh'";
+    assert_eq!(output(&*link, left).await.lines().count(), 2, "the first left nothing");
+    shell.provision(&ctx, Arc::clone(&link), &data).await.unwrap();
+    assert!(said.text().contains("ran"), "{}", said.text());
+    assert_eq!(output(&*link, left).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +213,82 @@ async fn a_machine_that_reboots_meanwhile_is_waited_for() {
     );
 }
 
+/// A machine that goes down right after the first upload and comes up without what was uploaded.
+struct GoesDown {
+    server: Server,
+    link: Arc<dyn Communicator>,
+    went_down: AtomicBool,
+}
+
+#[async_trait]
+impl Communicator for GoesDown {
+    async fn exec(&self, command: &RemoteCommand, output: &dyn OutputSink) -> Result<ExitStatus> {
+        self.link.exec(command, output).await
+    }
+
+    fn connection(&self) -> u64 {
+        self.link.connection()
+    }
+
+    async fn exec_over(
+        &self,
+        connection: u64,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.link.exec_over(connection, command, output).await
+    }
+
+    async fn upload(
+        &self,
+        destination: &str,
+        source: &mut (dyn AsyncRead + Send + Unpin),
+        meta: FileMeta,
+    ) -> Result<()> {
+        self.link.upload(destination, source, meta).await?;
+        if !self.went_down.swap(true, Ordering::Relaxed) {
+            std::fs::remove_file(destination).unwrap();
+            self.server.kill_sessions();
+        }
+        Ok(())
+    }
+
+    async fn upload_dir(&self, source: &Path, destination: &str, contents: bool) -> Result<()> {
+        self.link.upload_dir(source, destination, contents).await
+    }
+
+    async fn download(
+        &self,
+        source: &str,
+        destination: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<()> {
+        self.link.download(source, destination).await
+    }
+
+    async fn download_dir(&self, source: &str, destination: &Path, contents: bool) -> Result<()> {
+        self.link.download_dir(source, destination, contents).await
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_goes_down_before_the_script_starts_gets_it_again() {
+    require!(available());
+    for in_file in [false, true] {
+        let server = Server::start("");
+        let link = connected(&server, json!({})).await;
+        let options = json!({
+            "inline": ["echo ran $WORD"], "env": { "WORD": "again" },
+            "remote_folder": server.text("home"), "use_env_var_file": in_file,
+        });
+        let went_down = AtomicBool::new(false);
+        let machine: Arc<dyn Communicator> = Arc::new(GoesDown { server, link, went_down });
+        let (ran, said, _) = shell(&machine, options).await;
+        ran.unwrap();
+        assert!(said.contains("Could not start the script, retrying"), "{in_file}: {said}");
+        assert!(said.contains("ran again"), "{in_file}: {said}");
+    }
+}
+
 /// Puts an `rm` into the user's PATH that does `first` when a script is removed for the first time.
 /// Then there is `home/hit`.
 fn removing_does_first(server: &Server, first: &str) {
@@ -165,7 +301,7 @@ fn removing_does_first(server: &Server, first: &str) {
          : >\"$HOME/hit\"\n{first}\nfi;; esac\nexec /bin/rm \"$@\"\n"
     );
     std::fs::write(&rm, script).unwrap();
-    std::fs::set_permissions(&rm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&rm, PermissionsExt::from_mode(0o755)).unwrap();
     let _ = std::fs::remove_file(server.path("home/hit"));
 }
 

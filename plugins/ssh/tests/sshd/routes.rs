@@ -123,7 +123,7 @@ async fn tunnels_both_ways() {
          python3 -c 'import socket; socket.socket(fileno=3).shutdown(1)'; cat <&3"
     );
     let ask_here = move || {
-        let mut peer = TcpStream::connect(("localhost", here)).unwrap();
+        let mut peer = TcpStream::connect(("127.0.0.1", here)).unwrap();
         let text = "hello here ".repeat(200_000);
         let mut writer = peer.try_clone().unwrap();
         let sent = text.clone();

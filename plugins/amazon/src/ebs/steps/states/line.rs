@@ -55,6 +55,19 @@ impl Communicator for Line {
         self.now()?.exec_with_input(command, input, output).await
     }
 
+    fn connection(&self) -> u64 {
+        self.now().map_or(0, |now| now.connection())
+    }
+
+    async fn exec_over(
+        &self,
+        connection: u64,
+        command: &RemoteCommand,
+        output: &dyn OutputSink,
+    ) -> Result<ExitStatus> {
+        self.now()?.exec_over(connection, command, output).await
+    }
+
     async fn settle(&self) {
         if let Ok(now) = self.now() {
             now.settle().await;
