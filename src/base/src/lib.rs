@@ -14,6 +14,7 @@ pub mod files;
 pub mod hash;
 pub mod home;
 pub mod http;
+pub mod network;
 pub mod retry;
 pub mod whole_file;
 
