@@ -27,6 +27,7 @@ mod packer_block;
 mod parity;
 mod provenance;
 mod provenance_parameters;
+mod proxies;
 mod resume;
 mod resume_refused;
 mod run_report;

@@ -1,11 +1,12 @@
 //! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
-//! certificates, the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
+//! certificates, the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response, Url};
+use reqwest::{Client, ClientBuilder, Proxy, Response, Url};
 
 use crate::error::causes;
+use crate::proxy::Proxies;
 use crate::{Context, Error, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
@@ -16,7 +17,9 @@ pub fn client() -> Result<Client> {
     client_with(|builder| builder)
 }
 
-/// A client that differs from the common one, as where a server's certificate is not checked.
+/// A client that differs from the common one, as where a server's certificate is not checked. It has
+/// the proxies of the environment when `adjust` gets it: `no_proxy` takes them away, which has to come
+/// before a `proxy` that is to count instead.
 ///
 /// # Errors
 /// As for [`client`].
@@ -24,8 +27,10 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
     // Docker's client brings ring; a second implementation of TLS would only cost build time.
     // It fails where a provider is installed already, which will do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let proxies = Proxies::from_environment();
     let builder = Client::builder()
         .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
+        .proxy(Proxy::custom(move |url| proxies.of(url).cloned()))
         .connect_timeout(Duration::from_secs(30));
     adjust(builder).build().context("starting the HTTP client")
 }
