@@ -25,6 +25,7 @@ mod messages;
 mod package_checks;
 mod packer_block;
 mod parity;
+mod post_processors;
 mod provenance;
 mod provenance_parameters;
 mod proxies;

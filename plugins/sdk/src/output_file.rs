@@ -118,7 +118,13 @@ impl OutputFile {
             created,
         };
         let file = match options.open(&unfinished) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && there.is_some() => {
+            Err(error)
+                if there.is_some()
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ) =>
+            {
                 return Self::existing(&absolute, target);
             }
             opened => opened.with_context(creating)?,

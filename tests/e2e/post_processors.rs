@@ -1,0 +1,64 @@
+//! What post-processors do where their output is no ordinary file.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use ingot_test_support::{Run, ingot, ingot_program, output_of, program, template};
+
+/// A build of `file` with `steps`.
+fn file_template(steps: &str) -> tempfile::TempDir {
+    template(&format!(
+        "source \"file\" \"f\" {{\n  target  = \"f.img\"\n  content = \"x\"\n}}\nbuild {{\n  \
+         sources = [\"source.file.f\"]\n{steps}\n}}\n"
+    ))
+}
+
+/// Builds as a user whom permissions hold for, which root is without these capabilities.
+fn build_without_privileges(dir: &Path) -> Run {
+    let args = ["build", "-color=false", "."];
+    if output_of("id", &["-u"]) != "0" {
+        return ingot(dir, &args);
+    }
+    let binary = ingot_program().display().to_string();
+    let dropped =
+        ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--", &binary];
+    let state = dir.join("state").display().to_string();
+    let env = [("INGOT_STATE_DIR", state.as_str()), ("INGOT_CI", "off")];
+    program("setpriv", dir, &[&dropped[..], &args].concat(), &env)
+}
+
+#[test]
+fn files_are_added_to_where_no_lock_can_be_created() {
+    let dir = file_template(
+        "  post-processor \"manifest\" {\n    output = \"shut/manifest.json\"\n  }\n  \
+         post-processor \"checksum\" {\n    output = \"shut/sums\"\n  }\n  \
+         post-processor \"manifest\" {\n    output = \"/dev/null\"\n  }",
+    );
+    let shut = dir.path().join("shut");
+    std::fs::create_dir(&shut).unwrap();
+    std::fs::write(shut.join("manifest.json"), "").unwrap();
+    std::fs::write(shut.join("sums"), "before\n").unwrap();
+    let permit = |mode| std::fs::set_permissions(&shut, PermissionsExt::from_mode(mode)).unwrap();
+    permit(0o555);
+    let runs = [(); 2].map(|()| build_without_privileges(dir.path()));
+    permit(0o755);
+    for run in runs {
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    }
+    let read = |name: &str| std::fs::read_to_string(shut.join(name)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["builds"].as_array().unwrap().len(), 2);
+    let line = "9dd4e461268c8034f5c8564e155c67a6\tf.img\n";
+    assert_eq!(read("sums"), format!("before\n{line}{line}"));
+    assert_eq!(std::fs::read_dir(&shut).unwrap().count(), 2);
+}
+
+/// It would wait for what it is to write itself.
+#[test]
+fn a_pipe_is_not_read_before_it_is_written() {
+    let dir = file_template("  post-processor \"checksum\" {\n    output = \"/dev/stdout\"\n  }");
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let line = "9dd4e461268c8034f5c8564e155c67a6\tf.img\n";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
+}
