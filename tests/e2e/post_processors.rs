@@ -1,4 +1,4 @@
-//! What post-processors do where their output is no ordinary file.
+//! What a user sees of post-processors: where their output is no ordinary file, and where several fail.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -61,4 +61,24 @@ fn a_pipe_is_not_read_before_it_is_written() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     let line = "9dd4e461268c8034f5c8564e155c67a6\tf.img\n";
     assert!(run.stdout.contains(line), "{}", run.stdout);
+}
+
+#[test]
+fn all_pipelines_that_fail_are_reported() {
+    let step = |script: &str| {
+        format!("  post-processor \"shell-local\" {{\n    inline = [\"{script}\"]\n  }}\n")
+    };
+    let dir = file_template(&["exit 3", "touch ran", "exit 4"].map(step).concat());
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let failures = |line: &str| line.matches("Post-processor failed: ").count();
+    let both: Vec<&str> = run.stdout.lines().filter(|line| failures(line) == 2).collect();
+    // When the build ends, and in the summary.
+    assert_eq!(both.len(), 2, "{}", run.stdout);
+    assert!(both.iter().all(|line| line.contains("status: 3") && line.contains("status: 4")));
+    assert_eq!(failures(&run.stderr), 2, "{}", run.stderr);
+    assert!(dir.path().join("ran").exists());
+    let lines = ingot(dir.path(), &["build", "-machine-readable", "."]);
+    let error = lines.stdout.lines().find(|line| line.contains(",file.f,error,"));
+    assert_eq!(failures(error.unwrap_or_default()), 2, "{}", lines.stdout);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
+use ingot_sdk::{Artifact, Error, ErrorKind, GeneratedData, Result, RunContext, StepKind};
 use ingot_template::steps::Step;
 
 use super::build_values::with_no_server;
@@ -37,11 +37,11 @@ impl Pipelines<'_> {
     /// goes when no first step got so far as to keep it.
     ///
     /// # Errors
-    /// The first pipeline that failed; the others have run all the same.
+    /// What failed of the pipelines; the others have run all the same.
     pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
         let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
-        let mut failure = None;
+        let mut errors = Vec::new();
         let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
         let mut before = 0;
         for pipeline in &self.hook.node.pipelines {
@@ -51,7 +51,11 @@ impl Pipelines<'_> {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
-                    failure.get_or_insert(error);
+                    // The first one's kind is that of all, and this has to be known.
+                    match error.kind() {
+                        Some(ErrorKind::Abandoned) => errors.insert(0, error),
+                        _ => errors.push(error),
+                    }
                     if cancelled {
                         break;
                     }
@@ -60,7 +64,7 @@ impl Pipelines<'_> {
         }
         built.processed();
         let keeper = &self.hook.keeper;
-        if let Some(error) = failure {
+        if let Err(error) = Error::all(errors) {
             if !keeper.leaves(&*built, keep_built, &error) {
                 self.ctx.ui.say(
                     "Removing what the builder created: post-processing failed. -on-error=keep \
