@@ -7,7 +7,10 @@ use ingot_sdk::{
     Component, ConfigError, ConfigErrors, Context, Decoded, Error, Fetch, PrepareContext, Prepared,
     Result, Ui, http,
 };
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RANGE,
+};
 use reqwest::{Method, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,9 +93,15 @@ impl Fetch for Request {
         let asking = || format!("{method} {}", http::shown(url));
         let parsed =
             Method::from_bytes(method.as_bytes()).map_err(|error| Error::new(error.to_string()))?;
-        let mut request = http::client()?
-            .request(parsed, url)
-            .headers(headers(request_headers).map_err(Error::new)?);
+        let headers = headers(request_headers).map_err(Error::new)?;
+        // As Go's client does by itself.
+        let has_body = parsed != Method::HEAD;
+        let accepts_gzip =
+            has_body && !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE);
+        let mut request = http::client()?.request(parsed, url).headers(headers);
+        if accepts_gzip {
+            request = request.header(ACCEPT_ENCODING, "gzip");
+        }
         if !request_body.is_empty() {
             request = request.body(request_body.clone());
         }
@@ -101,15 +110,22 @@ impl Fetch for Request {
         if !status.is_success() {
             return Err(Error::new(format!("{} returned {status}", asking())));
         }
+        let is_packed =
+            has_body && answer.content_length() != Some(0) && http::is_gzip(answer.headers());
+        let is_readable =
+            is_packed || !has_body || !answer.headers().contains_key(CONTENT_ENCODING);
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(is_text) {
+        if !is_readable || !kind.is_some_and(is_text) {
             ui.error(format!(
                 "Warning: {} did not declare its response as text; other content may be damaged.",
                 asking()
             ));
         }
         let mut answered: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in answer.headers() {
+        // They say nothing of a body that is unpacked.
+        let told =
+            |name: &HeaderName| !is_packed || ![CONTENT_ENCODING, CONTENT_LENGTH].contains(name);
+        for (name, value) in answer.headers().iter().filter(|(name, _)| told(name)) {
             let value = String::from_utf8_lossy(value.as_bytes());
             let joined = answered.entry(canonical(name.as_str())).or_default();
             if !joined.is_empty() {
@@ -117,7 +133,11 @@ impl Fetch for Request {
             }
             joined.push_str(&value);
         }
-        let body = http::body(answer, LARGEST).await.map_err(|error| error.context(asking()))?;
+        let body = http::body(answer, LARGEST).await.with_context(asking)?;
+        let body = match is_packed {
+            true => http::gunzip(body, LARGEST).await.with_context(asking)?,
+            false => body,
+        };
         Ok(Output {
             url: url.clone(),
             body: String::from_utf8_lossy(&body).into_owned(),

@@ -1,8 +1,10 @@
 //! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
 //! certificates, the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
 
+use std::io::Read as _;
 use std::time::Duration;
 
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{Client, ClientBuilder, Proxy, Response, Url};
 
 use crate::error::causes;
@@ -62,6 +64,31 @@ pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Op
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+/// Whether a body is compressed, as some servers store it and send it whatever was asked for; then it is
+/// for [`gunzip`].
+pub fn is_gzip(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+/// What a body was compressed from, of at most `limit` bytes.
+///
+/// # Errors
+/// It is longer, or is not in gzip's format.
+pub async fn gunzip(body: Vec<u8>, limit: usize) -> Result<Vec<u8>> {
+    let unpack = move || {
+        let mut unpacked = Vec::new();
+        let decoder = flate2::read::MultiGzDecoder::new(body.as_slice());
+        decoder.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
+        Ok::<_, std::io::Error>(unpacked)
+    };
+    let unpacked = tokio::task::spawn_blocking(unpack).await.context("unpacking the response")?;
+    let unpacked = unpacked.context("unpacking the response")?;
+    match unpacked.len() > limit {
+        true => Err(Error::new(format!("the response is longer than {limit} bytes"))),
+        false => Ok(unpacked),
+    }
 }
 
 /// Waits for what a server sends next, for at most `limit`.
@@ -147,6 +174,20 @@ pub(crate) mod tests {
         }
         let cut = response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").await;
         assert!(super::body(cut, 9).await.unwrap_err().is_transient());
+    }
+
+    #[tokio::test]
+    async fn compressed_bodies_are_unpacked_up_to_their_limit() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        std::io::Write::write_all(&mut encoder, b"hello").unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(super::gunzip(packed.clone(), 5).await.unwrap(), b"hello");
+        let error = super::gunzip(packed.clone(), 4).await.unwrap_err().to_string();
+        assert_eq!(error, "the response is longer than 4 bytes");
+        for bad in [&packed[..packed.len() - 1], b"hello"] {
+            let error = super::gunzip(bad.to_vec(), 5).await.unwrap_err().to_string();
+            assert!(error.starts_with("unpacking the response: "), "{error}");
+        }
     }
 
     #[test]
