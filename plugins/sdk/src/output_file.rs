@@ -25,6 +25,8 @@ pub struct OutputFile {
     /// Where it is being written; none where it is written to directly.
     unfinished: Option<PathBuf>,
     target: PathBuf,
+    /// Whether a file is there that it replaces.
+    replaces: bool,
     entry: Option<JournalEntry>,
     created: CreatedDirectories,
 }
@@ -114,6 +116,7 @@ impl OutputFile {
             file: None,
             unfinished: Some(unfinished.clone()),
             target: absolute.clone(),
+            replaces: there.is_some(),
             entry: Some(entry),
             created,
         };
@@ -141,8 +144,14 @@ impl OutputFile {
         let mut options = std::fs::OpenOptions::new();
         let opened = options.write(true).create(true).truncate(true).open(path);
         let file = opened.with_context(|| format!("writing {}", shown.display()))?;
-        let (target, created) = (path.to_owned(), CreatedDirectories::default());
-        Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, created })
+        Ok(OutputFile {
+            file: Some(file),
+            unfinished: None,
+            target: path.to_owned(),
+            replaces: false,
+            entry: None,
+            created: CreatedDirectories::default(),
+        })
     }
 
     /// [`OutputFile::create`], where waiting, as for the reader of a pipe, must not block.
@@ -166,6 +175,18 @@ impl OutputFile {
                 .try_clone()
                 .with_context(|| format!("opening {} for writing", self.target.display())),
             None => Err(Error::new(format!("{} is not open", self.target.display()))),
+        }
+    }
+
+    /// Adds to an error of writing what to do about a disk that is full: what is to be replaced takes its
+    /// room until this is whole.
+    pub fn explain(&self, error: Error) -> Error {
+        match self.replaces && error.is_io(ErrorKind::StorageFull) {
+            true => error.further_hint(format!(
+                "{} stays until the new one is whole: remove it first, or write elsewhere",
+                self.target.display()
+            )),
+            false => error,
         }
     }
 
@@ -330,6 +351,22 @@ mod tests {
         output.writer().unwrap().write_all(b"gone").unwrap();
         output.finish().unwrap();
         assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_full_disk_is_explained_where_a_file_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let target = directory.path().join("x");
+        let advice = || {
+            let output = OutputFile::create(&journal, &target, 0o644).unwrap();
+            let full = Error::from(std::io::Error::from(ErrorKind::StorageFull)).context("packing");
+            output.explain(full).advice().map(str::to_owned)
+        };
+        assert_eq!(advice(), None);
+        std::fs::write(&target, "before").unwrap();
+        let advice = advice().unwrap();
+        assert!(advice.contains("x stays until the new one is whole: remove it first"), "{advice}");
     }
 
     #[test]
