@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
-use ingot_test_support::{Run, ingot, ingot_program, output_of, program, template};
+use ingot_test_support::{
+    Run, docker, docker_template, ingot, ingot_program, output_of, program, require, template,
+};
 
 /// A build of `file` with `steps`.
 fn file_template(steps: &str) -> tempfile::TempDir {
@@ -61,6 +64,26 @@ fn a_pipe_is_not_read_before_it_is_written() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     let line = "9dd4e461268c8034f5c8564e155c67a6\tf.img\n";
     assert!(run.stdout.contains(line), "{}", run.stdout);
+}
+
+#[test]
+fn a_saved_image_goes_unless_it_is_to_stay() {
+    require!(docker());
+    for keep in [true, false] {
+        let save = format!(
+            "  post-processor \"docker-save\" {{\n    path                = \"image.tar\"\n    \
+             keep_input_artifact = {keep}\n  }}"
+        );
+        let dir = template(&docker_template("commit = true", &save));
+        let run = ingot(dir.path(), &["build", "-color=false", "."]);
+        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        let id = run.stdout.lines().find_map(|line| line.split_once("Image ID: ")).unwrap().1;
+        let found = Command::new("docker").args(["image", "inspect", id]).output().unwrap();
+        output_of("docker", &["rmi", "-f", id]);
+        assert_eq!(found.status.success(), keep, "{}", run.stdout);
+        let listed = output_of("tar", &["tf", &dir.path().join("image.tar").display().to_string()]);
+        assert!(listed.contains("manifest.json"), "{listed}");
+    }
 }
 
 #[test]
