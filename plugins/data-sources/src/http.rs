@@ -1,6 +1,7 @@
 //! `data "http"`: what a URL answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 
 /// The largest response that is read; a value of a template holds it whole.
 const LARGEST: usize = 64 << 20;
+
+/// A server that sends nothing for this long has died.
+const STALL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
@@ -105,7 +109,7 @@ impl Fetch for Request {
         if !request_body.is_empty() {
             request = request.body(request_body.clone());
         }
-        let answer = request.send().await.with_context(asking)?;
+        let answer = http::unless_stalled(STALL, request.send()).await.with_context(asking)?;
         let status = answer.status();
         if !status.is_success() {
             return Err(Error::new(format!("{} returned {status}", asking())));
@@ -133,7 +137,7 @@ impl Fetch for Request {
             }
             joined.push_str(&value);
         }
-        let body = http::body(answer, LARGEST).await.with_context(asking)?;
+        let body = http::body_unless_stalled(answer, LARGEST, STALL).await.with_context(asking)?;
         let body = match is_packed {
             true => http::gunzip(body, LARGEST).await.with_context(asking)?,
             false => body,
@@ -194,7 +198,35 @@ fn canonical(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use ingot_sdk::testing::RecordedOutput;
+
     use super::*;
+
+    /// One that answers nothing, and one that begins to.
+    #[tokio::test]
+    async fn a_server_that_sends_nothing_is_not_waited_for_without_end() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let ui = Ui::new(Arc::<RecordedOutput>::default());
+        let options = || Options { url: url.clone(), ..Options::default() };
+        let stalled = format!("GET {url}: the server sent nothing for 1 seconds");
+        let error = Request { options: options() }.fetch(&ui).await.err().unwrap();
+        assert_eq!(error.to_string(), stalled);
+        let server = std::thread::spawn(move || {
+            // The request before has ended.
+            let _ = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nx";
+            stream.write_all(head).unwrap();
+            stream
+        });
+        let error = Request { options: options() }.fetch(&ui).await.err().unwrap();
+        assert_eq!(error.to_string(), stalled);
+        drop(server.join().unwrap());
+    }
 
     #[test]
     fn text_is_recognized_by_its_content_type() {

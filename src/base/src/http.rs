@@ -66,6 +66,29 @@ pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Op
     Ok(Some(body))
 }
 
+/// The body of a response, as [`body`] reads it, of a server that may send nothing for `stall` at most.
+///
+/// # Errors
+/// As for [`body`]; or it sends nothing for so long (transient).
+pub async fn body_unless_stalled(
+    mut response: Response,
+    limit: usize,
+    stall: Duration,
+) -> Result<Vec<u8>> {
+    let too_long = || Error::new(format!("the response is longer than {limit} bytes"));
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = unless_stalled(stall, response.chunk()).await? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// Whether a body is compressed, as some servers store it and send it whatever was asked for; then it is
 /// for [`gunzip`].
 pub fn is_gzip(headers: &HeaderMap) -> bool {
