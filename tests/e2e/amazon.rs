@@ -198,6 +198,7 @@ fn functions_read_secrets_that_are_never_shown() {
     };
     for (call, value) in [
         ("aws_secretsmanager(\"plain\", null)", "pa55-w0rd-long"),
+        ("aws_secretsmanager(\"plain\", \"password\")", "pa55-w0rd-long"),
         ("aws_secretsmanager(\"one\", null)", "pa55-w0rd-long"),
         ("aws_secretsmanager(\"two\", \"port\")", "5432"),
         ("aws_secretsmanager_raw(\"one\")", one),

@@ -184,31 +184,50 @@ fn an_image_is_finished_though_its_base_lost_its_name_meanwhile() {
     output_of("docker", &["rmi", id]);
 }
 
-#[test]
-fn an_archive_that_was_being_written_is_removed() {
+/// A run that compresses more into `out` than it can before it is stopped, and has begun.
+fn compressing() -> Running {
     let steps = "  post-processor \"artifice\" {\n    files = [\"big\"]\n  }\n  \
                  post-processor \"compress\" {\n    output = \"out/big.tar.gz\"\n  \
                  compression_level = 9\n  }";
     let steps = format!("  post-processors {{\n{steps}\n  }}");
     let dir = template(&null_template(&steps));
-    // More than can be compressed before the build is killed.
     let big = std::fs::File::create(dir.path().join("big")).unwrap();
     big.set_len(4 << 30).unwrap();
     let child = Running::spawn(dir.path(), &["-color=false"]);
-    let mut run = Running { child, dir };
-    let out = run.dir.path().join("out");
-    let files = || std::fs::read_dir(&out).map_or(0, Iterator::count);
+    let run = Running { child, dir };
     let start = std::time::Instant::now();
-    while files() == 0 {
+    while files_in_out(&run) == 0 {
         assert!(start.elapsed() < PATIENCE, "{}", run.said());
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    run
+}
+
+fn files_in_out(run: &Running) -> usize {
+    std::fs::read_dir(run.dir.path().join("out")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn an_archive_that_was_being_written_is_removed() {
+    let mut run = compressing();
     run.signal("KILL");
     assert_eq!(run.end(), None, "{}", run.said());
-    assert_eq!(files(), 1);
+    assert_eq!(files_in_out(&run), 1);
     let cleaned = cleanup(run.dir.path(), &["-json"]);
     assert_eq!(listed(&cleaned), ["removed unfinished-file null.n"], "{}", cleaned.stdout);
-    assert_eq!(files(), 0);
+    assert_eq!(files_in_out(&run), 0);
+}
+
+#[test]
+fn a_cancelled_build_removes_the_archive_that_it_was_writing() {
+    let mut run = compressing();
+    run.signal("INT");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    let said = run.said();
+    assert!(said.ends_with("Cleanly cancelled builds after being interrupted.\n"), "{said}");
+    // The directory was created for the archive.
+    assert!(!run.dir.path().join("out").exists(), "{said}");
+    assert_eq!(states(run.dir.path()), 0, "{said}");
 }
 
 /// A directory with the journal of a run that is dead, which left a container on an Engine.

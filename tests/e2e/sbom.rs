@@ -277,6 +277,18 @@ fn the_sbom_of_a_directory_is_written_to_standard_output() {
     }
 }
 
+/// Its progress is no part of it.
+#[test]
+fn the_sbom_of_a_large_file_is_json_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::File::create(dir.path().join("big")).unwrap().set_len(16 << 20).unwrap();
+    let run = ingot(dir.path(), &["sbom-generate", "-o", "cyclonedx-json", "big"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let document: Value = serde_json::from_str(&run.stdout).expect(&run.stdout);
+    assert_eq!(document["bomFormat"], "CycloneDX");
+    assert!(run.stderr.contains("Hashing: 100%"), "{}", run.stderr);
+}
+
 /// Runs rpm on this machine.
 fn rpm(dir: &Path, program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).current_dir(dir).output().expect(program);

@@ -77,6 +77,25 @@ fn a_box_holds_disk_metadata_and_vagrantfile() {
     assert_eq!(contents(&bench, "plain-arm64.box")[2].0, "metadata.json");
 }
 
+/// The machine's directory goes with the machine, which is packed into it.
+#[test]
+fn a_machine_stays_that_holds_what_it_was_packed_into() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = machine(&bench);
+    bench.template(
+        &source,
+        "  post-processor \"compress\" {\n    output = \"output-m/m.tar.gz\"\n  }",
+    );
+    let run = bench.build();
+    let left = "Leaving this, because output-m/m.tar.gz is in it and would be deleted, too: VM files \
+                in directory: ";
+    assert!(run.stdout.contains(left), "{}", run.stdout);
+    let mut there = names(&bench.path("output-m"));
+    there.sort();
+    assert_eq!(there, ["m.tar.gz", "packer-m"]);
+}
+
 /// Both post-processors, Packer's plugin and what is built in, with one machine.
 #[cfg(feature = "plugin-host")]
 #[test]

@@ -1,19 +1,26 @@
 //! `data "http"`: what a URL answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ingot_sdk::{
     Component, ConfigError, ConfigErrors, Context, Decoded, Error, Fetch, PrepareContext, Prepared,
     Result, Ui, http,
 };
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RANGE,
+};
 use reqwest::{Method, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The largest response that is read; a value of a template holds it whole.
 const LARGEST: usize = 64 << 20;
+
+/// A server that sends nothing for this long has died.
+const STALL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 const METHODS: &[&str] = &["HEAD", "GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
@@ -90,26 +97,39 @@ impl Fetch for Request {
         let asking = || format!("{method} {}", http::shown(url));
         let parsed =
             Method::from_bytes(method.as_bytes()).map_err(|error| Error::new(error.to_string()))?;
-        let mut request = http::client()?
-            .request(parsed, url)
-            .headers(headers(request_headers).map_err(Error::new)?);
+        let headers = headers(request_headers).map_err(Error::new)?;
+        // As Go's client does by itself.
+        let has_body = parsed != Method::HEAD;
+        let accepts_gzip =
+            has_body && !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE);
+        let mut request = http::client()?.request(parsed, url).headers(headers);
+        if accepts_gzip {
+            request = request.header(ACCEPT_ENCODING, "gzip");
+        }
         if !request_body.is_empty() {
             request = request.body(request_body.clone());
         }
-        let answer = request.send().await.with_context(asking)?;
+        let answer = http::unless_stalled(STALL, request.send()).await.with_context(asking)?;
         let status = answer.status();
         if !status.is_success() {
             return Err(Error::new(format!("{} returned {status}", asking())));
         }
+        let is_packed =
+            has_body && answer.content_length() != Some(0) && http::is_gzip(answer.headers());
+        let is_readable =
+            is_packed || !has_body || !answer.headers().contains_key(CONTENT_ENCODING);
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        if !kind.is_some_and(is_text) {
+        if !is_readable || !kind.is_some_and(is_text) {
             ui.error(format!(
                 "Warning: {} did not declare its response as text; other content may be damaged.",
                 asking()
             ));
         }
         let mut answered: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in answer.headers() {
+        // They say nothing of a body that is unpacked.
+        let told =
+            |name: &HeaderName| !is_packed || ![CONTENT_ENCODING, CONTENT_LENGTH].contains(name);
+        for (name, value) in answer.headers().iter().filter(|(name, _)| told(name)) {
             let value = String::from_utf8_lossy(value.as_bytes());
             let joined = answered.entry(canonical(name.as_str())).or_default();
             if !joined.is_empty() {
@@ -117,7 +137,11 @@ impl Fetch for Request {
             }
             joined.push_str(&value);
         }
-        let body = http::body(answer, LARGEST).await.map_err(|error| error.context(asking()))?;
+        let body = http::body_unless_stalled(answer, LARGEST, STALL).await.with_context(asking)?;
+        let body = match is_packed {
+            true => http::gunzip(body, LARGEST).await.with_context(asking)?,
+            false => body,
+        };
         Ok(Output {
             url: url.clone(),
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -174,7 +198,35 @@ fn canonical(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use ingot_sdk::testing::RecordedOutput;
+
     use super::*;
+
+    /// One that answers nothing, and one that begins to.
+    #[tokio::test]
+    async fn a_server_that_sends_nothing_is_not_waited_for_without_end() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let ui = Ui::new(Arc::<RecordedOutput>::default());
+        let options = || Options { url: url.clone(), ..Options::default() };
+        let stalled = format!("GET {url}: the server sent nothing for 1 seconds");
+        let error = Request { options: options() }.fetch(&ui).await.err().unwrap();
+        assert_eq!(error.to_string(), stalled);
+        let server = std::thread::spawn(move || {
+            // The request before has ended.
+            let _ = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nx";
+            stream.write_all(head).unwrap();
+            stream
+        });
+        let error = Request { options: options() }.fetch(&ui).await.err().unwrap();
+        assert_eq!(error.to_string(), stalled);
+        drop(server.join().unwrap());
+    }
 
     #[test]
     fn text_is_recognized_by_its_content_type() {

@@ -26,7 +26,7 @@ pub(crate) async fn save_stream(
 ) -> Result<CreatedDirectories> {
     let output = OutputFile::open(&ctx.journal, path, 0o666).await?;
     let file = tokio::fs::File::from_std(output.writer()?);
-    write(ctx, label, stream, file, path).await?;
+    write(ctx, label, stream, file, path).await.map_err(|error| output.explain(error))?;
     let created = output.created();
     output.finish()?;
     Ok(created)

@@ -113,10 +113,12 @@ impl Build for WriteFile {
             ctx.ui.say(format!("Copying {source} to {target}"));
             let copied = ctx
                 .unless_cancelled(async {
-                    tokio::io::copy(&mut from, &mut to).await.with_context(copying)
+                    let copied = tokio::io::copy(&mut from, &mut to).await.with_context(copying)?;
+                    to.flush().await.with_context(copying)?;
+                    Ok(copied)
                 })
-                .await?;
-            to.flush().await.with_context(copying)?;
+                .await
+                .map_err(|error| output.explain(error))?;
             let created = output.created();
             output.finish()?;
             ctx.ui.say(format!("Copied {copied} bytes"));

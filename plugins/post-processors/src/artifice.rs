@@ -1,11 +1,11 @@
 //! `artifice`: says which files are the artifact from here on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::glob;
 use ingot_sdk::{
-    Artifact, Component, ConfigError, ConfigErrors, Decoded, Error, FileArtifact, GeneratedData,
+    Artifact, Component, ConfigError, ConfigErrors, Decoded, FileArtifact, GeneratedData,
     PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
@@ -26,7 +26,8 @@ pub struct Options {
 pub struct Artifice;
 
 /// Replaces the artifact by files that a provisioner or another tool left on this machine.
-/// What the artifact was before stays where it is unless `keep_input_artifact = false`.
+/// What the artifact was before stays where it is unless `keep_input_artifact = false`. As in Packer,
+/// there may be no files.
 pub struct ReplaceFiles {
     options: Options,
 }
@@ -75,21 +76,13 @@ impl PostProcess for ReplaceFiles {
             for pattern in &patterns {
                 let found = glob::find(pattern)?;
                 if found.is_empty() {
-                    ui.error(format!("No file matches {pattern:?}."));
+                    ui.error(format!("No file matches {pattern:?}{}.", looked_up(pattern)));
                 }
                 files.extend(found);
             }
             Ok(files)
         })
         .await?;
-        if files.is_empty() {
-            let directory = std::env::current_dir().unwrap_or_default();
-            return Err(Error::new(format!(
-                "none of the files of the artifact exists: {}",
-                self.options.files.join(", ")
-            ))
-            .hint(format!("relative names are looked up in {}", directory.display())));
-        }
         ctx.ui.say(format!("Using these artifact files: {}", list(&files)));
         let description = format!("Created artifact from files: {}", list(&files));
         Ok(Processed {
@@ -102,6 +95,14 @@ impl PostProcess for ReplaceFiles {
             keep_input: true,
             force_keep_input: false,
         })
+    }
+}
+
+/// Where a pattern was looked up, if it does not say so itself.
+fn looked_up(pattern: &str) -> String {
+    match std::env::current_dir() {
+        Ok(directory) if Path::new(pattern).is_relative() => format!(" in {}", directory.display()),
+        _ => String::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::file_work::{Reader, blocking, read_small};
+use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::hash;
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, Context, Decoded, FileArtifact, GeneratedData,
@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
-use crate::lock_file::LockFile;
-use crate::work::{file_lock, flush, template_data};
+use crate::lock_file::OutputLock;
+use crate::work::{file_lock, flush, read_output, template_data};
 
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
@@ -153,12 +153,8 @@ fn append(
 ) -> Result<bool> {
     let lock = file_lock(output);
     let _builds_of_this_process = lock.lock();
-    let _other_processes = LockFile::take(journal, stop, output)?;
-    let before = match read_small(output, "list of checksums", LARGEST) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.is_io(std::io::ErrorKind::NotFound) => None,
-        Err(error) => return Err(error),
-    };
+    let _other_processes = OutputLock::take(journal, stop, output)?;
+    let before = read_output(output, "list of checksums", LARGEST)?;
     let file = OutputFile::create(journal, output, 0o644)?;
     let mut writer = file.writer()?;
     writer

@@ -210,7 +210,8 @@ impl Job {
         if stop.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        written.with_context(|| format!("packing {}", self.target.display()))?;
+        let written = written.with_context(|| format!("packing {}", self.target.display()));
+        written.map_err(|error| output.explain(error))?;
         output.finish()
     }
 
@@ -230,7 +231,7 @@ impl Job {
 
     fn zip(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {
         let failed = |path: &Path, error: zip::result::ZipError| {
-            Error::new(error.to_string()).context(format_args!("adding {}", path.display()))
+            Error::caused_by(error).context(format_args!("adding {}", path.display()))
         };
         let mut archive = zip::ZipWriter::new(buffered(output));
         let mut added = HashSet::new();
@@ -250,7 +251,7 @@ impl Job {
                 .copy(stop, &mut file, |bytes| archive.write_all(bytes))
                 .with_context(|| format!("adding {}", path.display()))?;
         }
-        let output = archive.finish().map_err(|error| Error::new(error.to_string()))?;
+        let output = archive.finish().map_err(Error::caused_by)?;
         output.into_inner().map_err(|error| Error::from(error.into_error()))?;
         Ok(())
     }

@@ -1,26 +1,35 @@
 //! Keeps other processes from changing a file at the same time.
 
+use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{Context, Error, Journal, JournalEntry, Resource, Result};
 use tokio_util::sync::CancellationToken;
 
-/// How long another process may plausibly hold the lock file: the work under it takes
-/// milliseconds. An older lock was left by a process that was killed.
+/// How long another process may plausibly hold the lock: the work under it takes milliseconds. An
+/// older lock file was left by a process that was killed.
 const LOCK_IS_STALE_AFTER: Duration = Duration::from_secs(10);
+/// How often a lock that another process holds is tried again.
+const POLL: Duration = Duration::from_millis(20);
 
-/// The file `OUTPUT.lock`, which is there while a process changes the output. Packer uses the same for
-/// manifests, so the two can share one.
-pub(crate) struct LockFile {
-    path: PathBuf,
-    entry: Option<JournalEntry>,
+/// What is held while a process changes its output.
+pub(crate) enum OutputLock {
+    /// The file `OUTPUT.lock`, which is there meanwhile. Packer uses the same for manifests, so the two
+    /// can share one.
+    File { path: PathBuf, entry: Option<JournalEntry> },
+    /// The file system's lock on the output itself, where no file can be created beside it.
+    Output { _locked: File },
+    /// Nothing: the output is a pipe or device, or cannot be locked.
+    Nothing,
 }
 
-impl LockFile {
+impl OutputLock {
     /// Waits until no other process has the lock of `output`, and takes it.
     ///
     /// # Errors
@@ -30,6 +39,10 @@ impl LockFile {
         stop: &CancellationToken,
         output: &Path,
     ) -> Result<Self> {
+        // What is written there is not read again, and beside a device there is no place for a file.
+        if std::fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+            return Ok(OutputLock::Nothing);
+        }
         let mut path = std::path::absolute(output)
             .with_context(|| format!("finding out where {} is", output.display()))?
             .into_os_string();
@@ -47,8 +60,19 @@ impl LockFile {
             let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
             let entry = JournalEntry::open(journal, &resource)?;
             match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(_) => return Ok(LockFile { path, entry: Some(entry) }),
+                Ok(_) => return Ok(OutputLock::File { path, entry: Some(entry) }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => entry.done(),
+                // The output may be written all the same.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ) =>
+                {
+                    entry.done();
+                    tracing::warn!(lock = %path.display(), %error, "cannot create");
+                    return OutputLock::on(output, stop);
+                }
                 Err(error) => {
                     entry.done();
                     return Err(error).with_context(|| format!("creating {}", path.display()));
@@ -67,19 +91,52 @@ impl LockFile {
                 }
                 continue;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Takes the file system's lock on `output`, if it is there.
+    fn on(output: &Path, stop: &CancellationToken) -> Result<Self> {
+        let deadline = Instant::now() + LOCK_IS_STALE_AFTER;
+        loop {
+            // Writing it says what is wrong with it.
+            let Ok(file) = File::open(output) else { return Ok(OutputLock::Nothing) };
+            match try_lock(&file) {
+                Ok(true) if leads_to(output, &file) => {
+                    return Ok(OutputLock::Output { _locked: file });
+                }
+                // Another process has it, or it was replaced, as where it is a link to elsewhere.
+                Ok(_) if Instant::now() < deadline => {}
+                refused => {
+                    tracing::warn!(output = %output.display(), ?refused, "cannot lock");
+                    return Ok(OutputLock::Nothing);
+                }
+            }
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            std::thread::sleep(POLL);
         }
     }
 }
 
-impl Drop for LockFile {
+/// Whether the file at `path` is the one that is open.
+fn leads_to(path: &Path, open: &File) -> bool {
+    match (std::fs::metadata(path), open.metadata()) {
+        (Ok(there), Ok(open)) => (there.dev(), there.ino()) == (open.dev(), open.ino()),
+        _ => false,
+    }
+}
+
+impl Drop for OutputLock {
     fn drop(&mut self) {
-        match std::fs::remove_file(&self.path) {
+        let OutputLock::File { path, entry } = self else { return };
+        match std::fs::remove_file(&*path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!(lock = %self.path.display(), %error, "cannot remove");
+                tracing::warn!(lock = %path.display(), %error, "cannot remove");
             }
             _ => {
-                if let Some(entry) = self.entry.take() {
+                if let Some(entry) = entry.take() {
                     entry.done();
                 }
             }

@@ -1,12 +1,12 @@
 //! `manifest`: keeps a JSON file with what was built.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ingot_sdk::file_work::{blocking, read_small};
+use ingot_sdk::file_work::blocking;
 use ingot_sdk::{
     Artifact, Component, ConfigErrors, Context, Decoded, Error, GeneratedData, Journal, OutputFile,
     PostProcess, PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::lock_file::LockFile;
-use crate::work::{file_lock, template_data};
+use crate::lock_file::OutputLock;
+use crate::work::{file_lock, read_output, template_data};
 
 const DEFAULT_OUTPUT: &str = "packer-manifest.json";
 
@@ -165,7 +165,7 @@ fn add(
 ) -> Result<()> {
     let lock = file_lock(output);
     let _builds_of_this_process = lock.lock();
-    let _other_processes = LockFile::take(journal, stop, output)?;
+    let _other_processes = OutputLock::take(journal, stop, output)?;
     let mut manifest = read(output)?;
     let run = build.packer_run_uuid.clone();
     if force && manifest.get("last_run_uuid").and_then(Value::as_str) != Some(&run) {
@@ -194,11 +194,9 @@ fn read(output: &Path) -> Result<Map<String, Value>> {
             ("last_run_uuid".to_owned(), Value::from("")),
         ])
     };
-    let text = match read_small(output, "manifest", LARGEST) {
-        Ok(text) if text.is_empty() => return Ok(empty()),
-        Ok(text) => text,
-        Err(error) if error.is_io(ErrorKind::NotFound) => return Ok(empty()),
-        Err(error) => return Err(error),
+    let text = match read_output(output, "manifest", LARGEST)? {
+        Some(text) if !text.is_empty() => text,
+        _ => return Ok(empty()),
     };
     let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&text);
     let mut manifest = parsed.map_err(|error| {

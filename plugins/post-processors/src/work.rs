@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use ingot_sdk::file_work::{CHUNK, Reader};
+use ingot_sdk::file_work::{CHUNK, Reader, read_small};
 use ingot_sdk::{Context, Error, GeneratedData, Result, RunContext};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -30,6 +30,22 @@ pub(crate) fn buffered(file: File) -> io::BufWriter<File> {
 /// Writes what is buffered, with an error that names the file.
 pub(crate) fn flush(mut writer: impl Write, path: &Path) -> Result<()> {
     writer.flush().with_context(|| format!("writing {}", path.display()))
+}
+
+/// Reads what `output` holds, to add to it; none where there is no such file. A pipe or device holds
+/// nothing: reading it would wait for what is written there.
+///
+/// # Errors
+/// As for [`read_small`].
+pub(crate) fn read_output(output: &Path, what: &str, most: u64) -> Result<Option<Vec<u8>>> {
+    if std::fs::metadata(output).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(Some(Vec::new()));
+    }
+    match read_small(output, what, most) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_io(io::ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds the file at `path` to a tar, as `name`. In GNU's format, which clouds and Vagrant ask for,

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{
     Artifact, Component, Config, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
     DocumentKind, Error, GeneratedData, OptionValue, OutputFile, PostProcess, PrepareContext,
-    Prepared, Processed, Result, RunContext, SbomFormat, async_trait,
+    Prepared, Processed, Result, RunContext, SbomFormat, async_trait, file_work,
 };
 use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
 use serde_json::{Map, Value, json};
@@ -356,9 +356,9 @@ async fn write_attestation(
 async fn write_file(ctx: &RunContext, path: &Path, contents: Vec<u8>) -> Result<()> {
     let output = OutputFile::open(&ctx.journal, path, 0o664).await?;
     let writing = format!("writing {}", path.display());
-    let written = tokio::task::spawn_blocking(move || {
+    file_work::blocking(ctx, move |_| {
         output.writer()?.write_all(&contents).context(writing)?;
         output.finish()
-    });
-    written.await.context("working on files")?
+    })
+    .await
 }

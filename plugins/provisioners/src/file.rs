@@ -244,11 +244,15 @@ async fn download_file(
     let writing = || format!("writing {destination}");
     let output = OutputFile::open(&ctx.journal, Path::new(&destination), 0o644).await?;
     let mut file = tokio::fs::File::from_std(output.writer()?);
-    match literal {
-        true => link.download_literal(source, &mut file).await?,
-        false => link.download(source, &mut file).await?,
-    }
-    tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing)?;
+    let downloaded = match literal {
+        true => link.download_literal(source, &mut file).await,
+        false => link.download(source, &mut file).await,
+    };
+    let written = match downloaded {
+        Ok(()) => tokio::io::AsyncWriteExt::flush(&mut file).await.with_context(writing),
+        Err(error) => Err(error),
+    };
+    written.map_err(|error| output.explain(error))?;
     output.finish()
 }
 

@@ -12,6 +12,7 @@ use ingot_sdk::{
     Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
     DocumentKind, Effect, Error, ExitStatus, Facts, GeneratedData, OutputFile, PrepareContext,
     Prepared, Provision, RemoteCommand, Result, RunContext, Sbom, async_trait, command::quote,
+    file_work,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -356,10 +357,10 @@ async fn save(ctx: &RunContext, destination: &str, document: Vec<u8>) -> Result<
     }
     let output = OutputFile::open(&ctx.journal, Path::new(&path), 0o644).await?;
     let writing = format!("writing {}", path.display());
-    let written = tokio::task::spawn_blocking(move || {
+    file_work::blocking(ctx, move |_| {
         output.writer()?.write_all(&document).context(writing)?;
         output.finish()
-    });
-    written.await.context("working on files")??;
+    })
+    .await?;
     Ok(path)
 }

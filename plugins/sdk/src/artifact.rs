@@ -33,7 +33,8 @@ pub trait Artifact: Send + Sync {
         Vec::new()
     }
     /// What a later process has to remove besides [`Artifact::files`] to delete the artifact, for
-    /// the [`crate::Reclaim`] of its kind.
+    /// the [`crate::Reclaim`] of its kind. An id that is an absolute path is that of a directory that
+    /// goes with all that is in it, or of a file.
     fn resources(&self) -> Vec<crate::Resource> {
         Vec::new()
     }

@@ -14,7 +14,8 @@ use crate::{Context, Error, Progress, Result, RunContext};
 pub const CHUNK: usize = 256 * 1024;
 
 /// Runs `job` on a thread that may block. The token it is handed fires when the build is
-/// cancelled and when the returned future is dropped.
+/// cancelled and when the returned future is dropped. A build that is cancelled waits a moment for the
+/// end of the job, so that it can remove what it has not finished.
 ///
 /// # Errors
 /// Those of the job.
@@ -24,7 +25,12 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let stop = ctx.cancel.child_token();
     let _guard = stop.clone().drop_guard();
-    tokio::task::spawn_blocking(move || job(&stop)).await.context("working on files")?
+    let running = ctx.processes.file_work();
+    let job = move || {
+        let _running = running;
+        job(&stop)
+    };
+    tokio::task::spawn_blocking(job).await.context("working on files")?
 }
 
 /// Less than this is done before anybody could watch a progress bar.

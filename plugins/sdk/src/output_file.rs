@@ -14,7 +14,8 @@ pub const UNFINISHED_FILE: &str = "unfinished-file";
 
 /// A file that is being written next to where it will be. [`OutputFile::finish`] moves it there
 /// in one step; dropping it before removes it. Missing directories are created, and removed with
-/// it. A file that it replaces keeps its permissions, and a link goes on leading to it.
+/// it. A file that it replaces keeps its owner and permissions, and a link goes on leading to it. Where
+/// that is not possible, as for a file with several hard links, it is copied over that once it is whole.
 ///
 /// What cannot be replaced is written to directly: a pipe or a device, and a file in a directory
 /// where nothing can be created.
@@ -25,6 +26,10 @@ pub struct OutputFile {
     /// Where it is being written; none where it is written to directly.
     unfinished: Option<PathBuf>,
     target: PathBuf,
+    /// Whether a file is there that it replaces.
+    replaces: bool,
+    /// Whether its contents are copied over that file, which is to stay the same one.
+    copies: bool,
     entry: Option<JournalEntry>,
     created: CreatedDirectories,
 }
@@ -114,16 +119,25 @@ impl OutputFile {
             file: None,
             unfinished: Some(unfinished.clone()),
             target: absolute.clone(),
+            replaces: there.is_some(),
+            copies: false,
             entry: Some(entry),
             created,
         };
         let file = match options.open(&unfinished) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && there.is_some() => {
+            Err(error)
+                if there.is_some()
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ) =>
+            {
                 return Self::existing(&absolute, target);
             }
             opened => opened.with_context(creating)?,
         };
         if let Some(there) = there {
+            output.copies = !can_stand_for(&file, &there);
             file.set_permissions(there.permissions()).with_context(creating)?;
         }
         output.file = Some(file);
@@ -135,8 +149,15 @@ impl OutputFile {
         let mut options = std::fs::OpenOptions::new();
         let opened = options.write(true).create(true).truncate(true).open(path);
         let file = opened.with_context(|| format!("writing {}", shown.display()))?;
-        let (target, created) = (path.to_owned(), CreatedDirectories::default());
-        Ok(OutputFile { file: Some(file), unfinished: None, target, entry: None, created })
+        Ok(OutputFile {
+            file: Some(file),
+            unfinished: None,
+            target: path.to_owned(),
+            replaces: false,
+            copies: false,
+            entry: None,
+            created: CreatedDirectories::default(),
+        })
     }
 
     /// [`OutputFile::create`], where waiting, as for the reader of a pipe, must not block.
@@ -163,6 +184,18 @@ impl OutputFile {
         }
     }
 
+    /// Adds to an error of writing what to do about a disk that is full: what is to be replaced takes its
+    /// room until this is whole.
+    pub fn explain(&self, error: Error) -> Error {
+        match self.replaces && error.is_io(ErrorKind::StorageFull) {
+            true => error.further_hint(format!(
+                "{} stays until the new one is whole: remove it first, or write elsewhere",
+                self.target.display()
+            )),
+            false => error,
+        }
+    }
+
     /// The directories that were created for it, for whoever removes the finished file.
     pub fn created(&self) -> CreatedDirectories {
         self.created.clone()
@@ -176,21 +209,38 @@ impl OutputFile {
         self.file = None;
         let Some(unfinished) = &self.unfinished else { return Ok(()) };
         let writing = || format!("writing {}", self.target.display());
-        match std::fs::rename(unfinished, &self.target) {
+        let renamed = (!self.copies).then(|| std::fs::rename(unfinished, &self.target));
+        match renamed {
+            Some(Ok(())) => self.entry.take().into_iter().for_each(JournalEntry::done),
             // A single file that is mounted, as into a container, cannot be replaced.
-            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+            Some(Err(error)) if error.kind() != ErrorKind::ResourceBusy => {
+                return Err(error).with_context(writing);
+            }
+            _ => {
                 let mut from = File::open(unfinished).with_context(writing)?;
                 let mut to = File::create(&self.target).with_context(writing)?;
                 std::io::copy(&mut from, &mut to).with_context(writing)?;
-            }
-            renamed => {
-                renamed.with_context(writing)?;
-                self.entry.take().into_iter().for_each(JournalEntry::done);
             }
         }
         self.created = CreatedDirectories::default();
         Ok(())
     }
+}
+
+/// Gives a new file the owner of the one that is there. False if it cannot have it, or if that one has
+/// other names, which are to have the new contents, too.
+#[cfg(unix)]
+fn can_stand_for(file: &File, there: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (user, group) = (there.uid(), there.gid());
+    let has_owner = |new: std::fs::Metadata| (new.uid(), new.gid()) == (user, group);
+    there.nlink() == 1
+        && (file.metadata().is_ok_and(has_owner) || fchown(file, Some(user), Some(group)).is_ok())
+}
+
+#[cfg(not(unix))]
+fn can_stand_for(_: &File, _: &std::fs::Metadata) -> bool {
+    true
 }
 
 impl Drop for OutputFile {
@@ -324,6 +374,55 @@ mod tests {
         output.writer().unwrap().write_all(b"gone").unwrap();
         output.finish().unwrap();
         assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    /// A build as root, as in a container, leaves the files of a user theirs.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_there_keeps_its_owner_and_its_other_names() {
+        use std::os::unix::fs::MetadataExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (file, other) = (directory.path().join("file"), directory.path().join("other"));
+        std::fs::write(&file, "before, and longer").unwrap();
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let write = |text: &str| {
+            let output = OutputFile::create(&journal, &file, 0o600).unwrap();
+            output.writer().unwrap().write_all(text.as_bytes()).unwrap();
+            output.finish().unwrap();
+            std::fs::read_to_string(&file).unwrap()
+        };
+        // Only root can give files away.
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            std::os::unix::fs::chown(&file, Some(12_345), Some(12_346)).unwrap();
+        }
+        let owner = || {
+            let found = std::fs::metadata(&file).unwrap();
+            (found.uid(), found.gid())
+        };
+        let before = owner();
+        assert_eq!((write("owned"), owner()), ("owned".to_owned(), before));
+        assert!(!root || before == (12_345, 12_346));
+        std::fs::hard_link(&file, &other).unwrap();
+        assert_eq!(write("two"), "two");
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "two");
+        assert_eq!(names(directory.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_full_disk_is_explained_where_a_file_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let target = directory.path().join("x");
+        let advice = || {
+            let output = OutputFile::create(&journal, &target, 0o644).unwrap();
+            let full = Error::from(std::io::Error::from(ErrorKind::StorageFull)).context("packing");
+            output.explain(full).advice().map(str::to_owned)
+        };
+        assert_eq!(advice(), None);
+        std::fs::write(&target, "before").unwrap();
+        let advice = advice().unwrap();
+        assert!(advice.contains("x stays until the new one is whole: remove it first"), "{advice}");
     }
 
     #[test]

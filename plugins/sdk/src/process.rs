@@ -21,6 +21,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// open must not keep the build waiting.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How long work on files may take to stop once it was asked to. It looks for that with each part that
+/// it reads; what waits for others, as for the reader of a pipe, is left to itself.
+const STOP_FILE_WORK: Duration = Duration::from_secs(10);
+
 /// Taken while a process is started and while a file that is to be run is being written: a process
 /// that starts meanwhile has the file open for a moment, and then it cannot be run.
 static STARTING: RwLock<()> = RwLock::new(());
@@ -31,11 +35,13 @@ pub(crate) fn while_nothing_starts<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// The processes that run, or are being ended, for a [`RunContext`]. Work that is cancelled is not
-/// given up before they have ended. Cheap to clone.
+/// The processes that run, or are being ended, for a [`RunContext`], and its work on files. Work that is
+/// cancelled is not given up before they have ended. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Processes {
     own: TaskTracker,
+    /// The [work on files](crate::file_work).
+    file_work: TaskTracker,
     /// Those of the context that this one is a part of; they include this one's.
     outer: Option<Arc<Processes>>,
 }
@@ -43,25 +49,39 @@ pub struct Processes {
 impl Processes {
     /// Those of a part of the work, which can be cancelled by itself.
     pub(crate) fn part(&self) -> Processes {
-        Processes { own: TaskTracker::new(), outer: Some(Arc::new(self.clone())) }
+        Processes { outer: Some(Arc::new(self.clone())), ..Processes::default() }
     }
 
     /// Counts a process until what is returned is dropped.
     #[must_use = "the process counts as ended when this is dropped"]
     pub fn running(&self) -> Running {
-        let all = std::iter::successors(Some(self), |processes| processes.outer.as_deref());
-        Running { _tokens: all.map(|processes| processes.own.token()).collect() }
+        Running { _tokens: self.all().map(|processes| processes.own.token()).collect() }
     }
 
-    /// Waits until no process runs.
+    /// Counts work on files until what is returned is dropped.
+    pub(crate) fn file_work(&self) -> Running {
+        Running { _tokens: self.all().map(|processes| processes.file_work.token()).collect() }
+    }
+
+    /// This one, and those that it is a part of.
+    fn all(&self) -> impl Iterator<Item = &Processes> {
+        std::iter::successors(Some(self), |processes| processes.outer.as_deref())
+    }
+
+    /// Waits until no process runs, and for a while until no files are worked on.
     pub(crate) async fn ended(&self) {
         // A tracker is done when it is closed and empty; it still counts what comes afterwards.
         self.own.close();
-        self.own.wait().await;
+        self.file_work.close();
+        let file_work = tokio::time::timeout(STOP_FILE_WORK, self.file_work.wait());
+        let ((), stopped) = tokio::join!(self.own.wait(), file_work);
+        if stopped.is_err() {
+            tracing::warn!("work on files goes on though the build was cancelled");
+        }
     }
 }
 
-/// A process that runs.
+/// A process that runs, or work on files.
 #[derive(Debug)]
 pub struct Running {
     _tokens: Vec<TaskTrackerToken>,

@@ -86,7 +86,8 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
             builder = builder.identity(identity);
         }
         if let Some(proxy) = proxy {
-            builder = builder.proxy(proxy);
+            // In place of those of the environment, for servers on this machine, too.
+            builder = builder.no_proxy().proxy(proxy);
         }
         #[cfg(unix)]
         if let Some(socket) = settings.socket {

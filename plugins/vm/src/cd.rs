@@ -2,6 +2,8 @@
 //! of the programs that Packer looks for.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::communicator::CapturedOutput;
@@ -162,11 +164,21 @@ fn stage(tree: &Tree, root: &Path, stop: &CancellationToken) -> Result<()> {
         let to = root.join(at);
         match content {
             Content::Text(text) => std::fs::write(&to, text),
-            Content::File(from) => std::fs::copy(from, &to).map(drop),
+            Content::File(from) => copy(from, &to),
         }
         .with_context(|| format!("putting {at} on the CD"))?;
     }
     Ok(())
+}
+
+/// Copies a file for the CD. As in Packer, it is for everybody in the machine to read, but for what the
+/// umask takes away: users there are others than here. What may be executed stays so.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut from = File::open(from)?;
+    let executable = from.metadata()?.permissions().mode() & 0o111;
+    let mut options = OpenOptions::new();
+    let mut to = options.write(true).create_new(true).mode(0o666 | executable).open(to)?;
+    std::io::copy(&mut from, &mut to).map(drop)
 }
 
 /// The first of the programs that is installed.
@@ -191,7 +203,6 @@ fn find_tool() -> Result<(&'static Tool, PathBuf)> {
 }
 
 fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path)
         .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

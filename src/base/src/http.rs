@@ -1,11 +1,14 @@
 //! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
-//! certificates, the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
+//! certificates, the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
 
+use std::io::Read as _;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response, Url};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::{Client, ClientBuilder, Proxy, Response, Url};
 
 use crate::error::causes;
+use crate::proxy::Proxies;
 use crate::{Context, Error, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
@@ -16,7 +19,9 @@ pub fn client() -> Result<Client> {
     client_with(|builder| builder)
 }
 
-/// A client that differs from the common one, as where a server's certificate is not checked.
+/// A client that differs from the common one, as where a server's certificate is not checked. It has
+/// the proxies of the environment when `adjust` gets it: `no_proxy` takes them away, which has to come
+/// before a `proxy` that is to count instead.
 ///
 /// # Errors
 /// As for [`client`].
@@ -24,8 +29,10 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
     // Docker's client brings ring; a second implementation of TLS would only cost build time.
     // It fails where a provider is installed already, which will do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let proxies = Proxies::from_environment();
     let builder = Client::builder()
         .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
+        .proxy(Proxy::custom(move |url| proxies.of(url).cloned()))
         .connect_timeout(Duration::from_secs(30));
     adjust(builder).build().context("starting the HTTP client")
 }
@@ -57,6 +64,54 @@ pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Op
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+/// The body of a response, as [`body`] reads it, of a server that may send nothing for `stall` at most.
+///
+/// # Errors
+/// As for [`body`]; or it sends nothing for so long (transient).
+pub async fn body_unless_stalled(
+    mut response: Response,
+    limit: usize,
+    stall: Duration,
+) -> Result<Vec<u8>> {
+    let too_long = || Error::new(format!("the response is longer than {limit} bytes"));
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = unless_stalled(stall, response.chunk()).await? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Whether a body is compressed, as some servers store it and send it whatever was asked for; then it is
+/// for [`gunzip`].
+pub fn is_gzip(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"gzip"))
+}
+
+/// What a body was compressed from, of at most `limit` bytes.
+///
+/// # Errors
+/// It is longer, or is not in gzip's format.
+pub async fn gunzip(body: Vec<u8>, limit: usize) -> Result<Vec<u8>> {
+    let unpack = move || {
+        let mut unpacked = Vec::new();
+        let decoder = flate2::read::MultiGzDecoder::new(body.as_slice());
+        decoder.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
+        Ok::<_, std::io::Error>(unpacked)
+    };
+    let unpacked = tokio::task::spawn_blocking(unpack).await.context("unpacking the response")?;
+    let unpacked = unpacked.context("unpacking the response")?;
+    match unpacked.len() > limit {
+        true => Err(Error::new(format!("the response is longer than {limit} bytes"))),
+        false => Ok(unpacked),
+    }
 }
 
 /// Waits for what a server sends next, for at most `limit`.
@@ -142,6 +197,20 @@ pub(crate) mod tests {
         }
         let cut = response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").await;
         assert!(super::body(cut, 9).await.unwrap_err().is_transient());
+    }
+
+    #[tokio::test]
+    async fn compressed_bodies_are_unpacked_up_to_their_limit() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        std::io::Write::write_all(&mut encoder, b"hello").unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(super::gunzip(packed.clone(), 5).await.unwrap(), b"hello");
+        let error = super::gunzip(packed.clone(), 4).await.unwrap_err().to_string();
+        assert_eq!(error, "the response is longer than 4 bytes");
+        for bad in [&packed[..packed.len() - 1], b"hello"] {
+            let error = super::gunzip(bad.to_vec(), 5).await.unwrap_err().to_string();
+            assert!(error.starts_with("unpacking the response: "), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every part of Ingot needs, whatever it does: an [`Error`] with a kind, advice and a cause, the
-//! [HTTP client](http), [downloads](download) that go on where they broke off, small files that are
-//! read up to a bound ([`files`]) or written whole ([`whole_file`]), [locks](file_lock) between
-//! processes, [retries](retry), checksums ([`hash`]).
+//! [HTTP client](http) and the [proxies](proxy) of the environment, [downloads](download) that go on
+//! where they broke off, small files that are read up to a bound ([`files`]) or written whole
+//! ([`whole_file`]), [locks](file_lock) between processes, [retries](retry), checksums ([`hash`]).
 //!
 //! Knows nothing of plugins, templates, builds or registries.
 
@@ -14,6 +14,8 @@ pub mod files;
 pub mod hash;
 pub mod home;
 pub mod http;
+pub mod network;
+pub mod proxy;
 pub mod retry;
 pub mod whole_file;
 

@@ -56,6 +56,7 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         timestamps: args.timestamp_ui,
         view: view(args.progress),
         ci,
+        ..UiOptions::default()
     });
     if args.progress == ProgressFlag::Live && !renderer.can_show_view() {
         let why = match args.machine_readable {

@@ -41,7 +41,8 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    let renderer = Renderer::new(UiOptions::default());
+    // What data sources warn of is no part of a value that a script reads.
+    let renderer = Renderer::new(UiOptions { to_stderr: true, ..UiOptions::default() });
     let redactor = renderer.redactor();
     super::logging::start(Arc::clone(&redactor));
     let ui = Ui::new(renderer);

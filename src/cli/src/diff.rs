@@ -69,7 +69,8 @@ async fn differences(
         template: std::env::current_dir().unwrap_or_default(),
         started: time::OffsetDateTime::now_utc(),
     });
-    let ui = Ui::new(Renderer::new(UiOptions::default()));
+    let ui_options = UiOptions { to_stderr: true, ..UiOptions::default() };
+    let ui = Ui::new(Renderer::new(ui_options));
     let ctx = RunContext { journal: journal.of_build("diff"), ..RunContext::detached(ui) };
     let redactor = Arc::clone(redactor);
     let mask: Mask = Arc::new(move |secret: &str| redactor.add(secret));

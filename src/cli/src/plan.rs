@@ -24,7 +24,8 @@ use crate::build_plan::{self, BuildPlan};
 
 /// Shows what `build` would do: 0 if that can be said, 1 if not.
 pub(super) fn run(args: &PlanArgs, plugins: PluginSet) -> ExitCode {
-    let renderer = Renderer::new(UiOptions::default());
+    let is_document = args.format != PlanFormat::Tree;
+    let renderer = Renderer::new(UiOptions { to_stderr: is_document, ..UiOptions::default() });
     super::logging::start(renderer.redactor());
     if args.family {
         return family_plan::run(args, plugins, renderer);

@@ -37,7 +37,7 @@ const LARGEST: usize = 256 << 20;
 
 /// Writes the SBOM of a directory of this machine to standard output.
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
-    let renderer = Renderer::new(UiOptions::default());
+    let renderer = Renderer::new(UiOptions { to_stderr: true, ..UiOptions::default() });
     let redactor = renderer.redactor();
     super::logging::start(Arc::clone(&redactor));
     match generate(args, Ui::new(renderer)) {

@@ -1,13 +1,14 @@
 //! Files of the user's that commands write: there whole, or not at all.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use ingot_sdk::whole_file::{self, Mode, Options};
 
 /// Writes a file in one step, so that a reader or a crash sees the old text or the new. Links stay
-/// links, permissions what they were. Missing directories are created.
+/// links, owner and permissions what they were: where that is not possible, as with several hard links,
+/// it is written in place. Missing directories are created.
 ///
 /// # Errors
 /// It cannot be written.
@@ -19,16 +20,33 @@ pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     }
     match path.canonicalize() {
         Ok(path) => replace(&path, text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path, text),
+        Err(error) if error.kind() == ErrorKind::NotFound => create(path, text),
         Err(error) => Err(error),
     }
 }
 
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // A file that may not be written to is not replaced either.
-    let old = std::fs::OpenOptions::new().write(true).open(path)?;
-    let mode = Mode::Exact(old.metadata()?.permissions().mode());
-    whole_file::write(path, text.as_bytes(), &Options { mode, ..Options::default() })
+    let mut old = std::fs::OpenOptions::new().write(true).open(path)?;
+    let found = old.metadata()?;
+    if found.nlink() == 1 {
+        let mode = Mode::Exact(found.permissions().mode());
+        let owner = Some((found.uid(), found.gid()));
+        let written =
+            whole_file::write(path, text.as_bytes(), &Options { mode, owner, durable: true });
+        // No file may be created beside it, or given to its owner.
+        let refused = written.as_ref().is_err_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported
+            )
+        });
+        if !refused {
+            return written;
+        }
+    }
+    old.set_len(0)?;
+    old.write_all(text.as_bytes())
 }
 
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
@@ -49,6 +67,27 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn owner_and_other_names_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("file"), dir.path().join("other"));
+        std::fs::write(&file, "before").unwrap();
+        // Only root can give files away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(12_345), Some(12_346)).unwrap();
+        }
+        let owner = || {
+            let found = file.metadata().unwrap();
+            (found.uid(), found.gid())
+        };
+        let before = owner();
+        write(&file, "new").unwrap();
+        assert_eq!((std::fs::read_to_string(&file).unwrap(), owner()), ("new".to_owned(), before));
+        std::fs::hard_link(&file, &other).unwrap();
+        write(&file, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "two");
+    }
 
     #[test]
     fn links_stay_links() {

@@ -14,6 +14,7 @@ mod artifact_tests;
 mod blocks;
 mod build_values;
 mod data;
+mod deletion;
 pub mod graph;
 mod hook;
 pub mod inputs;

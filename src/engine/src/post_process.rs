@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::{Artifact, Error, GeneratedData, Result, RunContext, StepKind};
+use ingot_sdk::{Artifact, Error, ErrorKind, GeneratedData, Result, RunContext, StepKind};
 use ingot_template::steps::Step;
 
 use super::build_values::with_no_server;
+use super::deletion::also_deleted;
 use super::hook::{NodeHook, prepare_step};
 
 type Shared = Arc<dyn Artifact>;
@@ -36,11 +37,11 @@ impl Pipelines<'_> {
     /// goes when no first step got so far as to keep it.
     ///
     /// # Errors
-    /// The first pipeline that failed; the others have run all the same.
+    /// What failed of the pipelines; the others have run all the same.
     pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
         let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
-        let mut failure = None;
+        let mut errors = Vec::new();
         let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
         let mut before = 0;
         for pipeline in &self.hook.node.pipelines {
@@ -50,7 +51,11 @@ impl Pipelines<'_> {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
-                    failure.get_or_insert(error);
+                    // The first one's kind is that of all, and this has to be known.
+                    match error.kind() {
+                        Some(ErrorKind::Abandoned) => errors.insert(0, error),
+                        _ => errors.push(error),
+                    }
                     if cancelled {
                         break;
                     }
@@ -59,7 +64,7 @@ impl Pipelines<'_> {
         }
         built.processed();
         let keeper = &self.hook.keeper;
-        if let Some(error) = failure {
+        if let Err(error) = Error::all(errors) {
             if !keeper.leaves(&*built, keep_built, &error) {
                 self.ctx.ui.say(
                     "Removing what the builder created: post-processing failed. -on-error=keep \
@@ -79,6 +84,9 @@ impl Pipelines<'_> {
             ));
             keep_built = true;
         }
+        if !keep_built {
+            keep_built = self.holds_result(&built, &artifacts);
+        }
         if keep_built {
             keeper.succeeded(Some(&*built));
             artifacts.insert(0, built);
@@ -87,6 +95,21 @@ impl Pipelines<'_> {
             keeper.succeeded(None);
         }
         Ok(artifacts)
+    }
+
+    /// Whether something of `results` is in a directory that goes when `input` is deleted, as where
+    /// `compress` writes to the output directory of the machine that it packs. Then `input` has to
+    /// stay, and that is reported.
+    fn holds_result(&self, input: &Shared, results: &[Shared]) -> bool {
+        let Some(file) = also_deleted(input, results) else { return false };
+        let ui = &self.ctx.ui;
+        ui.error(format!(
+            "Leaving this, because {} is in it and would be deleted, too: {}",
+            file.display(),
+            input.description()
+        ));
+        ui.error("help: write the file elsewhere, or set keep_input_artifact = true");
+        true
     }
 
     /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are
@@ -110,12 +133,15 @@ impl Pipelines<'_> {
             let Some(Done { created, keep_input }) = done? else { return Ok(left) };
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&created, &current);
+            let input = std::mem::replace(&mut current, created);
             match (position, keep_input || same) {
                 (0, keep) => *keep_built |= keep,
-                (_, true) => left.push(Arc::clone(&current)),
-                (_, false) => current.destroy().await?,
+                (_, true) => left.push(input),
+                (_, false) if self.holds_result(&input, std::slice::from_ref(&current)) => {
+                    left.push(input);
+                }
+                (_, false) => input.destroy().await?,
             }
-            current = created;
         }
         left.push(current);
         Ok(left)

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingot_base::proxy::Proxies;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -88,23 +89,23 @@ pub(super) fn is_private_literal(url: &Url) -> bool {
 /// Looks names up, and finds only addresses outside of the server's own network.
 #[derive(Debug)]
 pub(super) struct PublicOnly {
-    /// The proxies of the environment, which may be anywhere: what a request sent to one reaches is
-    /// theirs to say.
-    proxies: Vec<String>,
+    /// The proxy of the environment, which may be anywhere: what a request sent to it reaches is its
+    /// to say.
+    proxy: Option<String>,
 }
 
 impl PublicOnly {
     pub(super) fn new() -> Arc<Self> {
-        let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let host =
-            |name| Url::parse(&std::env::var(name).ok()?).ok()?.host_str().map(str::to_owned);
-        Arc::new(PublicOnly { proxies: named.into_iter().filter_map(host).collect() })
+        let proxies = Proxies::from_environment();
+        let proxy = proxies.https().and_then(Url::host_str).map(str::to_owned);
+        Arc::new(PublicOnly { proxy })
     }
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let any = self.proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        let proxy = self.proxy.as_deref();
+        let any = proxy.is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
         Box::pin(look_up(name, any))
     }
 }

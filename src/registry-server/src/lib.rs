@@ -52,8 +52,9 @@ mod v2021;
 pub mod web;
 mod workers;
 
+pub use ingot_base::network::Network;
 pub use options::{Options, Tls};
-pub use proxy::{ProxyNetwork, TrustedProxies};
+pub use proxy::TrustedProxies;
 pub use run_task::{HOSTS as RUN_TASK_HOSTS, RunTaskOptions};
 pub use serve::serve;
 pub use tls::self_signed;

@@ -29,6 +29,8 @@ pub struct UiOptions {
     pub view: View,
     /// The CI system whose groups are written around the output of builds.
     pub ci: Option<CiSystem>,
+    /// Whether lines go to standard error: of commands whose standard output is one value or document.
+    pub to_stderr: bool,
 }
 
 /// What may be drawn on a terminal besides lines.
@@ -176,10 +178,11 @@ impl Renderer {
         self.state.lock()
     }
 
-    /// Writes to standard output. Errors go there too, as with Packer: what a run says is one
-    /// text in one order. Standard error is for the log.
+    /// Writes to standard output, unless [`UiOptions::to_stderr`]. Errors go there too, as with
+    /// Packer: what a run says is one text in one order. Standard error is for the log.
     pub(super) fn write(&self, text: &str) {
-        self.screen.write(Stream::Out, text);
+        let stream = if self.options.to_stderr { Stream::Err } else { Stream::Out };
+        self.screen.write(stream, text);
     }
 
     /// The colour of a build, or of the build that a step named `build (step)` belongs to.

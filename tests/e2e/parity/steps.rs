@@ -235,6 +235,29 @@ build {
 }
 
 #[test]
+fn an_artifact_without_files() {
+    let template = r#"
+source "file" "f" {
+  target  = "f.img"
+  content = "x"
+}
+build {
+  sources = ["source.file.f"]
+  post-processors {
+    post-processor "artifice" {
+      files = ["out/*.log"]
+    }
+    post-processor "shell-local" {
+      inline = ["touch next"]
+    }
+  }
+}
+"#;
+    let Some(built) = (Case { template, ..Case::default() }).check() else { return };
+    assert!(built.run.stdout.contains("No file matches \"out/*.log\""), "{}", built.run.stdout);
+}
+
+#[test]
 fn docker_post_processors() {
     Case {
         template: r#"

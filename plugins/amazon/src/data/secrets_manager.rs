@@ -141,10 +141,12 @@ async fn read_secret(name: &str, key: Option<&str>, raw: bool, ui: &Ui) -> Resul
             .hint("read secret_binary of a data \"amazon-secretsmanager\" block instead")
     })?;
     ui.mask(text);
-    if raw {
+    let parsed = serde_json::from_str::<Value>(text);
+    // As in Packer, a secret that is plain text is its own value, whatever the key.
+    if raw || parsed.is_err() {
         return Ok(text.to_owned());
     }
-    let several = matches!(serde_json::from_str(text), Ok(Value::Object(all)) if all.len() > 1);
+    let several = matches!(parsed, Ok(Value::Object(all)) if all.len() > 1);
     if key.is_none() && several {
         return Err(of_secret("has several values, and no key says which")
             .hint("give the key, as in aws_secretsmanager(\"name\", \"key\")"));

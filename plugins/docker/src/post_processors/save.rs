@@ -1,14 +1,15 @@
 //! docker-save: writes an image, with its layers and configuration, to a tar file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ingot_sdk::{
     Artifact, Component, ConfigError, ConfigErrors, Decoded, Error, GeneratedData, PostProcess,
-    PrepareContext, Prepared, Processed, Result, RunContext, async_trait,
+    PrepareContext, Prepared, Processed, RegistryImage, Resource, Result, RunContext, async_trait,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::check_image;
 use crate::engine::{Engine, check_docker_path};
@@ -75,6 +76,57 @@ impl PostProcess for Save {
             }
         }
         ctx.ui.message(format!("Saved to: {}", path.display()));
-        Ok(Processed { artifact: Some(artifact), keep_input: true, force_keep_input: false })
+        Ok(Processed {
+            artifact: Some(Arc::new(Saved(artifact))),
+            keep_input: true,
+            force_keep_input: false,
+        })
+    }
+}
+
+/// The image that was saved. It is another artifact than the one that was given, so that
+/// `keep_input_artifact = false` removes that, as in Packer, and leaves the file alone.
+struct Saved(Arc<dyn Artifact>);
+
+#[async_trait]
+impl Artifact for Saved {
+    fn builder_id(&self) -> &str {
+        self.0.builder_id()
+    }
+
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.0.files()
+    }
+
+    fn description(&self) -> String {
+        self.0.description()
+    }
+
+    fn state(&self, name: &str) -> Option<Value> {
+        self.0.state(name)
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.0.size()
+    }
+
+    fn images(&self) -> Vec<RegistryImage> {
+        self.0.images()
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        self.0.resources()
+    }
+
+    fn processed(&self) {
+        self.0.processed();
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        self.0.destroy().await
     }
 }

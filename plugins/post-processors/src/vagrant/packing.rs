@@ -92,7 +92,8 @@ impl Packing {
         if stop.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        written.with_context(|| format!("packing {}", self.target.display()))?;
+        let written = written.with_context(|| format!("packing {}", self.target.display()));
+        written.map_err(|error| output.explain(error))?;
         output.finish()
     }
 

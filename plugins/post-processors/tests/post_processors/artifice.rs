@@ -1,5 +1,7 @@
 //! `artifice`: what the artifact is afterwards.
 
+use std::path::PathBuf;
+
 use crate::build::{Build, artifact, created, names};
 use serde_json::json;
 
@@ -44,9 +46,25 @@ async fn mistakes_are_reported() {
     assert_eq!(prepared.unwrap_err().0[0].option.as_deref(), Some("files"));
     let prepared = build.checked("artifice", json!({"files": ["out/[a"]}));
     assert!(prepared.unwrap_err().0[0].message.contains("not closed"));
-    let files = [build.path("nothing*"), build.path("gone")];
-    let ran = build.run("artifice", json!({"files": files}), &artifact(&[])).await;
-    let error = ran.map(drop).unwrap_err();
-    assert!(error.to_string().contains("none of the files of the artifact exists"), "{error}");
-    assert!(error.advice().is_some());
+}
+
+#[tokio::test]
+async fn an_artifact_may_be_without_files() {
+    let build = Build::new("web");
+    let old = build.file("old.img", "");
+    let files = [build.path("nothing*"), "no-such-directory/*".into()];
+    let processed =
+        build.run("artifice", json!({"files": files}), &artifact(&[&old])).await.unwrap();
+    assert!(processed.keep_input);
+    assert_eq!(created(processed).files(), [] as [PathBuf; 0]);
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(
+        build.said.lines()[1..],
+        [
+            format!("No file matches {:?}.", files[0]),
+            format!("No file matches {:?} in {}.", files[1], here.display()),
+            "Using these artifact files: ".to_owned(),
+        ]
+    );
+    assert!(old.exists());
 }

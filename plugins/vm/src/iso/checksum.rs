@@ -131,8 +131,10 @@ async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
     if !answer.status().is_success() {
         return Err(Error::new(format!("the server returned {}", answer.status())));
     }
+    let is_gzip = http::is_gzip(answer.headers());
     let bytes = http::bounded(answer, MAX_LIST).await.context("reading the response")?;
     let bytes = bytes.ok_or_else(|| Error::new("this is too long to be a list of checksums"))?;
+    let bytes = if is_gzip { http::gunzip(bytes, MAX_LIST).await? } else { bytes };
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -93,6 +93,10 @@ async fn a_cd_has_the_files_of_its_options() {
     build.file("other/in.txt", "in");
     build.file("plain.txt", "plain");
     std::os::unix::fs::symlink(build.path("other"), build.path("seed/link")).unwrap();
+    for (name, mode) in [("seed/user-data", 0o600), ("plain.txt", 0o400), ("other/in.txt", 0o700)] {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(build.path(name), permissions).unwrap();
+    }
     let options: CdOptions = serde_json::from_value(json!({
         "cd_files": [
             build.text("seed/*"),
@@ -136,6 +140,19 @@ async fn a_cd_has_the_files_of_its_options() {
         );
         assert_eq!(isoinfo(&["-x", "/plain.txt"]).unwrap(), "text");
         assert_eq!(isoinfo(&["-x", "/link/in.txt"]).unwrap(), "in");
+    }
+    // Everybody may read them, as any new file.
+    let new = std::fs::metadata(build.file("new", "")).unwrap();
+    let new = std::os::unix::fs::PermissionsExt::mode(&new.permissions()) & 0o777;
+    let list = ["isoinfo", "-R", "-l", "-i", &image];
+    let list = tool(build.directory.path(), &list).unwrap();
+    for (name, executable) in [("user-data", 0), ("in.txt", 0o100)] {
+        let line = list.lines().find(|line| line.trim_end().ends_with(&format!(" {name}")));
+        let shown = line.unwrap_or_else(|| panic!("{list}")).trim_start();
+        let bit = |at: u32, letter| if ((new | executable) >> at) & 1 == 1 { letter } else { '-' };
+        let mode: String =
+            (0..9).rev().zip("rwxrwxrwx".chars()).map(|(at, c)| bit(at, c)).collect();
+        assert!(shown.starts_with(&format!("-{mode}")), "{name}: {list}");
     }
     let facts = tool(build.directory.path(), &["isoinfo", "-d", "-i", &image]).unwrap();
     assert!(facts.contains("Volume id: cidata"), "{facts}");

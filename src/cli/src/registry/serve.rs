@@ -16,7 +16,7 @@ use ingot_registry::settings::INGOT_REGISTRY;
 use ingot_registry::store::{Location, Project, Store, transaction};
 use ingot_registry::{data_directory, default_path, local_file};
 use ingot_registry_server::{
-    Options, ProxyNetwork, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
+    Network, Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
 
 /// How many connections a command opens to the database.
@@ -191,7 +191,7 @@ pub(super) struct ServeArgs {
     /// The address of a trusted proxy, or ADDRESS/BITS: its X-Forwarded-For names the client; can be
     /// given again
     #[arg(long, value_name = "ADDRESS")]
-    trusted_proxy: Vec<ProxyNetwork>,
+    trusted_proxy: Vec<Network>,
     /// How many connections to the database to open at most, 4 or more
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     connections: u32,
