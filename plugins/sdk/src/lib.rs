@@ -12,6 +12,7 @@ pub mod aws_secrets;
 pub mod builder;
 pub mod checkpoint;
 pub mod command;
+mod command_output;
 pub mod communicator;
 pub mod component;
 pub mod config;
