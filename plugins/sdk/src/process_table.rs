@@ -48,12 +48,17 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// That of a process by its number, or of this one as `self`; none if there is no such process.
+    /// That of a process by its number, or of this one as `self`; none if there is no such process, or
+    /// it has ended and its parent has not waited for it yet.
     pub fn of(id: impl Display) -> Option<Stat> {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
         // The program's name before may hold anything.
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
+        // In a container whose first process waits for nobody such a process stays there for ever.
+        if matches!(fields.first(), Some(&("Z" | "X" | "x"))) {
+            return None;
+        }
         let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
         Some(Stat {
             parent: number(1)?,

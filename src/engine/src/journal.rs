@@ -379,8 +379,26 @@ fn started(pid: u32) -> Option<u64> {
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use super::*;
+
+    /// So is a run that was killed in a container in which nobody waits for it.
+    #[test]
+    fn a_process_that_ended_and_was_not_waited_for_does_not_run() {
+        let mut owner = Command::new("sleep").arg("60").spawn().unwrap();
+        let start = started(owner.id()).unwrap();
+        let path = PathBuf::from(format!("{}-{start}-x.{EXTENSION}", owner.id()));
+        assert!(owner_runs(&path));
+        owner.kill().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while owner_runs(&path) {
+            assert!(Instant::now() < deadline, "it counts as running");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        owner.wait().unwrap();
+    }
 
     /// What others may have written to could have any file removed.
     #[test]
