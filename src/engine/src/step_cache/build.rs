@@ -113,7 +113,8 @@ impl NodeCache {
                     "a step before it"
                 };
                 inputs.insert(0, (what.to_owned(), secret.hash([before.as_str()])));
-                before = before.then(inputs.iter().flat_map(|(name, hash)| [name, hash]));
+                // A hash has what matters of its part's name; the names of files do not.
+                before = before.then(inputs.iter().map(|(_, hash)| hash));
                 let key = owned(&before, secret);
                 keys.push(key.clone());
                 PlannedState { key, inputs }
@@ -465,16 +466,17 @@ impl Keeping<'_> {
     }
 }
 
-/// What two lists of inputs differ in, for people.
+/// What two lists of inputs differ in, for people. A file that is only elsewhere is the same.
 fn difference(before: &Inputs, now: &Inputs) -> String {
+    let has = |all: &Inputs, sought: &str| all.iter().any(|(_, hash)| hash == sought);
     let mut changed: Vec<&str> = Vec::new();
     for (name, hash) in now {
-        if !before.iter().any(|(other, then)| (other, then) == (name, hash)) {
+        if !has(before, hash) {
             changed.push(name);
         }
     }
-    for (name, _) in before {
-        if !now.iter().any(|(other, _)| other == name) {
+    for (name, hash) in before {
+        if !has(now, hash) && !now.iter().any(|(other, _)| other == name) {
             changed.push(name);
         }
     }

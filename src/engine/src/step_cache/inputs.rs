@@ -24,10 +24,10 @@ use crate::prepare::run_names;
 use crate::project::Project;
 
 /// The form of keys. What changes what a key stands for takes a new one.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
-/// What a step's effect depends on: what each part is called and a hash of it. Hashes are made with
-/// the cache's secret, so that nobody can try out what a part might be.
+/// What a step's effect depends on: what each part is called, for people, and a hash of it. Hashes are
+/// made with the cache's secret, so that nobody can try out what a part might be.
 pub(super) type Inputs = Vec<(String, String)>;
 
 /// Why a step is not cached, for people. Holds no values of options.

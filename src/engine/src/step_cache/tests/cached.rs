@@ -89,6 +89,35 @@ async fn what_changed_is_named() {
     assert!(said.contains("changed: the machine before the first step"), "{said}");
 }
 
+/// Each job of a CI system may have its checkout in another place.
+#[tokio::test]
+async fn where_files_are_does_not_count() {
+    let steps = |dir: &str, copied: &str| {
+        format!(
+            "  provisioner \"shell\" {{\n    script = \"{dir}/a\"\n  }}\n  provisioner \"file\" {{\n    \
+             source = \"{dir}/{copied}\"\n    destination = \"/x\"\n  }}\n"
+        )
+    };
+    let world = world(&steps("DIR", "b"));
+    let dir = world.dir.path();
+    std::fs::create_dir(dir.join("sub")).unwrap();
+    for (from, to) in [("a", "sub/a"), ("b", "sub/b"), ("b", "sub/c")] {
+        std::fs::copy(dir.join(from), dir.join(to)).unwrap();
+    }
+    let options = || StepCacheOptions { enabled: true, explain: true, ..Default::default() };
+    assert_eq!(world.build(true, "base", options()).await.cached, 0);
+    rewrite(&world, &steps("DIR/sub", "b"));
+    assert_eq!(world.build(true, "base", options()).await.cached, 2);
+    // The machine sees the name of what is copied.
+    rewrite(&world, &steps("DIR/sub", "c"));
+    let renamed = world.build(true, "base", options()).await;
+    assert_eq!(renamed.cached, 1);
+    let changed = "(2 of 2) was run and kept: changed: ";
+    let line = renamed.said.iter().find(|line| line.contains(changed));
+    assert!(line.is_some_and(|line| line.contains("/sub/c")), "{:?}", renamed.said);
+    assert!(line.is_some_and(|line| !line.contains("a step before it")), "{:?}", renamed.said);
+}
+
 #[tokio::test]
 async fn nothing_is_kept_of_files_that_change_meanwhile() {
     let world = world("  provisioner \"shell\" {\n    script = \"DIR/pipe\"\n  }\n");
