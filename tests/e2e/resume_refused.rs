@@ -55,6 +55,31 @@ fn a_variable_beside_what_only_the_run_knows_counts() {
 }
 
 #[test]
+fn a_value_that_came_through_a_pipe_counts() {
+    let text = |two: &str| {
+        let one = "  provisioner \"shell-local\" {\n    inline = [\"echo ${var.x} >> log\"]\n  }\n";
+        let variable = "variable \"x\" {\n  default = \"zero\"\n}\n";
+        format!("{variable}{}", null_template(&format!("{one}{}", step("two", two))))
+    };
+    let dir = template(&text("exit 3; "));
+    let dir = dir.path();
+    output_of("mkfifo", &[dir.join("x.pkrvars.hcl").to_str().unwrap()]);
+    let build = |flag: &str, x: &str| {
+        let (pipe, x) = (dir.join("x.pkrvars.hcl"), format!("x = \"{x}\"\n"));
+        let writer = std::thread::spawn(move || std::fs::write(pipe, x).unwrap());
+        let run = ingot(dir, &["build", "-color=false", flag, "-var-file=x.pkrvars.hcl", "."]);
+        writer.join().unwrap();
+        run
+    };
+    fails(&build("-on-error=keep", "one"), &["goes on at provisioner 2 of 2"]);
+    write(dir, &text(""));
+    let changed = build("-resume", "two");
+    fails(&changed, &["provisioner 1 has run on its machine, and is not what it was", "`inline`"]);
+    succeeds(&build("-resume", "one"));
+    assert_eq!(log(dir), "one two ");
+}
+
+#[test]
 fn a_script_that_a_command_runs_counts() {
     let text = |two: &str| {
         let one = "  provisioner \"shell-local\" {\n    command = \"./x.sh\"\n  }\n";

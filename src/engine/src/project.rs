@@ -141,6 +141,7 @@ impl Project {
             secrets: sink(&secrets),
             stores: stores(options.fetch_data.as_ref(), &options.plugins),
             volatile: Default::default(),
+            pipes: Default::default(),
         };
         let mut project = Project {
             sources,

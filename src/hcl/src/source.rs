@@ -63,13 +63,18 @@ impl SourceMap {
         })
     }
 
-    /// Reads a file.
+    /// Reads a file, or takes what was read of it before: a pipe gives what it has once, and whatever
+    /// is evaluated again is to come to the same.
     ///
     /// # Errors
     /// It cannot be read, or is not UTF-8.
     pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
-        let (name, text) = (path.display().to_string(), read_text(path)?);
-        let path = Some(path.to_owned());
+        let known = self.files.iter().find(|file| file.path.as_deref() == Some(path));
+        let text = match known {
+            Some(file) => file.text.clone(),
+            None => read_text(path)?,
+        };
+        let (name, path) = (path.display().to_string(), Some(path.to_owned()));
         let (concealed, line_starts) = (Vec::new(), Vec::new());
         Ok(self.push(SourceFile { name, path, text, concealed, line_starts }))
     }

@@ -105,6 +105,7 @@ mod tests {
             secrets: SecretSink::default(),
             stores: Default::default(),
             volatile: Default::default(),
+            pipes: Default::default(),
         };
         let scope = Scope::new(Default::default(), &functions);
         let ids = ["docker.a".to_owned()];

@@ -46,6 +46,7 @@ fn evaluate(bodies: &[&str]) -> (Config, String) {
         secrets: Default::default(),
         stores: Default::default(),
         volatile: Default::default(),
+        pipes: Default::default(),
     };
     let names = BTreeMap::from([("data".to_owned(), Value::unknown(Type::Dynamic))]);
     let scope = Scope::new(names, &functions);

@@ -59,6 +59,7 @@ impl Project {
                 secrets: sink(&secrets),
                 stores: stores(ui, plugins),
                 volatile: Default::default(),
+                pipes: Default::default(),
             },
             plugins: PluginSet::default(),
             built_in: PluginSet::default(),

@@ -73,3 +73,55 @@ impl Project {
         Reproducible { functions, names }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use ingot_template::variables::VariableFlag;
+
+    use super::*;
+    use crate::ProjectOptions;
+    use crate::test_plugins::plugins;
+
+    /// A pipe that somebody writes `text` to, once.
+    fn pipe(path: &Path, text: &'static str) {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        let path = path.to_owned();
+        // It waits for whoever reads.
+        std::thread::spawn(move || std::fs::write(path, text).unwrap());
+    }
+
+    /// `sops exec-file` gives secrets through one.
+    #[test]
+    fn what_pipes_gave_is_still_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let text = "variable \"x\" {\n  default = \"unset\"\n}\nlocals {\n  y = file(\"text\")\n}\n\
+                    source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \
+                    [\"source.null.n\"]\n  provisioner \"shell-local\" {\n    inline = [local.y]\n  \
+                    }\n}\n";
+        std::fs::write(at("t.pkr.hcl"), text).unwrap();
+        pipe(&at("v.pkrvars.hcl"), "x = \"given\"\n");
+        pipe(&at("text"), "read");
+        let options = ProjectOptions {
+            plugins: plugins(),
+            variables: vec![VariableFlag::File(at("v.pkrvars.hcl"))],
+            ..Default::default()
+        };
+        let mut diagnostics = Diagnostics::default();
+        let started = Instant::now();
+        let mut project = Project::load(dir.path(), &options, &mut diagnostics);
+        project.evaluate(&options, &mut diagnostics);
+        assert!(!diagnostics.has_errors(), "{}", diagnostics.render(&project.sources, false));
+        for again in [project.reproducible(), project.concealed()] {
+            let value =
+                |root: &str, name: &str| again.names[root].as_entries().unwrap()[name].clone();
+            assert_eq!(value("var", "x"), Value::from("given"));
+            assert_eq!(value("local", "y"), Value::from("read"));
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "it waits for the pipe");
+    }
+}

@@ -25,6 +25,7 @@ fn evaluated<T>(text: &str, evaluate: impl FnOnce(&Expr, &Scope) -> T) -> Result
         secrets: Default::default(),
         stores: Default::default(),
         volatile: Default::default(),
+        pipes: Default::default(),
     };
     let var = Value::object(BTreeMap::from([
         ("name".to_owned(), Value::from("web")),

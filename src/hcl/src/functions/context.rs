@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Stores, VolatileCalls};
+use super::{Pipes, Stores, VolatileCalls};
 
 /// A callback for each secret text.
 type SecretObserver = dyn Fn(&str) + Send + Sync;
@@ -52,4 +52,6 @@ pub struct FunctionContext {
     pub stores: Stores,
     /// Which functions were called whose results differ from run to run.
     pub volatile: VolatileCalls,
+    /// What pipes gave to functions that read files.
+    pub pipes: Pipes,
 }

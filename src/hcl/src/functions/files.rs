@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ast::{Expr, ExprKind};
 use crate::parse::parse_template;
-use crate::source::{LARGEST_TEXT, SourceMap, read_bytes};
+use crate::source::{LARGEST_TEXT, SourceMap};
 use crate::{Scope, Type, Value, eval};
 
 const STRING: Accepts = Accepts::String;
@@ -55,8 +55,8 @@ pub(super) static FUNCTIONS: &[Function] = &[
         false => Err(Failure::new("`env` can only be called in the default of a variable")),
     }),
     of_path("file", Returns::String, |args, ctx| read(args, ctx).map(Value::from)),
-    of_path("filebase64", Returns::String, |args, _| {
-        let content = read_file(Path::new(text(&args[0])), LARGEST_BINARY)?;
+    of_path("filebase64", Returns::String, |args, ctx| {
+        let content = read_file(Path::new(text(&args[0])), LARGEST_BINARY, ctx)?;
         Ok(BASE64_STANDARD.encode(content).into())
     }),
     of_path("fileexists", Returns::Bool, |args, ctx| {
@@ -118,14 +118,15 @@ fn resolve(args: &[Value], ctx: &FunctionContext) -> Result<PathBuf, Failure> {
 }
 
 /// The bytes of a file, at most `most`: what never ends is an error and not the end of memory.
-fn read_file(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    read_bytes(path, most)
+fn read_file(path: &Path, most: u64, ctx: &FunctionContext) -> Result<Vec<u8>, Failure> {
+    ctx.pipes
+        .read(path, most)
         .map_err(|error| Failure::argument(0, format!("cannot read {}: {error}", path.display())))
 }
 
 fn read(args: &[Value], ctx: &FunctionContext) -> Result<String, Failure> {
     let path = resolve(args, ctx)?;
-    let content = read_file(&path, LARGEST_TEXT)?;
+    let content = read_file(&path, LARGEST_TEXT, ctx)?;
     String::from_utf8(content).map_err(|_| {
         let path = path.display();
         Failure::argument(0, format!("{path} is not a text in UTF-8; filebase64(…) reads any file"))

@@ -14,6 +14,7 @@ fn context() -> FunctionContext {
         secrets: Default::default(),
         stores: Default::default(),
         volatile: Default::default(),
+        pipes: Default::default(),
     }
 }
 

@@ -44,6 +44,7 @@ fn functions() -> FunctionContext {
         secrets: Default::default(),
         stores: Default::default(),
         volatile: Default::default(),
+        pipes: Default::default(),
     }
 }
 
