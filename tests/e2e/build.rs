@@ -1,9 +1,12 @@
 //! `ingot build`
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use ingot_test_support::{
-    BASE, docker, docker_template, ingot, ingot_with, output_of, require, template,
+    BASE, docker, docker_template, ingot, ingot_command, ingot_with, null_template, output_of,
+    require, template,
 };
 
 #[test]
@@ -31,6 +34,33 @@ build {
     assert!(
         read("sum").starts_with("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     );
+}
+
+#[test]
+fn a_directory_whose_name_is_not_utf_8_is_built_in() {
+    let all = tempfile::tempdir().unwrap();
+    let dir = all.path().join(OsStr::from_bytes(b"t\xe9"));
+    std::fs::create_dir(&dir).unwrap();
+    let build = |flag: &str, text: &str| {
+        std::fs::write(dir.join("t.pkr.hcl"), text).unwrap();
+        let mut ingot = ingot_command();
+        ingot.args(["build", "-color=false", flag, "."]).current_dir(&dir);
+        let output = ingot.env("INGOT_STATE_DIR", all.path().join("state")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let file = "source \"file\" \"f\" {\n  content = \"abc\"\n  target = \"f.txt\"\n}\nbuild {\n  \
+                sources = [\"file.f\"]\n}\n";
+    let (code, said) = build("-on-error=cleanup", file);
+    assert_eq!((code, dir.join("f.txt").exists()), (Some(0), true), "{said}");
+    let null = |command: &str| {
+        null_template(&format!(
+            "  provisioner \"shell-local\" {{\n    inline = [\"{command}\"]\n  }}\n"
+        ))
+    };
+    let (code, said) = build("-on-error=keep", &null("exit 3"));
+    assert!(code == Some(1) && said.contains("`ingot build -resume"), "{said}");
+    let (code, said) = build("-resume", &null("true"));
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `ingot diff`: what differs between two images.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -64,11 +65,8 @@ async fn differences(
     redactor: &Arc<Redactor>,
 ) -> Result<Difference> {
     let parts = parts(&args.parts)?;
-    let journal = FileJournal::new(RunInfo {
-        run: uuid::Uuid::new_v4().to_string(),
-        template: std::env::current_dir().unwrap_or_default(),
-        started: time::OffsetDateTime::now_utc(),
-    });
+    let run = uuid::Uuid::new_v4().to_string();
+    let journal = FileJournal::new(RunInfo::new(run, Path::new(".")));
     let ui_options = UiOptions { to_stderr: true, ..UiOptions::default() };
     let ui = Ui::new(Renderer::new(ui_options));
     let ctx = RunContext { journal: journal.of_build("diff"), ..RunContext::detached(ui) };

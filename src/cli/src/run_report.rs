@@ -17,7 +17,6 @@ use ingot_sdk::{Error, Journal, OutputFile, Result, Ui, environment};
 use ingot_ui::ci::{CiSystem, Level};
 use ingot_ui::{Redactor, Renderer, plain};
 use parking_lot::Mutex;
-use time::OffsetDateTime;
 
 use super::args::BuildArgs;
 use super::failures;
@@ -208,8 +207,7 @@ fn check(path: &Path) -> Result<()> {
 
 /// The journal of what is created for a report.
 fn journal(run: String, template: &Path) -> Arc<dyn Journal> {
-    let info = RunInfo { run, template: template.to_owned(), started: OffsetDateTime::now_utc() };
-    FileJournal::new(info).of_build("report")
+    FileJournal::new(RunInfo::new(run, template)).of_build("report")
 }
 
 /// Writes a report: whole, or not at all where that can be.

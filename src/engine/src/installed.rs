@@ -31,11 +31,7 @@ pub fn is_for_other_builders(set: &PluginSet, name: &str, ty: &str) -> bool {
 /// The plugin programs that the run with the id `run` starts for `what`, a template or a plugin
 /// directory. They are in a journal, also before the builds have one.
 pub fn started_programs(run: &str, what: &Path) -> Arc<StartedPrograms> {
-    let journal = FileJournal::new(RunInfo {
-        run: run.to_owned(),
-        template: std::path::absolute(what).unwrap_or_else(|_| what.to_owned()),
-        started: time::OffsetDateTime::now_utc(),
-    });
+    let journal = FileJournal::new(RunInfo::new(run, what));
     StartedPrograms::new(run, journal.of_build("plugins"))
 }
 

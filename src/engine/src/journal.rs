@@ -41,6 +41,21 @@ pub struct RunInfo {
     pub started: OffsetDateTime,
 }
 
+impl RunInfo {
+    /// A run with the id `run` that starts now, of `template`.
+    pub fn new(run: impl Into<String>, template: &Path) -> RunInfo {
+        let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
+        let (run, template) = (run.into(), as_text(&template));
+        RunInfo { run, template, started: OffsetDateTime::now_utc() }
+    }
+}
+
+/// A template's path as records have it, for people: they are text, so that what is not UTF-8 in it
+/// becomes U+FFFD.
+pub(crate) fn as_text(path: &Path) -> PathBuf {
+    path.to_string_lossy().into_owned().into()
+}
+
 /// One line of a journal. Journals without the optional parts are from before there were any.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]

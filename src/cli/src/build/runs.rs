@@ -67,11 +67,7 @@ pub(super) fn run_builds(
         ui.error(warning);
     }
     let logs = open_logs(logs.as_ref(), &names, renderer);
-    let journal = FileJournal::new(RunInfo {
-        run: project.run_uuid.clone(),
-        template: std::path::absolute(&args.template).unwrap_or_else(|_| args.template.clone()),
-        started: time::OffsetDateTime::now_utc(),
-    });
+    let journal = FileJournal::new(RunInfo::new(project.run_uuid.clone(), &args.template));
     let fingerprint = publication.as_ref().map(|opened| opened.fingerprint().to_owned());
     let started = Instant::now();
     let project = Arc::new(project);

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
-use crate::journal::{self, owner_runs, process_name};
+use crate::journal::{self, as_text, owner_runs, process_name};
 
 /// The form of the records that this version writes.
 const FORMAT: u32 = 3;
@@ -385,7 +385,7 @@ pub fn of_template(template: &Path) -> Listing {
 /// How a template is known in records: its absolute path, without links and `.` in it.
 pub(super) fn same_path(template: &Path) -> PathBuf {
     let absolute = || std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
-    std::fs::canonicalize(template).unwrap_or_else(|_| absolute())
+    as_text(&std::fs::canonicalize(template).unwrap_or_else(|_| absolute()))
 }
 
 /// The kinds and ids of all that is left for kept builds.

@@ -159,11 +159,7 @@ impl World {
         };
         let cache = NodeCache::new(Arc::new(StepCache { options, open, results: None }));
         let (project, template) = (Arc::new(project), self.dir.path().join("t.pkr.hcl"));
-        let journal = FileJournal::new(RunInfo {
-            run: project.run_uuid.clone(),
-            template: template.clone(),
-            started: project.functions.start,
-        });
+        let journal = FileJournal::new(RunInfo::new(project.run_uuid.clone(), &template));
         let keep = KeepOptions::new(template, None, Default::default());
         let keeper = Arc::new(keep.keeper(&project, &node, &journal, &ui));
         let hook = Arc::new(NodeHook {
