@@ -423,6 +423,24 @@ fn provisioners_that_are_skipped_are_reported() {
 }
 
 #[test]
+fn what_was_made_is_named_if_no_record_can_be_written() {
+    let dir = template(&file_template("content = \"abc\"", "exit 5"));
+    let dir = dir.path();
+    // No directory takes the place of a file.
+    std::fs::create_dir(dir.join("state")).unwrap();
+    std::fs::write(dir.join("state/kept"), "").unwrap();
+    let run = ingot(dir, KEEP);
+    fails(&run, &["What is left could not be written down for -resume: ", "by hand", "out/f.txt"]);
+    assert!(dir.join("out/f.txt").exists(), "{}", said(&run));
+    assert!(!said(&run).contains("`ingot cleanup` removes"), "{}", said(&run));
+    // Nothing is left of this one.
+    write(dir, &null_template(&step("one", "exit 3; ")));
+    let run = ingot(dir, KEEP);
+    fails(&run, &["Nothing could be written down for -resume: "]);
+    assert!(!said(&run).contains("`ingot cleanup` removes"), "{}", said(&run));
+}
+
+#[test]
 fn a_record_that_cannot_be_written_again_is_reported_as_still_there() {
     let dir = template(&null_template(&step("one", "exit 3; ")));
     fails(&ingot(dir.path(), KEEP), &[]);

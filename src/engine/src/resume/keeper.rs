@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::advice::how_to_go_on;
+use super::advice::{how_to_go_on, not_recorded};
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use super::record::{Header, KeptBuild, KeptRecord, Stage, list, same_path};
@@ -342,14 +342,11 @@ impl Keeper {
         let stopped = state.stopped.clone();
         let template = self.template.display();
         let kept = match (&state.lost, &state.record) {
-            (Some(lost), Some(_)) => Some(format!(
-                "What is new could not be written down for -resume: {lost}\nThe record of what was \
-                 kept before is still there: `ingot cleanup -kept` removes it and what is left."
-            )),
-            (Some(lost), None) => Some(format!(
-                "What is left could not be written down for -resume: {lost}\n`ingot cleanup` removes \
-                 it."
-            )),
+            (Some(lost), record) => {
+                let is_left = !self.journal.left_by(&self.build).is_empty();
+                let (build, record) = (state.build.as_ref(), record.as_ref());
+                Some(not_recorded(lost, build, record.map(|record| &record.build), is_left))
+            }
             (None, Some(record))
                 if record.build.stage == Stage::Building
                     && self.kept_machine.is_some()
