@@ -80,6 +80,23 @@ fn a_value_that_came_through_a_pipe_counts() {
 }
 
 #[test]
+fn two_builds_of_one_name_are_not_kept() {
+    let build = |name: &str| format!("build {{\n  sources = [\"null.n\"]\n{}}}\n", step(name, ""));
+    let source = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
+    let dir = template(&format!("{source}{}{}", build("safe"), build("danger")));
+    let dir = dir.path();
+    for (flag, named) in
+        [("-stop-before=danger", "-stop-before"), ("-on-error=keep", "-on-error=keep")]
+    {
+        let told = format!("{named} cannot tell two builds called `null.n` apart");
+        let run = ingot(dir, &["build", "-color=false", flag, "."]);
+        fails(&run, &[&told, "give the build block or an inline source a name of its own"]);
+        assert_eq!(log(dir), "");
+    }
+    succeeds(&ingot(dir, &["build", "-color=false", "."]));
+}
+
+#[test]
 fn a_script_that_a_command_runs_counts() {
     let text = |two: &str| {
         let one = "  provisioner \"shell-local\" {\n    command = \"./x.sh\"\n  }\n";

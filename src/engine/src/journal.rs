@@ -92,6 +92,8 @@ pub struct FileJournal {
 struct State {
     file: Option<(File, PathBuf)>,
     next: u64,
+    /// How many builds were given a journal: two may have one name.
+    builds: usize,
     /// The records that are not resolved.
     open: BTreeMap<u64, Open>,
     /// What is known of each build's things.
@@ -104,29 +106,19 @@ impl FileJournal {
         Arc::new(FileJournal { run, state: Mutex::default() })
     }
 
-    /// What the build called `name` writes in.
-    pub fn of_build(self: &Arc<Self>, name: &str) -> Arc<dyn Journal> {
-        Arc::new(BuildJournal { file: Arc::clone(self), build: name.into() })
-    }
-
-    /// What the build called `name` has created and not removed, newest first.
-    pub(super) fn left_by(&self, name: &str) -> Vec<Resource> {
-        let state = self.state();
-        let facts = state.facts.get(name);
-        let open = state.open.values().rev().filter(|open| *open.build == *name);
-        let left = open.map(|open| {
-            let mut resource = open.resource.clone();
-            resource.attributes.extend(facts.cloned().unwrap_or_default());
-            resource
-        });
-        left.collect()
+    /// What a build called `name` writes in.
+    pub fn of_build(self: &Arc<Self>, name: &str) -> Arc<BuildJournal> {
+        let mut state = self.state();
+        state.builds += 1;
+        let number = state.builds;
+        Arc::new(BuildJournal { file: Arc::clone(self), number, build: name.into() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 
-    fn record(&self, build: &Arc<str>, resource: &Resource) -> std::io::Result<u64> {
+    fn record(&self, by: &BuildJournal, resource: &Resource) -> std::io::Result<u64> {
         let mut state = self.state();
         if state.file.is_none() {
             state.file = Some(create(&self.run, &state.facts)?);
@@ -136,13 +128,14 @@ impl FileJournal {
         let line = Line::Created {
             record,
             resource: resource.clone(),
-            build: Some(build.to_string()),
+            build: Some(by.build.to_string()),
             at: Some(OffsetDateTime::now_utc()),
         };
         if let Some((file, _)) = &mut state.file {
             append(file, &line)?;
         }
-        state.open.insert(record, Open { build: Arc::clone(build), resource: resource.clone() });
+        let (number, build) = (by.number, Arc::clone(&by.build));
+        state.open.insert(record, Open { number, build, resource: resource.clone() });
         Ok(record)
     }
 
@@ -167,12 +160,12 @@ impl FileJournal {
     }
 
     /// Resolves the records that `gone` selects.
-    fn resolve(&self, gone: impl Fn(u64, &str) -> bool) {
+    fn resolve(&self, gone: impl Fn(u64, &Open) -> bool) {
         let mut state = self.state();
         let struck: Vec<u64> = state
             .open
             .iter()
-            .filter(|(record, open)| gone(**record, &open.build))
+            .filter(|(record, open)| gone(**record, open))
             .map(|(record, _)| *record)
             .collect();
         struck.iter().for_each(|record| drop(state.open.remove(record)));
@@ -203,19 +196,39 @@ impl State {
 /// A record that is not resolved.
 #[derive(Debug)]
 struct Open {
+    /// The number of the build's journal.
+    number: usize,
     build: Arc<str>,
     resource: Resource,
 }
 
 /// A build's part of the journal.
-struct BuildJournal {
+#[derive(Debug)]
+pub struct BuildJournal {
     file: Arc<FileJournal>,
+    /// Tells it from one of another build with this name.
+    number: usize,
     build: Arc<str>,
+}
+
+impl BuildJournal {
+    /// What the build has created and not removed, newest first.
+    pub(super) fn left(&self) -> Vec<Resource> {
+        let state = self.file.state();
+        let facts = state.facts.get(&self.build);
+        let open = state.open.values().rev().filter(|open| open.number == self.number);
+        let left = open.map(|open| {
+            let mut resource = open.resource.clone();
+            resource.attributes.extend(facts.cloned().unwrap_or_default());
+            resource
+        });
+        left.collect()
+    }
 }
 
 impl Journal for BuildJournal {
     fn record(&self, resource: &Resource) -> Result<u64> {
-        let recorded = self.file.record(&self.build, resource).with_context(|| {
+        let recorded = self.file.record(self, resource).with_context(|| {
             format!("writing the journal of created resources in {}", directory().display())
         });
         recorded.map_err(|error| error.hint("INGOT_STATE_DIR names another directory"))
@@ -234,7 +247,7 @@ impl Journal for BuildJournal {
     }
 
     fn release(&self) {
-        self.file.resolve(|_, build| *build == *self.build);
+        self.file.resolve(|_, open| open.number == self.number);
     }
 }
 
@@ -398,6 +411,21 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    /// Two `build` blocks without a name may have one source.
+    #[test]
+    fn builds_of_one_name_have_records_of_their_own() {
+        let journal = FileJournal::new(RunInfo::new("r", Path::new("t")));
+        let [one, other] = [(), ()].map(|()| journal.of_build("null.n"));
+        for (record, build) in [(1, &one), (2, &other)] {
+            let resource = Resource::new("thing", record.to_string());
+            let (number, build) = (build.number, Arc::clone(&build.build));
+            journal.state().open.insert(record, Open { number, build, resource });
+        }
+        assert_eq!(one.left(), [Resource::new("thing", "1")]);
+        one.release();
+        assert_eq!((one.left().len(), other.left().len()), (0, 1));
+    }
 
     /// So is a run that was killed in a container in which nobody waits for it.
     #[test]

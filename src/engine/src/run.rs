@@ -117,7 +117,7 @@ pub async fn run(
             prepare: Arc::clone(&prepared.context),
             ui: ui.clone(),
             cancel: options.interrupts.cancel.child_token(),
-            journal: keeper.journal(options.journal.of_build(&prepared.node.name)),
+            journal: keeper.journal(),
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
             processes: Processes::default(),
         };

@@ -13,7 +13,7 @@ use super::advice::{how_to_go_on, not_recorded};
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use super::record::{Header, KeptBuild, KeptRecord, Stage, list, same_path};
-use crate::journal::FileJournal;
+use crate::journal::BuildJournal;
 
 /// From here on count the records of what an earlier run left and a kept build's record stands for.
 pub(super) const ADOPTED: u64 = 1 << 40;
@@ -54,7 +54,7 @@ pub(crate) struct Keeper {
     build: String,
     /// The template as the user named it.
     template: PathBuf,
-    journal: Arc<FileJournal>,
+    journal: Arc<BuildJournal>,
     ui: Ui,
     start: usize,
     stop: Option<usize>,
@@ -111,7 +111,7 @@ impl Keeper {
         plan: Plan,
         described: Described,
         template: &Path,
-        journal: &Arc<FileJournal>,
+        journal: Arc<BuildJournal>,
         ui: &Ui,
     ) -> Keeper {
         let Plan { start, stop, partial, resumed } = plan;
@@ -165,7 +165,7 @@ impl Keeper {
             hosted,
             build: name,
             template: template.to_owned(),
-            journal: Arc::clone(journal),
+            journal,
             ui: ui.clone(),
             start,
             stop,
@@ -244,6 +244,11 @@ impl Keeper {
     /// What the builder's machine is found by.
     pub(crate) fn keep_machine(&self, machine: Value) {
         self.state.lock().machine = Some(machine);
+    }
+
+    /// The build's journal, without what an earlier run left.
+    pub(super) fn own_journal(&self) -> &Arc<BuildJournal> {
+        &self.journal
     }
 
     /// Whether records of this build are written, or one of an earlier run is there.
@@ -343,7 +348,7 @@ impl Keeper {
         let template = self.template.display();
         let kept = match (&state.lost, &state.record) {
             (Some(lost), record) => {
-                let is_left = !self.journal.left_by(&self.build).is_empty();
+                let is_left = !self.journal.left().is_empty();
                 let (build, record) = (state.build.as_ref(), record.as_ref());
                 Some(not_recorded(lost, build, record.map(|record| &record.build), is_left))
             }
@@ -389,7 +394,7 @@ impl Keeper {
         let left = match build.stage {
             // That stays in the journal.
             Stage::Built => Vec::new(),
-            _ => self.journal.left_by(&build.build),
+            _ => self.journal.left(),
         };
         for resource in left {
             next.left.retain(|known| !is_same(known, &resource));

@@ -7,8 +7,9 @@ use ingot_sdk::{Journal, Resource, Result};
 use super::keeper::{ADOPTED, Keeper};
 
 impl Keeper {
-    /// `inner` for the build's journal, with what the keeper knows of what was left before.
-    pub(crate) fn journal(self: &Arc<Self>, inner: Arc<dyn Journal>) -> Arc<dyn Journal> {
+    /// The build's journal, with what the keeper knows of what was left before.
+    pub(crate) fn journal(self: &Arc<Self>) -> Arc<dyn Journal> {
+        let inner = Arc::clone(self.own_journal()) as Arc<dyn Journal>;
         match self.has_records() {
             true => Arc::new(KeptJournal { inner, keeper: Arc::clone(self) }),
             false => inner,

@@ -1,5 +1,7 @@
 //! Finds what one build goes on with, and from where.
 
+use std::collections::BTreeSet;
+
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_sdk::Ui;
 use ingot_template::steps::Step;
@@ -107,6 +109,29 @@ impl Planner<'_> {
         }
         if let (Some(node), false) = (nowhere, somewhere) {
             self.not_one("-stop-before", name, node, &[]);
+        }
+    }
+
+    /// Reports builds that have one name: what is kept of one would be taken for the other's.
+    pub(super) fn check_names(&mut self, nodes: &[PreparedNode]) {
+        let flag = match (&self.flags.stop_before, self.flags.resume) {
+            _ if self.flags.only_post_processors => "-only-post-processors",
+            (_, true) => "-resume",
+            (Some(_), false) => "-stop-before",
+            (None, false) => "-on-error=keep",
+        };
+        let mut names = BTreeSet::new();
+        for node in nodes.iter().map(|prepared| &prepared.node) {
+            if !names.insert(&node.name) {
+                self.diagnostics.push(
+                    Diagnostic::error(format!(
+                        "{flag} cannot tell two builds called `{}` apart",
+                        node.name
+                    ))
+                    .at(node.header)
+                    .help("give the build block or an inline source a name of its own"),
+                );
+            }
         }
     }
 

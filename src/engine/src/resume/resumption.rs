@@ -94,6 +94,7 @@ impl KeepOptions {
             let evaluator = NodeEvaluator::new(&project, reproducible, &node, &values, &context);
             (header, Inputs::of(&evaluator, None))
         };
+        let journal = journal.of_build(&build);
         let described = Described { build, hosted, describe: Box::new(describe) };
         Keeper::new(prepared.context.on_error, plan, described, &self.template, journal, ui)
     }
@@ -157,6 +158,9 @@ pub fn plan(
     let reproducible = flags.resumes().then(|| project.reproducible());
     let reproducible = reproducible.as_ref();
     let mut planner = Planner { project, reproducible, flags, ui, runtime, diagnostics };
+    if flags.resumes() || nodes.iter().any(|node| node.context.on_error == OnError::Keep) {
+        planner.check_names(&nodes);
+    }
     if let Some(name) = &flags.stop_before {
         planner.check_stop(name, &nodes);
     }
