@@ -1,24 +1,22 @@
 //! What runs that are dead have left behind, and its removal.
 
+mod reclaim;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ingot_sdk::file_lock::try_lock;
-use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result, Ui};
+use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directories, owner_runs};
 use super::resume;
 
-/// How long a build waits for the removal of one thing that another run left.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How many things a build names that it leaves to `ingot cleanup`.
-const NAMED: usize = 5;
+pub use reclaim::reclaim_orphaned_runs;
 
 /// A thing that a run left.
 #[derive(Debug, Clone)]
@@ -233,48 +231,6 @@ pub fn living_runs() -> Vec<String> {
         }
     };
     journals().filter(lives).filter_map(run).collect()
-}
-
-/// What a build does about the leftovers of other runs: it removes those on this machine, and
-/// names the others. Those cost credentials, calls and time that are not this build's to spend,
-/// and what it may not remove would fail again and again: `ingot cleanup` is for them.
-pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
-    for mut run in orphaned_runs() {
-        let (local, elsewhere): (Vec<_>, Vec<_>) =
-            run.in_turn(plugins).into_iter().partition(|orphan| {
-                reclaimer(plugins, &orphan.resource)
-                    .is_none_or(|one| one.is_local(&orphan.resource))
-            });
-        for orphan in local {
-            let what = format!("{} {}", orphan.resource.kind, orphan.resource.id);
-            let removed = tokio::time::timeout(PATIENCE, run.remove(&orphan, plugins)).await;
-            match removed.unwrap_or_else(|_| Err(Error::new("it takes too long"))) {
-                Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
-                Err(error) => ui.error(format!(
-                    "Could not remove {what}, left by an interrupted run: {error}\n\
-                     `ingot cleanup` tries again."
-                )),
-            }
-        }
-        mention(&run, &elsewhere, plugins, ui);
-        run.close();
-    }
-}
-
-fn mention(run: &OrphanedRun, left: &[OrphanedResource], plugins: &PluginSet, ui: &Ui) {
-    if left.is_empty() {
-        return;
-    }
-    let things: Vec<_> = left.iter().take(NAMED).map(|orphan| orphan.describe(plugins)).collect();
-    let more = match left.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    ui.error(format!(
-        "Warning: {} was interrupted and left {}{more}. `ingot cleanup` removes that.",
-        run.describe(),
-        things.join(", ")
-    ));
 }
 
 #[cfg(test)]

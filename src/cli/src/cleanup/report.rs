@@ -1,0 +1,310 @@
+//! What `ingot cleanup` does and says about each thing.
+
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::resume::record::{Stage, UnreadableRecord};
+use ingot_engine::resume::{KeptBuild, KeptRecord};
+use ingot_sdk::{PluginSet, Result, Ui};
+use serde_json::{Value as Json, json};
+
+use super::{CleanupArgs, Run};
+
+/// The report of a cleanup, in lines or as JSON.
+pub(super) struct Report<'a> {
+    ui: &'a Ui,
+    args: &'a CleanupArgs,
+    plugins: &'a PluginSet,
+    runs: Vec<Json>,
+    /// What is kept for `-resume`.
+    kept: Vec<Json>,
+    /// Records of kept builds that cannot be read.
+    unreadable: Vec<Json>,
+    removed: usize,
+    failed: usize,
+}
+
+impl<'a> Report<'a> {
+    /// A report in which nothing is yet.
+    pub(super) fn new(ui: &'a Ui, args: &'a CleanupArgs, plugins: &'a PluginSet) -> Self {
+        Report {
+            ui,
+            args,
+            plugins,
+            runs: Vec::new(),
+            kept: Vec::new(),
+            unreadable: Vec::new(),
+            removed: 0,
+            failed: 0,
+        }
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        if !self.args.json {
+            self.ui.say(text);
+        }
+    }
+
+    /// Lists what a run left, and removes it.
+    pub(super) async fn clean_up(&mut self, mut run: Run) {
+        if !run.dead.left.is_empty() {
+            self.say(format!("{}:", run.describe()));
+        }
+        let mut things = Vec::new();
+        for orphan in run.dead.in_turn(self.plugins) {
+            let result = match self.args.dry_run {
+                true => None,
+                false => Some(run.dead.remove(&orphan, self.plugins).await),
+            };
+            things.push(self.report(&run, &orphan, "left", result));
+        }
+        if !things.is_empty() {
+            self.runs.push(json!({
+                "run": run.id,
+                "template": run.dead.info.as_ref().map(|info| &info.template),
+                "started": run.started.map(shown_time),
+                "things": things,
+            }));
+        }
+        run.dead.close();
+    }
+
+    /// Lists what is kept of a build, and removes it with `-kept`.
+    pub(super) async fn kept(&mut self, record: KeptRecord) {
+        let build = &record.build;
+        let removes = self.args.kept && !self.args.dry_run;
+        // Nothing is left of what was built that is not the user's.
+        let is_remembered = build.stage == Stage::Built && !build.holds_something();
+        if is_remembered && !removes {
+            return;
+        }
+        let _lock = match (record.lock(), removes) {
+            (Ok(Some(lock)), _) => Some(lock),
+            (Ok(None), false) => {
+                return self.say(format!("A run goes on with '{}'.", build.build));
+            }
+            (Ok(None), true) => {
+                self.not_removed(&record, "a run goes on with it");
+                return;
+            }
+            (Err(error), true) => {
+                self.not_removed(&record, &error.to_string());
+                return;
+            }
+            // To look at it, nobody has to be kept out.
+            (Err(_), false) => None,
+        };
+        if is_remembered {
+            if let Err(error) = record.remove() {
+                self.not_removed(&record, &error.to_string());
+            }
+            return;
+        }
+        self.say(format!(
+            "{} of {}, kept at {} for `ingot build -resume`:",
+            build.build,
+            build.template.display(),
+            shown_time(build.kept_at)
+        ));
+        let mut left = Vec::new();
+        for resource in &build.left {
+            let mut orphan = OrphanedResource::unrecorded(resource.clone(), None);
+            orphan.build = Some(build.build.clone());
+            left.push(orphan);
+        }
+        let mut run = Run {
+            id: Some(build.run.clone()),
+            started: build.started(),
+            dead: OrphanedRun::unrecorded(left),
+        };
+        let mut things = Vec::new();
+        let failed = self.failed;
+        for orphan in run.dead.in_turn(self.plugins) {
+            let result = match removes {
+                false => None,
+                true => Some(run.dead.remove(&orphan, self.plugins).await),
+            };
+            things.push(self.report(&run, &orphan, "kept", result));
+        }
+        let artifact = build.artifact.as_ref().filter(|_| build.owns_artifact);
+        if let Some(artifact) = artifact {
+            let what = artifact.description();
+            match removes {
+                false => self.say(format!("  {what}")),
+                true => match artifact.destroy(&self.plugins.reclaimers).await {
+                    Ok(()) => {
+                        self.removed += 1;
+                        self.say(format!("  removed {what}"));
+                    }
+                    Err(error) => {
+                        self.failed += 1;
+                        self.ui.error(format!("  could not remove {what}: {error}"));
+                    }
+                },
+            }
+        }
+        if things.is_empty() && artifact.is_none() {
+            self.say("  its progress");
+        }
+        if removes
+            && failed == self.failed
+            && let Err(error) = record.remove()
+        {
+            self.failed += 1;
+            self.ui.error(format!("  could not remove the record of it: {error}"));
+        }
+        self.kept.push(document(build, json!(things)));
+    }
+
+    /// Reports that what is kept of a build could not be removed.
+    fn not_removed(&mut self, record: &KeptRecord, why: &str) {
+        let build = &record.build;
+        self.failed += 1;
+        if !self.args.json {
+            self.ui.error(format!(
+                "Could not remove what is kept of '{}' of {}: {why}",
+                build.build,
+                build.template.display()
+            ));
+        }
+        let mut document = document(build, json!([]));
+        document["error"] = json!(why);
+        self.kept.push(document);
+    }
+
+    /// Reports a record that cannot be read.
+    pub(super) fn unreadable(&mut self, record: &UnreadableRecord) {
+        let UnreadableRecord { path, error } = record;
+        let path = path.display().to_string();
+        if !self.args.json {
+            self.ui.error(format!(
+                "What is kept in {path} cannot be read: {error}\nhelp: what it keeps may still be \
+                 there; look for it, remove it by hand, and then this directory"
+            ));
+        }
+        self.unreadable.push(json!({ "path": path, "error": error.to_string() }));
+    }
+
+    fn report(
+        &mut self,
+        run: &Run,
+        orphan: &OrphanedResource,
+        untouched: &'static str,
+        result: Option<Result<()>>,
+    ) -> Json {
+        let mut details = Vec::new();
+        details.extend(orphan.since.map(|time| format!("since {}", shown_time(time))));
+        details.extend(orphan.build.clone());
+        let details = match details.is_empty() {
+            true => String::new(),
+            false => format!(", {}", details.join(", ")),
+        };
+        let what = format!("{}{details}", orphan.describe(self.plugins));
+        let (status, error) = match result {
+            None => (untouched, None),
+            Some(Ok(())) => {
+                self.removed += 1;
+                ("removed", None)
+            }
+            Some(Err(error)) => {
+                self.failed += 1;
+                ("failed", Some(error))
+            }
+        };
+        match &error {
+            None if status == "removed" => self.say(format!("  removed {what}")),
+            None => self.say(format!("  {what}")),
+            Some(error) if !self.args.json => {
+                let advice = error.advice().map(|advice| format!("\n    help: {advice}"));
+                let advice = advice.unwrap_or_default();
+                self.ui.error(format!("  could not remove {what}: {error}{advice}"));
+            }
+            Some(_) => {}
+        }
+        let error = error.map(|error| error.to_string());
+        let place = place(self.plugins, &orphan.resource);
+        let since = orphan.since.map(shown_time);
+        let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        self.ui.for_build(&text(&orphan.build)).machine(
+            "leftover",
+            &[
+                status,
+                &orphan.resource.kind,
+                &orphan.resource.id,
+                &text(&place),
+                &text(&since),
+                &text(&run.id),
+                &text(&template),
+                &text(&error),
+            ],
+        );
+        json!({
+            "kind": orphan.resource.kind,
+            "id": orphan.resource.id,
+            "where": place,
+            "since": since,
+            "build": orphan.build,
+            "status": status,
+            "error": error,
+        })
+    }
+
+    /// Ends the report; whether all is well.
+    pub(super) fn finish(self) -> bool {
+        let count = |number| match number {
+            1 => "1 thing".to_owned(),
+            number => format!("{number} things"),
+        };
+        let left: usize =
+            self.runs.iter().map(|run| run["things"].as_array().map_or(0, Vec::len)).sum();
+        if self.args.json {
+            crate::answer(&format!(
+                "{:#}",
+                json!({
+                    "runs": self.runs,
+                    "kept": self.kept,
+                    "unreadable": self.unreadable,
+                })
+            ));
+        } else if left == 0 && self.removed + self.failed == 0 {
+            let removes = self.args.kept && !self.args.dry_run;
+            match self.kept.len() {
+                1 if removes => self.ui.say("Removed what was kept of a build."),
+                2.. if removes => {
+                    self.ui.say(format!("Removed what was kept of {} builds.", self.kept.len()));
+                }
+                _ if self.unreadable.is_empty() => {
+                    self.ui.say("Nothing is left of interrupted runs.");
+                }
+                _ => {}
+            }
+        } else if self.args.dry_run {
+            self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
+        } else if self.failed == 0 {
+            self.ui.say(format!("Removed {}.", count(self.removed)));
+        } else {
+            self.ui.error(format!(
+                "Removed {}; could not remove {}, of which the record stays.",
+                count(self.removed),
+                count(self.failed)
+            ));
+        }
+        let asked = self.args.kept && !self.args.dry_run;
+        if !self.args.json && !self.kept.is_empty() && !asked {
+            self.ui.say("What is kept goes with -kept.");
+        }
+        self.failed == 0 && self.unreadable.is_empty()
+    }
+}
+
+/// What the JSON says of a kept build.
+fn document(build: &KeptBuild, things: Json) -> Json {
+    json!({
+        "build": build.build,
+        "template": build.template,
+        "run": build.run,
+        "kept_at": shown_time(build.kept_at),
+        "reason": build.reason,
+        "artifact": build.artifact.as_ref().map(|artifact| artifact.description()),
+        "things": things,
+    })
+}
