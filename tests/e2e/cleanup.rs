@@ -275,6 +275,39 @@ fn what_cannot_be_removed_is_an_error_and_stays() {
 }
 
 #[test]
+fn what_cannot_be_read_of_journals_is_named() {
+    let dir = left_on("unix:///nowhere/docker.sock");
+    let state = dir.path().join("state");
+    let journal = state.join("0-1-a.journal");
+    let whole = std::fs::read(&journal).unwrap();
+    let listed_as = |text: &[u8]| {
+        std::fs::write(&journal, [&whole[..], text].concat()).unwrap();
+        let run = cleanup(dir.path(), &["-list"]);
+        assert!(run.stdout.contains("  docker-container ingot-of-a-test "), "{}", run.stdout);
+        (run.code, run.stdout)
+    };
+    // Of the last line, the end may be missing.
+    assert_eq!(listed_as(b"{\"record\":2,\"resou\xff").0, Some(0));
+    let (code, said) =
+        listed_as(b"{\"record\":2,\"resource\":{\"kind\":\"image\",\"id\":\"\xff\"}}\n");
+    let told = "0-1-a.journal cannot be read: line 3 is not what Ingot writes\nhelp: what its run \
+                created may still be there";
+    assert!(code == Some(1) && said.contains(told), "{said}");
+    // What else cannot be read has a name, too.
+    std::fs::remove_file(&journal).unwrap();
+    std::fs::create_dir(state.join("0-2-b.journal")).unwrap();
+    let run = cleanup(dir.path(), &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("0-2-b.journal cannot be read: it is not a regular file"));
+    assert!(!run.stdout.contains("Nothing is left"), "{}", run.stdout);
+    let json: Value = serde_json::from_str(&cleanup(dir.path(), &["-json"]).stdout).unwrap();
+    assert_eq!(json["unreadable"].as_array().unwrap().len(), 1, "{json}");
+    let build = ingot(dir.path(), &["build", "."]);
+    assert_eq!(build.code, Some(0), "{}", build.stdout);
+    assert!(build.stdout.contains("what interrupted runs left is not all known: "));
+}
+
+#[test]
 fn a_build_mentions_what_is_elsewhere_and_does_not_touch_it() {
     // Nobody answers there, and nobody is asked.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

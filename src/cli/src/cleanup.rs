@@ -70,7 +70,8 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
         .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
     }
     // These stay locked until the end, so that no build removes the same things meanwhile.
-    let mut runs: Vec<Run> = orphaned_runs().into_iter().map(Run::recorded).collect();
+    let dead = orphaned_runs();
+    let mut runs: Vec<Run> = dead.runs.into_iter().map(Run::recorded).collect();
     for region in &args.aws_region {
         let found =
             discover(plugins, DiscoveryScope::Aws { region: region.clone() }, &runs).await?;
@@ -92,6 +93,7 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
         }
     }
     // Nobody can say which run they belong to, or from when they are.
+    dead.unreadable.iter().for_each(|one| report.unreadable_journal(one));
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }

@@ -4,12 +4,14 @@ mod reclaim;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::try_lock;
-use ingot_sdk::{Error, PluginSet, Reclaim, Resource, Result};
+use ingot_sdk::{Context, Error, PluginSet, Reclaim, Resource, Result};
+use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -17,6 +19,9 @@ use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directories, owner
 use super::resume;
 
 pub use reclaim::reclaim_orphaned_runs;
+
+/// The largest journal that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
 
 /// A thing that a run left.
 #[derive(Debug, Clone)]
@@ -54,7 +59,18 @@ pub struct OrphanedRun {
     pub info: Option<RunInfo>,
     /// What it left, newest first: later things may need that earlier ones are there.
     pub left: Vec<OrphanedResource>,
-    journal: Option<(File, PathBuf)>,
+    journal: Option<LockedJournal>,
+}
+
+/// The journal of a dead run.
+#[derive(Debug)]
+struct LockedJournal {
+    file: File,
+    path: PathBuf,
+    /// Why nothing can be written in it, where that is so: it is another user's.
+    read_only: Option<std::io::Error>,
+    /// The first of its lines that cannot be read, from 1. What that recorded is not known.
+    damaged: Option<usize>,
 }
 
 impl OrphanedRun {
@@ -64,25 +80,58 @@ impl OrphanedRun {
     }
 
     /// Reads and locks a journal; none if its run lives or another process has it.
-    fn open(path: PathBuf) -> Option<OrphanedRun> {
-        if path.extension()?.to_str()? != EXTENSION || owner_runs(&path) {
-            return None;
+    ///
+    /// # Errors
+    /// It cannot be read, or it cannot be found out whether its run lives.
+    fn open(path: PathBuf) -> Result<Option<OrphanedRun>> {
+        if path.extension().is_none_or(|extension| extension != EXTENSION) || owner_runs(&path) {
+            return Ok(None);
         }
-        let mut file = OpenOptions::new().read(true).append(true).open(&path).ok()?;
-        // Without locks on the filesystem there is the process's number alone.
-        if !try_lock(&file).unwrap_or(true) || !is_at(&file, &path) {
-            return None;
+        let (mut file, read_only) = match open_file(&path) {
+            // Another process has removed it meanwhile.
+            Err(error) if error.kind() == NotFound => return Ok(None),
+            opened => opened?,
+        };
+        match (try_lock(&file), &read_only) {
+            (Ok(true), _) => {}
+            (Ok(false), _) => return Ok(None),
+            // Without locks on the filesystem there is the process's number alone.
+            (Err(_), None) => {}
+            // NFS locks only what can be written.
+            (Err(error), Some(_)) => return Err(error).context("locking it"),
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text).ok()?;
+        if !is_at(&file, &path) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(LARGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(Error::new(format!("it has more than {} MiB", LARGEST >> 20)));
+        }
         // The last line may be cut off: then nothing was created after it.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        if whole < bytes.len() && read_only.is_none() {
             // So that a later line, which resolves a record, begins a line of its own.
             let _ = file.set_len(whole as u64);
         }
-        let (info, left) = read(&text);
-        Some(OrphanedRun { info, left, journal: Some((file, path)) })
+        let Content { info, left, damaged } = read(&bytes[..whole]);
+        let journal = Some(LockedJournal { file, path, read_only, damaged });
+        Ok(Some(OrphanedRun { info, left, journal }))
+    }
+
+    /// What keeps its records from being resolved, where something does: its journal is another user's.
+    pub fn read_only(&self) -> Option<Error> {
+        let LockedJournal { path, read_only, .. } = self.journal.as_ref()?;
+        let why = read_only.as_ref()?;
+        let error = Error::new(format!("{} cannot be written: {why}", path.display()));
+        Some(error.hint("run `ingot cleanup` as the user to whom that file belongs"))
+    }
+
+    /// Which line of its journal cannot be read, if one cannot.
+    fn damage(&self) -> Option<UnreadableJournal> {
+        let LockedJournal { path, damaged, .. } = self.journal.as_ref()?;
+        let error = Error::new(format!("line {} is not what Ingot writes", (*damaged)?));
+        Some(UnreadableJournal::new(path, error))
     }
 
     /// What is left, in the order in which it can be removed.
@@ -99,17 +148,24 @@ impl OrphanedRun {
     /// # Errors
     /// It may still exist.
     pub async fn remove(&mut self, orphan: &OrphanedResource, plugins: &PluginSet) -> Result<()> {
+        if let Some(error) = self.read_only() {
+            return Err(error);
+        }
         let resource = &orphan.resource;
         let reclaimer = reclaimer(plugins, resource)
             .ok_or_else(|| Error::new("nothing here can remove things of this kind"))?;
         reclaimer.reclaim(resource).await?;
         self.left.retain(|other| other.resource != *resource);
-        if let Some((file, _)) = &mut self.journal
-            && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
+        self.resolve(orphan.record);
+        Ok(())
+    }
+
+    fn resolve(&mut self, record: u64) {
+        if let Some(LockedJournal { file, read_only: None, .. }) = &mut self.journal
+            && let Err(error) = append(file, &Line::Struck { struck: record })
         {
             tracing::warn!(%error, "could not resolve a record of the journal");
         }
-        Ok(())
     }
 
     /// Resolves what is kept for `-resume`: the kept build has a record of its own.
@@ -118,18 +174,18 @@ impl OrphanedRun {
             let Resource { kind, id, .. } = &orphan.resource;
             kept.contains(&(kind.clone(), id.clone()))
         };
-        for orphan in self.left.extract_if(.., |orphan| is_kept(orphan)) {
-            if let Some((file, _)) = &mut self.journal
-                && let Err(error) = append(file, &Line::Struck { struck: orphan.record })
-            {
-                tracing::warn!(%error, "could not resolve a record of the journal");
-            }
-        }
+        let all = std::mem::take(&mut self.left).into_iter();
+        let (kept, left): (Vec<_>, Vec<_>) = all.partition(is_kept);
+        self.left = left;
+        kept.iter().for_each(|orphan| self.resolve(orphan.record));
     }
 
-    /// Removes the journal if nothing of it is left; else whoever looks next finds what is.
+    /// Removes the journal if nothing of it is left; else whoever looks next finds what is, and what may
+    /// have been recorded in lines that cannot be read.
     pub fn close(self) {
-        if let (Some((_, path)), true) = (&self.journal, self.left.is_empty()) {
+        if let (Some(LockedJournal { path, damaged: None, .. }), true) =
+            (&self.journal, self.left.is_empty())
+        {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -147,12 +203,42 @@ impl OrphanedRun {
     }
 }
 
-/// The lines of a journal: which run it is of, and what is left, newest first.
-fn read(text: &str) -> (Option<RunInfo>, Vec<OrphanedResource>) {
+/// Opens a journal, to write in it too; else with why that is refused.
+fn open_file(path: &Path) -> std::io::Result<(File, Option<std::io::Error>)> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(file) => Ok((file, None)),
+        Err(refused) if matches!(refused.kind(), PermissionDenied | ReadOnlyFilesystem) => {
+            Ok((File::open(path)?, Some(refused)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a journal says.
+struct Content {
+    info: Option<RunInfo>,
+    /// What is left, newest first.
+    left: Vec<OrphanedResource>,
+    /// The first line that cannot be read, from 1.
+    damaged: Option<usize>,
+}
+
+/// Reads the lines of a journal, each of which ends with a newline.
+fn read(bytes: &[u8]) -> Content {
     let mut open: BTreeMap<u64, OrphanedResource> = BTreeMap::new();
     let mut about: BTreeMap<String, Facts> = BTreeMap::new();
-    let mut info = None;
-    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+    let (mut info, mut damaged) = (None, None);
+    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let Ok(line) = serde_json::from_slice::<Line>(line) else {
+            // Other versions may write lines that say other things.
+            if serde_json::from_slice::<IgnoredAny>(line).is_err() {
+                damaged.get_or_insert(index + 1);
+            }
+            continue;
+        };
         match line {
             Line::Run(run) => info = Some(run),
             Line::Created { record, resource, build, at } => {
@@ -167,7 +253,7 @@ fn read(text: &str) -> (Option<RunInfo>, Vec<OrphanedResource>) {
         let facts = left.build.as_ref().and_then(|build| about.get(build));
         left.resource.attributes.extend(facts.cloned().unwrap_or_default());
     }
-    (info, open.into_values().rev().collect())
+    Content { info, left: open.into_values().rev().collect(), damaged }
 }
 
 /// A time, for people and programs.
@@ -202,10 +288,65 @@ fn journals() -> impl Iterator<Item = PathBuf> {
     found.flatten().flatten().map(|entry| entry.path())
 }
 
-/// The runs that are dead and have left something, oldest first. Costs a look into few directories
-/// when there is nothing.
-pub fn orphaned_runs() -> Vec<OrphanedRun> {
-    let mut runs: Vec<_> = journals().filter_map(OrphanedRun::open).collect();
+/// What is written down of dead runs.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that have left something, the oldest first.
+    pub runs: Vec<OrphanedRun>,
+    /// What cannot be read, or not as a whole.
+    pub unreadable: Vec<UnreadableJournal>,
+}
+
+/// A journal of which it is not known what its run left, or not all of it.
+#[derive(Debug)]
+pub struct UnreadableJournal {
+    /// The file, or the directory of journals.
+    pub path: PathBuf,
+    /// What is wrong with it, and what to do.
+    pub error: Error,
+}
+
+impl UnreadableJournal {
+    fn new(path: &Path, error: Error) -> Self {
+        let hint = match error.is_io(PermissionDenied) {
+            true => "run `ingot cleanup` as the user to whom it belongs",
+            false => {
+                "what its run created may still be there; look for it, remove it by hand, and then \
+                 this file"
+            }
+        };
+        UnreadableJournal { path: path.to_owned(), error: error.hint(hint) }
+    }
+}
+
+impl Listing {
+    fn look_into(&mut self, directory: &Path) {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == NotFound => return,
+            Err(error) => {
+                return self.unreadable.push(UnreadableJournal::new(directory, error.into()));
+            }
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            match OrphanedRun::open(path.clone()) {
+                Ok(Some(run)) => {
+                    self.unreadable.extend(run.damage());
+                    self.runs.push(run);
+                }
+                Ok(None) => {}
+                Err(error) => self.unreadable.push(UnreadableJournal::new(&path, error)),
+            }
+        }
+    }
+}
+
+/// The runs that are dead and have left something. Costs a look into few directories when there is
+/// nothing.
+pub fn orphaned_runs() -> Listing {
+    let mut listing = Listing::default();
+    directories().iter().for_each(|directory| listing.look_into(directory));
+    let runs = &mut listing.runs;
     // Only after they are locked: no run keeps anything of theirs any more.
     let kept = match runs.is_empty() {
         true => BTreeSet::new(),
@@ -213,7 +354,7 @@ pub fn orphaned_runs() -> Vec<OrphanedRun> {
     };
     runs.iter_mut().for_each(|run| run.leave(&kept));
     runs.sort_by_key(|run| run.info.as_ref().map(|info| info.started));
-    runs
+    listing
 }
 
 /// The ids of the runs of this user that live.
@@ -224,8 +365,8 @@ pub fn living_runs() -> Vec<String> {
                 || File::open(path).is_ok_and(|file| matches!(try_lock(&file), Ok(false))))
     };
     let run = |path: PathBuf| {
-        let text = std::fs::read_to_string(path).ok()?;
-        match serde_json::from_str(text.lines().next()?).ok()? {
+        let bytes = std::fs::read(path).ok()?;
+        match serde_json::from_slice(bytes.split(|&byte| byte == b'\n').next()?).ok()? {
             Line::Run(info) => Some(info.run),
             _ => None,
         }
@@ -248,8 +389,8 @@ mod tests {
             r#"{"record":1,"resource":{"kind":"image","id":"a","attributes":{"x":"1"}},"build":"b"}"#,
             r#"{"about":"b","facts":{"account":"123"}}"#,
         );
-        let (info, left) = read(&text);
-        assert_eq!(info.unwrap().run, "r");
+        let Content { info, left, damaged } = read(text.as_bytes());
+        assert_eq!((info.unwrap().run.as_str(), damaged), ("r", None));
         let [key, image] = &left[..] else { panic!("{left:?}") };
         assert!(key.resource.attributes.is_empty());
         let attributes = serde_json::Value::from(image.resource.attributes.clone());
@@ -265,13 +406,29 @@ mod tests {
         let other = record.replace(":1,", ":3,");
         let torn = &record.replace(":1,", ":2,")[..20];
         std::fs::write(&path, format!("{RUN}\n{record}\n{other}\n{torn}")).unwrap();
-        let mut run = OrphanedRun::open(path.clone()).unwrap();
-        assert_eq!(run.left.len(), 2);
-        if let Some((file, _)) = &mut run.journal {
-            append(file, &Line::Struck { struck: 1 }).unwrap();
-        }
+        let mut run = OrphanedRun::open(path.clone()).unwrap().unwrap();
+        assert_eq!((run.left.len(), run.damage().is_none()), (2, true));
+        run.resolve(1);
         drop(run);
-        let left = OrphanedRun::open(path).unwrap().left;
+        let left = OrphanedRun::open(path).unwrap().unwrap().left;
         assert!(left.len() == 1 && left[0].record == 3, "{left:?}");
+    }
+
+    #[test]
+    fn a_journal_of_another_user_is_read() {
+        // Root may write in all of them.
+        if rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(format!("1-0-x.{EXTENSION}"));
+        let record = r#"{"record":1,"resource":{"kind":"key","id":"k"},"build":"b","at":5}"#;
+        std::fs::write(&path, format!("{RUN}\n{record}\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+        std::fs::set_permissions(&path, mode).unwrap();
+        let run = OrphanedRun::open(path).unwrap().unwrap();
+        assert_eq!(run.left.len(), 1);
+        let error = run.read_only().unwrap().to_string();
+        assert!(error.contains("x.journal cannot be written: Permission denied"), "{error}");
     }
 }

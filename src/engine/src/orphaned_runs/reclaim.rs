@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingot_sdk::{Error, PluginSet, Ui};
 
-use super::{OrphanedResource, OrphanedRun, orphaned_runs, reclaimer};
+use super::{Listing, OrphanedResource, OrphanedRun, orphaned_runs, reclaimer};
 
 /// How long a build waits for the removal of one thing that another run left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,11 +15,22 @@ const NAMED: usize = 5;
 /// names the others. Those cost credentials, calls and time that are not this build's to spend,
 /// and what it may not remove would fail again and again: `ingot cleanup` is for them.
 pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
-    for mut run in orphaned_runs() {
+    let Listing { runs, unreadable } = orphaned_runs();
+    if !unreadable.is_empty() {
+        let told = unreadable.iter().map(|one| format!("{}: {}", one.path.display(), one.error));
+        ui.error(format!(
+            "Warning: what interrupted runs left is not all known: {}. `ingot cleanup -list` says what \
+             to do.",
+            told.collect::<Vec<_>>().join("; ")
+        ));
+    }
+    for mut run in runs {
+        let removable = run.read_only().is_none();
         let (local, elsewhere): (Vec<_>, Vec<_>) =
             run.in_turn(plugins).into_iter().partition(|orphan| {
-                reclaimer(plugins, &orphan.resource)
-                    .is_none_or(|one| one.is_local(&orphan.resource))
+                let local = reclaimer(plugins, &orphan.resource)
+                    .is_none_or(|one| one.is_local(&orphan.resource));
+                removable && local
             });
         for orphan in local {
             let what = format!("{} {}", orphan.resource.kind, orphan.resource.id);
@@ -32,12 +43,19 @@ pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
                 )),
             }
         }
-        mention(&run, &elsewhere, plugins, ui);
+        let then = match run.read_only() {
+            None => "`ingot cleanup` removes that.".to_owned(),
+            Some(error) => {
+                format!("It is not removed: {error}; {}.", error.advice().unwrap_or_default())
+            }
+        };
+        mention(&run, &elsewhere, &then, plugins, ui);
         run.close();
     }
 }
 
-fn mention(run: &OrphanedRun, left: &[OrphanedResource], plugins: &PluginSet, ui: &Ui) {
+/// Names what a run left. `then` says what becomes of it.
+fn mention(run: &OrphanedRun, left: &[OrphanedResource], then: &str, plugins: &PluginSet, ui: &Ui) {
     if left.is_empty() {
         return;
     }
@@ -47,7 +65,7 @@ fn mention(run: &OrphanedRun, left: &[OrphanedResource], plugins: &PluginSet, ui
         more => format!(" and {more} more"),
     };
     ui.error(format!(
-        "Warning: {} was interrupted and left {}{more}. `ingot cleanup` removes that.",
+        "Warning: {} was interrupted and left {}{more}. {then}",
         run.describe(),
         things.join(", ")
     ));
