@@ -274,6 +274,53 @@ fn what_cannot_be_removed_is_an_error_and_stays() {
     assert_eq!(states(dir.path()), 1);
 }
 
+/// Machines may share the home directory.
+#[test]
+fn what_is_on_another_machine_is_left_to_it() {
+    let step = "  provisioner \"shell-local\" {\n    inline = [\"exit 3\"]\n  }";
+    let dir = template(&null_template(step));
+    let dir = dir.path();
+    assert_eq!(ingot(dir, &["build", "-on-error=keep", "."]).code, Some(1));
+    let mut records = std::fs::read_dir(dir.join("state/kept")).unwrap();
+    let record = records.next().unwrap().unwrap().path().join("record.json");
+    let mut build: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    if build.get("host").is_none() {
+        // In a container, whose machine is not known.
+        return;
+    }
+    let host = json!({ "id": "of another", "name": "far" });
+    let file = |name: &str| {
+        std::fs::write(dir.join(name), "").unwrap();
+        json!({ "kind": "unfinished-file", "id": dir.join(name) })
+    };
+    build["host"] = host.clone();
+    build["left"] = json!([file("kept")]);
+    std::fs::write(&record, build.to_string()).unwrap();
+    let lines = [
+        json!({ "run": "7d1f", "template": "/t", "started": 1_700_000_000, "host": host }),
+        json!({ "record": 1, "resource": file("left"), "build": "null.n" }),
+    ];
+    let journal = dir.join("state/0-1-a.journal");
+    std::fs::write(&journal, lines.map(|line| format!("{line}\n")).concat()).unwrap();
+
+    let cleaned = cleanup(dir, &["-kept"]);
+    assert_eq!(cleaned.code, Some(0), "{}", cleaned.stdout);
+    assert_eq!(cleaned.stdout.matches(", on the machine far\n").count(), 2, "{}", cleaned.stdout);
+    let json = cleanup(dir, &["-json"]);
+    assert_eq!(
+        (json.code, listed(&json)),
+        (Some(0), vec!["left unfinished-file null.n".to_owned()])
+    );
+    let resumed = ingot(dir, &["build", "-resume", "."]);
+    assert_eq!(resumed.code, Some(1), "{}", resumed.stdout);
+    let told = "`null.n` cannot go on: what is kept of it is on the machine far";
+    let said = format!("{}{}", resumed.stdout, resumed.stderr);
+    assert!(said.contains(told), "{said}");
+    for path in [dir.join("kept"), dir.join("left"), record, journal] {
+        assert!(path.exists(), "{} is gone", path.display());
+    }
+}
+
 #[test]
 fn what_cannot_be_read_of_journals_is_named() {
     let dir = left_on("unix:///nowhere/docker.sock");

@@ -26,6 +26,8 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::host_machine::HostMachine;
+
 /// How the names of journals end.
 pub(super) const EXTENSION: &str = "journal";
 
@@ -39,14 +41,21 @@ pub struct RunInfo {
     /// When it started.
     #[serde(with = "time::serde::timestamp")]
     pub started: OffsetDateTime,
+    /// The machine, where it is known: others may share the directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostMachine>,
 }
 
 impl RunInfo {
     /// A run with the id `run` that starts now, of `template`.
     pub fn new(run: impl Into<String>, template: &Path) -> RunInfo {
         let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
-        let (run, template) = (run.into(), as_text(&template));
-        RunInfo { run, template, started: OffsetDateTime::now_utc() }
+        RunInfo {
+            run: run.into(),
+            template: as_text(&template),
+            started: OffsetDateTime::now_utc(),
+            host: HostMachine::this(),
+        }
     }
 }
 

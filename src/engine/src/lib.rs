@@ -17,6 +17,7 @@ mod data;
 mod deletion;
 pub mod graph;
 mod hook;
+mod host_machine;
 pub mod inputs;
 #[cfg(feature = "plugin-host")]
 mod installed;
@@ -35,6 +36,7 @@ pub mod state_file;
 pub mod step_cache;
 mod stores;
 
+pub use host_machine::HostMachine;
 #[cfg(feature = "plugin-host")]
 pub use installed::{is_for_other_builders, started_programs};
 pub use interrupts::Interrupts;

@@ -15,8 +15,9 @@ use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::host_machine::HostMachine;
 use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directories, owner_runs};
-use super::resume;
+use super::resume::{self, KeptBuild};
 
 pub use reclaim::reclaim_orphaned_runs;
 
@@ -59,6 +60,8 @@ pub struct OrphanedRun {
     pub info: Option<RunInfo>,
     /// What it left, newest first: later things may need that earlier ones are there.
     pub left: Vec<OrphanedResource>,
+    /// The machine that it ran on, where that is another than this.
+    elsewhere: Option<HostMachine>,
     journal: Option<LockedJournal>,
 }
 
@@ -76,14 +79,24 @@ struct LockedJournal {
 impl OrphanedRun {
     /// A run of which there is no journal.
     pub fn unrecorded(left: Vec<OrphanedResource>) -> Self {
-        OrphanedRun { info: None, left, journal: None }
+        OrphanedRun { info: None, left, elsewhere: None, journal: None }
     }
 
-    /// Reads and locks a journal; none if its run lives or another process has it.
+    /// What is kept of a build, which is in no journal.
+    pub fn kept(build: &KeptBuild) -> Self {
+        let orphan = |resource: &Resource| OrphanedResource {
+            build: Some(build.build.clone()),
+            ..OrphanedResource::unrecorded(resource.clone(), None)
+        };
+        let left = build.left.iter().map(orphan).collect();
+        OrphanedRun { elsewhere: build.elsewhere(), ..OrphanedRun::unrecorded(left) }
+    }
+
+    /// Reads and locks a journal; none if its run lives or another process has it. `here` is this machine.
     ///
     /// # Errors
     /// It cannot be read, or it cannot be found out whether its run lives.
-    fn open(path: PathBuf) -> Result<Option<OrphanedRun>> {
+    fn open(path: PathBuf, here: Option<&HostMachine>) -> Result<Option<OrphanedRun>> {
         if path.extension().is_none_or(|extension| extension != EXTENSION) || owner_runs(&path) {
             return Ok(None);
         }
@@ -115,8 +128,15 @@ impl OrphanedRun {
             let _ = file.set_len(whole as u64);
         }
         let Content { info, left, damaged } = read(&bytes[..whole]);
+        let elsewhere = HostMachine::other(info.as_ref().and_then(|info| info.host.as_ref()), here);
         let journal = Some(LockedJournal { file, path, read_only, damaged });
-        Ok(Some(OrphanedRun { info, left, journal }))
+        Ok(Some(OrphanedRun { info, left, elsewhere, journal }))
+    }
+
+    /// The machine on which alone `resource`, which it left, can be removed, where that is another than
+    /// this: not finding it here says nothing.
+    pub fn elsewhere(&self, resource: &Resource, plugins: &PluginSet) -> Option<&HostMachine> {
+        self.elsewhere.as_ref().filter(|_| is_local(plugins, resource))
     }
 
     /// What keeps its records from being resolved, where something does: its journal is another user's.
@@ -152,6 +172,9 @@ impl OrphanedRun {
             return Err(error);
         }
         let resource = &orphan.resource;
+        if let Some(machine) = self.elsewhere(resource, plugins) {
+            return Err(Error::new(format!("it is on {machine}")).hint("run `ingot cleanup` there"));
+        }
         let reclaimer = reclaimer(plugins, resource)
             .ok_or_else(|| Error::new("nothing here can remove things of this kind"))?;
         reclaimer.reclaim(resource).await?;
@@ -277,6 +300,11 @@ fn reclaimer<'a>(plugins: &'a PluginSet, resource: &Resource) -> Option<&'a dyn 
     plugins.reclaimers.iter().find(of_kind).map(|one| &**one)
 }
 
+/// Whether a thing can be reached from the machine only on which it was created.
+pub(crate) fn is_local(plugins: &PluginSet, resource: &Resource) -> bool {
+    reclaimer(plugins, resource).is_none_or(|reclaimer| reclaimer.is_local(resource))
+}
+
 /// Where a thing is, for people.
 pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
     reclaimer(plugins, resource)?.place(resource)
@@ -320,7 +348,7 @@ impl UnreadableJournal {
 }
 
 impl Listing {
-    fn look_into(&mut self, directory: &Path) {
+    fn look_into(&mut self, directory: &Path, here: Option<&HostMachine>) {
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == NotFound => return,
@@ -329,7 +357,7 @@ impl Listing {
             }
         };
         for path in entries.flatten().map(|entry| entry.path()) {
-            match OrphanedRun::open(path.clone()) {
+            match OrphanedRun::open(path.clone(), here) {
                 Ok(Some(run)) => {
                     self.unreadable.extend(run.damage());
                     self.runs.push(run);
@@ -345,7 +373,8 @@ impl Listing {
 /// nothing.
 pub fn orphaned_runs() -> Listing {
     let mut listing = Listing::default();
-    directories().iter().for_each(|directory| listing.look_into(directory));
+    let here = HostMachine::this();
+    directories().iter().for_each(|directory| listing.look_into(directory, here.as_ref()));
     let runs = &mut listing.runs;
     // Only after they are locked: no run keeps anything of theirs any more.
     let kept = match runs.is_empty() {
@@ -406,11 +435,11 @@ mod tests {
         let other = record.replace(":1,", ":3,");
         let torn = &record.replace(":1,", ":2,")[..20];
         std::fs::write(&path, format!("{RUN}\n{record}\n{other}\n{torn}")).unwrap();
-        let mut run = OrphanedRun::open(path.clone()).unwrap().unwrap();
+        let mut run = OrphanedRun::open(path.clone(), None).unwrap().unwrap();
         assert_eq!((run.left.len(), run.damage().is_none()), (2, true));
         run.resolve(1);
         drop(run);
-        let left = OrphanedRun::open(path).unwrap().unwrap().left;
+        let left = OrphanedRun::open(path, None).unwrap().unwrap().left;
         assert!(left.len() == 1 && left[0].record == 3, "{left:?}");
     }
 
@@ -426,7 +455,7 @@ mod tests {
         std::fs::write(&path, format!("{RUN}\n{record}\n")).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
         std::fs::set_permissions(&path, mode).unwrap();
-        let run = OrphanedRun::open(path).unwrap().unwrap();
+        let run = OrphanedRun::open(path, None).unwrap().unwrap();
         assert_eq!(run.left.len(), 1);
         let error = run.read_only().unwrap().to_string();
         assert!(error.contains("x.journal cannot be written: Permission denied"), "{error}");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ingot_engine::HostMachine;
 use ingot_engine::orphaned_runs::{
     OrphanedResource, OrphanedRun, UnreadableJournal, place, shown_time,
 };
@@ -24,6 +25,10 @@ pub(super) struct Report<'a> {
     unreadable: Vec<Json>,
     removed: usize,
     failed: usize,
+    /// How much is left to `ingot cleanup` on another machine.
+    elsewhere: usize,
+    /// How many kept builds are left to it.
+    kept_elsewhere: usize,
 }
 
 impl<'a> Report<'a> {
@@ -38,6 +43,8 @@ impl<'a> Report<'a> {
             unreadable: Vec::new(),
             removed: 0,
             failed: 0,
+            elsewhere: 0,
+            kept_elsewhere: 0,
         }
     }
 
@@ -54,7 +61,9 @@ impl<'a> Report<'a> {
         }
         let mut things = Vec::new();
         for orphan in run.dead.in_turn(self.plugins) {
-            let result = match self.args.dry_run {
+            let elsewhere = run.dead.elsewhere(&orphan.resource, self.plugins).is_some();
+            self.elsewhere += usize::from(elsewhere);
+            let result = match self.args.dry_run || elsewhere {
                 true => None,
                 false => Some(run.dead.remove(&orphan, self.plugins).await),
             };
@@ -102,22 +111,23 @@ impl<'a> Report<'a> {
             }
             return;
         }
+        let elsewhere = build.elsewhere().filter(|_| build.is_bound(self.plugins));
+        let machine = elsewhere.as_ref().map(|machine| format!(" on {machine}"));
         self.say(format!(
-            "{} of {}, kept at {} for `ingot build -resume`:",
+            "{} of {}, kept at {}{} for `ingot build -resume`:",
             build.build,
             build.template.display(),
-            shown_time(build.kept_at)
+            shown_time(build.kept_at),
+            machine.unwrap_or_default()
         ));
-        let mut left = Vec::new();
-        for resource in &build.left {
-            let mut orphan = OrphanedResource::unrecorded(resource.clone(), None);
-            orphan.build = Some(build.build.clone());
-            left.push(orphan);
+        if elsewhere.is_some() {
+            self.kept_elsewhere += 1;
         }
+        let removes = removes && elsewhere.is_none();
         let mut run = Run {
             id: Some(build.run.clone()),
             started: build.started(),
-            dead: OrphanedRun::unrecorded(left),
+            dead: OrphanedRun::kept(build),
         };
         let mut things = Vec::new();
         let failed = self.failed;
@@ -206,6 +216,8 @@ impl<'a> Report<'a> {
         let mut details = Vec::new();
         details.extend(orphan.since.map(|time| format!("since {}", shown_time(time))));
         details.extend(orphan.build.clone());
+        let elsewhere = run.dead.elsewhere(&orphan.resource, self.plugins);
+        details.extend(elsewhere.map(|machine| format!("on {machine}")));
         let details = match details.is_empty() {
             true => String::new(),
             false => format!(", {}", details.join(", ")),
@@ -254,6 +266,7 @@ impl<'a> Report<'a> {
             "kind": orphan.resource.kind,
             "id": orphan.resource.id,
             "where": place,
+            "machine": elsewhere.map(HostMachine::name),
             "since": since,
             "build": orphan.build,
             "status": status,
@@ -280,18 +293,20 @@ impl<'a> Report<'a> {
             ));
         } else if left == 0 && self.removed + self.failed == 0 {
             let removes = self.args.kept && !self.args.dry_run;
-            match self.kept.len() {
+            match self.kept.len() - self.kept_elsewhere {
                 1 if removes => self.ui.say("Removed what was kept of a build."),
-                2.. if removes => {
-                    self.ui.say(format!("Removed what was kept of {} builds.", self.kept.len()));
+                kept @ 2.. if removes => {
+                    self.ui.say(format!("Removed what was kept of {kept} builds."));
                 }
                 _ if self.unreadable.is_empty() => {
                     self.ui.say("Nothing is left of interrupted runs.");
                 }
                 _ => {}
             }
-        } else if self.args.dry_run {
+        } else if self.args.dry_run && self.elsewhere < left {
             self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
+        } else if self.args.dry_run || (self.removed + self.failed == 0 && self.elsewhere > 0) {
+            self.ui.say(format!("Left: {}.", count(left)));
         } else if self.failed == 0 {
             self.ui.say(format!("Removed {}.", count(self.removed)));
         } else {
@@ -300,6 +315,9 @@ impl<'a> Report<'a> {
                 count(self.removed),
                 count(self.failed)
             ));
+        }
+        if !self.args.json && self.elsewhere + self.kept_elsewhere > 0 {
+            self.ui.say("`ingot cleanup` removes what is on another machine only there.");
         }
         let asked = self.args.kept && !self.args.dry_run;
         if !self.args.json && !self.kept.is_empty() && !asked {

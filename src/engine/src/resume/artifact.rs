@@ -80,6 +80,16 @@ impl RecordedArtifact {
         &self.description
     }
 
+    /// What it is besides files.
+    pub(super) fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// Whether files are part of it.
+    pub(super) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// The artifact, for post-processors. Unless it is `owned`, it is the user's, and nothing of it
     /// is ever deleted.
     ///

@@ -184,6 +184,15 @@ impl Planner<'_> {
             self.diagnostics.push(failed(&"another run has just finished it"));
             return None;
         };
+        if let Some(machine) = record.build.elsewhere()
+            && record.build.needs_host(&self.project.plugins)
+        {
+            self.diagnostics.push(failed(&format!("what is kept of it is on {machine}")).help(
+                "resume it there; or remove it there with `ingot cleanup -kept`, and build without \
+                 -resume",
+            ));
+            return None;
+        }
         let artifact_only =
             self.flags.only_post_processors || record.build.stage == Stage::PostProcessing;
         let changes = if record.build.is_comparable() {

@@ -6,6 +6,9 @@
 //! `lock` in it. The record stands for the journal of what the build left: that is in one of the two,
 //! for a moment in both, and never in none.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io::ErrorKind::NotFound;
@@ -15,13 +18,15 @@ use std::path::{Path, PathBuf};
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::whole_file::{self, Options, sync_directory};
-use ingot_sdk::{Context, Error, Resource, Result, Sbom, SbomFormat};
+use ingot_sdk::{Context, Error, PluginSet, Resource, Result, Sbom, SbomFormat};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
+use crate::host_machine::HostMachine;
 use crate::journal::{self, as_text, owner_runs, process_name};
+use crate::orphaned_runs::is_local;
 
 /// The form of the records that this version writes.
 const FORMAT: u32 = 3;
@@ -95,6 +100,9 @@ pub struct KeptBuild {
     /// Whether the artifact is there for `-resume` alone, so that it goes with the record.
     pub owns_artifact: bool,
     sboms: Vec<KeptSbom>,
+    /// The machine that it was kept on, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<HostMachine>,
 }
 
 /// An SBOM that a provisioner took, for when the build is published.
@@ -139,6 +147,7 @@ impl KeptBuild {
             artifact: None,
             owns_artifact: false,
             sboms: Vec::new(),
+            host: HostMachine::this(),
         }
     }
 
@@ -152,6 +161,23 @@ impl KeptBuild {
     /// Whether what changed since can be told: its digests are made of the same as those of now.
     pub(super) fn is_comparable(&self) -> bool {
         self.format == FORMAT
+    }
+
+    /// The machine that it was kept on, where that is another than this.
+    pub fn elsewhere(&self) -> Option<HostMachine> {
+        HostMachine::other(self.host.as_ref(), HostMachine::this().as_ref())
+    }
+
+    /// Whether something that it needs can be reached from its machine only.
+    pub(super) fn needs_host(&self, plugins: &PluginSet) -> bool {
+        let made = self.artifact.iter().flat_map(RecordedArtifact::resources);
+        self.left.iter().chain(made).any(|resource| is_local(plugins, resource))
+    }
+
+    /// Whether something of it can be removed on its machine only.
+    pub fn is_bound(&self, plugins: &PluginSet) -> bool {
+        let made = self.artifact.as_ref().filter(|_| self.owns_artifact);
+        self.needs_host(plugins) || made.is_some_and(RecordedArtifact::has_files)
     }
 
     /// Whether something has to be removed before the record may go.
@@ -449,44 +475,5 @@ fn remove_unfinished(all: &Path) {
         if name.strip_prefix(UNFINISHED).is_some_and(|owner| !owner_runs(Path::new(owner))) {
             let _ = std::fs::remove_dir_all(&path);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn directories_of_others_are_not_trusted() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |path: &str| dir.path().join(path);
-        let mode = |mode| {
-            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            std::fs::set_permissions(at("kept"), permissions).unwrap();
-        };
-        let wrong = |path: &str| only_ours(&at(path)).map_err(|error| error.to_string());
-        std::fs::create_dir(at("kept")).unwrap();
-        mode(0o700);
-        assert_eq!(wrong("kept"), Ok(()));
-        mode(0o720);
-        assert!(wrong("kept").unwrap_err().contains("kept can be written by other users"));
-        mode(0o755);
-        std::os::unix::fs::symlink("kept", at("link")).unwrap();
-        assert!(wrong("link").unwrap_err().contains("link is a link"));
-        // Only root can give something away.
-        if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(at("kept"), Some(65534), None).unwrap();
-            assert!(wrong("kept").unwrap_err().contains("kept belongs to another user"));
-        }
-    }
-
-    #[test]
-    fn a_path_names_one_template_however_it_is_written() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("t")).unwrap();
-        std::os::unix::fs::symlink("t", dir.path().join("link")).unwrap();
-        let path = |text: &str| same_path(&dir.path().join(text));
-        assert_eq!(path("t"), path("link/."));
-        assert_eq!(path("t/../gone"), path("t/../gone"));
     }
 }
