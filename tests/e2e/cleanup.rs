@@ -355,6 +355,25 @@ fn what_cannot_be_read_of_journals_is_named() {
 }
 
 #[test]
+fn a_build_that_waits_for_an_engine_can_be_interrupted() {
+    let sockets = tempfile::tempdir().unwrap();
+    let socket = sockets.path().join("docker.sock");
+    // It takes connections and never answers.
+    let _hanging = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let dir = left_on(&format!("unix://{}", socket.display()));
+    let child = Running::spawn(dir.path(), &["-color=false"]);
+    let mut run = Running { child, dir };
+    run.wait_for("Removing what interrupted runs left...");
+    let interrupted = Instant::now();
+    run.signal("TERM");
+    assert_eq!(run.end(), Some(1), "{}", run.said());
+    // It would wait for twenty seconds.
+    assert!(interrupted.elapsed() < Duration::from_secs(10), "{}", run.said());
+    assert!(run.said().contains("Cancelling build after receiving terminated"), "{}", run.said());
+    assert_eq!(states(run.dir.path()), 1);
+}
+
+#[test]
 fn a_build_mentions_what_is_elsewhere_and_does_not_touch_it() {
     // Nobody answers there, and nobody is asked.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

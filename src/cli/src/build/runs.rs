@@ -76,7 +76,11 @@ pub(super) fn run_builds(
     let interrupts = listening.interrupts.clone();
     let outcomes = runtime.block_on(async {
         tokio::spawn(suspend::without_view(Arc::clone(renderer)));
-        reclaim_orphaned_runs(&project.plugins, ui).await;
+        tokio::select! {
+            biased;
+            () = interrupts.cancel.cancelled() => {}
+            () = reclaim_orphaned_runs(&project.plugins, ui) => {}
+        }
         let options = RunOptions {
             parallel: limit,
             ui: ui.clone(),

@@ -1,12 +1,15 @@
 //! What a build does about what other runs left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ingot_sdk::{Error, PluginSet, Ui};
+use tokio::time::{Instant, timeout};
 
 use super::{Listing, OrphanedResource, OrphanedRun, is_local, orphaned_runs};
 
-/// How long a build waits for the removal of one thing that another run left.
+/// How long a build waits for the removal of what other runs left. What takes no time is removed all the
+/// same when that is over.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many things a build names that it leaves to `ingot cleanup`.
 const NAMED: usize = 5;
@@ -15,10 +18,11 @@ const NAMED: usize = 5;
 /// names the others. Those cost credentials, calls and time that are not this build's to spend,
 /// and what it may not remove would fail again and again: `ingot cleanup` is for them.
 pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
-    reclaim(orphaned_runs(), plugins, ui).await;
+    reclaim(orphaned_runs(), PATIENCE, plugins, ui).await;
 }
 
-async fn reclaim(Listing { runs, unreadable }: Listing, plugins: &PluginSet, ui: &Ui) {
+async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: &Ui) {
+    let Listing { runs, unreadable } = listing;
     if !unreadable.is_empty() {
         let told = unreadable.iter().map(|one| format!("{}: {}", one.path.display(), one.error));
         ui.error(format!(
@@ -27,6 +31,11 @@ async fn reclaim(Listing { runs, unreadable }: Listing, plugins: &PluginSet, ui:
             told.collect::<Vec<_>>().join("; ")
         ));
     }
+    let deadline = Instant::now() + patience;
+    // The kinds whose removal took too long: what has to answer for them, such as the Docker Engine,
+    // hangs.
+    let mut slow: BTreeSet<String> = BTreeSet::new();
+    let mut begun = false;
     for mut run in runs {
         let all = run.in_turn(plugins);
         if let Some(error) = run.read_only() {
@@ -43,10 +52,23 @@ async fn reclaim(Listing { runs, unreadable }: Listing, plugins: &PluginSet, ui:
             mention(&run, &local, &then, plugins, ui);
             local.clear();
         }
+        let mut late = Vec::new();
         for orphan in local {
+            if slow.contains(&orphan.resource.kind) {
+                late.push(orphan);
+                continue;
+            }
+            if !std::mem::replace(&mut begun, true) {
+                ui.say("Removing what interrupted runs left...");
+            }
             let what = format!("{} {}", orphan.resource.kind, orphan.resource.id);
-            let removed = tokio::time::timeout(PATIENCE, run.remove(&orphan, plugins)).await;
-            match removed.unwrap_or_else(|_| Err(Error::new("it takes too long"))) {
+            let limit = deadline.saturating_duration_since(Instant::now()).max(patience / 20);
+            let removed = timeout(limit, run.remove(&orphan, plugins)).await;
+            let removed = removed.unwrap_or_else(|_| {
+                slow.insert(orphan.resource.kind.clone());
+                Err(Error::new("it takes too long"))
+            });
+            match removed {
                 Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
                 Err(error) => ui.error(format!(
                     "Could not remove {what}, left by an interrupted run: {error}\n\
@@ -54,6 +76,8 @@ async fn reclaim(Listing { runs, unreadable }: Listing, plugins: &PluginSet, ui:
                 )),
             }
         }
+        let then = "Removing that takes too long; `ingot cleanup` tries again.";
+        mention(&run, &late, then, plugins, ui);
         run.close();
     }
 }
@@ -82,7 +106,7 @@ mod tests {
 
     use ingot_sdk::output_file::UNFINISHED_FILE;
     use ingot_sdk::testing::{RecordedOutput, context};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::host_machine::HostMachine;
@@ -92,40 +116,66 @@ mod tests {
         serde_json::from_value(json!({ "id": name, "name": name })).unwrap()
     }
 
-    /// A directory with the journal of a run on the machine `far`, which left the files `files`.
-    fn left(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
+    /// Puts the journal of a run on the machine `far` into a directory, which left `resources`.
+    fn write_journal(dir: &Path, resources: &[Value]) {
         let run = json!({ "run": "r", "template": "/t", "started": 1, "host": machine("far") });
         let mut text = format!("{run}\n");
-        for (index, name) in files.iter().enumerate() {
-            let path = dir.path().join(name);
-            std::fs::write(&path, "").unwrap();
-            let resource = json!({ "kind": UNFINISHED_FILE, "id": path });
+        for (index, resource) in resources.iter().enumerate() {
             text += &format!("{}\n", json!({ "record": index + 1, "resource": resource }));
         }
-        std::fs::write(dir.path().join("0-1-x.journal"), text).unwrap();
-        dir
+        std::fs::write(dir.join("0-1-x.journal"), text).unwrap();
+    }
+
+    fn file(path: &Path) -> Value {
+        std::fs::write(path, "").unwrap();
+        json!({ "kind": UNFINISHED_FILE, "id": path })
     }
 
     /// What a build on `here` says of the journals in a directory.
-    async fn reclaimed(dir: &Path, here: &HostMachine) -> String {
+    async fn reclaimed(dir: &Path, here: &HostMachine, patience: Duration) -> String {
         let mut listing = Listing::default();
         listing.look_into(dir, Some(here));
         let said = Arc::new(RecordedOutput::default());
-        reclaim(listing, &plugins(), &context(Default::default(), &said).ui).await;
+        reclaim(listing, patience, &plugins(), &context(Default::default(), &said).ui).await;
         said.text()
     }
 
     #[tokio::test]
     async fn what_is_on_another_machine_is_left_to_it() {
-        let dir = left(&["a", "b"]);
+        let dir = tempfile::tempdir().unwrap();
+        write_journal(dir.path(), &["a", "b"].map(|name| file(&dir.path().join(name))));
         let there = |name: &str| dir.path().join(name).exists();
-        let said = reclaimed(dir.path(), &machine("near")).await;
+        let said = reclaimed(dir.path(), &machine("near"), PATIENCE).await;
         assert!(said.contains("was interrupted and left unfinished-file "), "{said}");
         assert!(said.contains("`ingot cleanup` on the machine far removes that."), "{said}");
         assert!(there("a") && there("b") && there("0-1-x.journal"), "{said}");
-        let said = reclaimed(dir.path(), &machine("far")).await;
+        let said = reclaimed(dir.path(), &machine("far"), PATIENCE).await;
         assert_eq!(said.matches("Removed unfinished-file ").count(), 2, "{said}");
         assert!(!there("a") && !there("b") && !there("0-1-x.journal"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_is_waited_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        // It takes connections and never answers.
+        let _hanging = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let endpoint = format!("unix://{}", socket.display());
+        let container = |id: &str| {
+            let attributes = json!({ "endpoint": &endpoint });
+            json!({ "kind": "docker-container", "id": id, "attributes": attributes })
+        };
+        let kept = dir.path().join("file");
+        let resources = [file(&kept), container("one"), container("two"), container("three")];
+        write_journal(dir.path(), &resources);
+        let patience = Duration::from_millis(500);
+        let said = reclaimed(dir.path(), &machine("far"), patience).await;
+        assert!(said.starts_with("Removing what interrupted runs left...\n"), "{said}");
+        assert_eq!(said.matches("it takes too long").count(), 1, "{said}");
+        let rest =
+            format!("left docker-container two ({endpoint}), docker-container one ({endpoint}). ");
+        assert!(said.contains(&rest), "{said}");
+        // What does not hang goes.
+        assert!(!kept.exists() && dir.path().join("0-1-x.journal").exists(), "{said}");
     }
 }
