@@ -274,6 +274,31 @@ fn what_cannot_be_removed_is_an_error_and_stays() {
     assert_eq!(states(dir.path()), 1);
 }
 
+#[test]
+fn what_nothing_can_remove_can_be_forgotten() {
+    let dir = left_on("unix:///nowhere/docker.sock");
+    let journal = dir.path().join("state/0-1-a.journal");
+    let text = std::fs::read_to_string(&journal).unwrap().replace("docker-container", "new-thing");
+    std::fs::write(&journal, text).unwrap();
+    let hint = "a newer Ingot, or one with its builder, can remove it; `ingot cleanup -forget \
+                -run=7d1f` gives it up";
+    let build = ingot(dir.path(), &["build", "."]).stdout.replace("A newer", "a newer");
+    assert!(build.contains(&format!("nothing here can remove things of this kind\n{hint}.\n")));
+    let run = cleanup(dir.path(), &[]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains(&format!("this kind\n    help: {hint}\n")), "{}", run.stdout);
+    let unnamed = cleanup(dir.path(), &["-forget"]);
+    assert_eq!(unnamed.code, Some(1), "{}", unnamed.stdout);
+    let list = cleanup(dir.path(), &["-forget", "-run=7d1f", "-list"]);
+    assert_eq!((list.code, journal.exists()), (Some(0), true), "{}", list.stdout);
+    let other = cleanup(dir.path(), &["-forget", "-run=7d1e"]);
+    assert_eq!((other.code, journal.exists()), (Some(0), true), "{}", other.stdout);
+    let forgot = cleanup(dir.path(), &["-forget", "-run=7d1f"]);
+    assert_eq!((forgot.code, journal.exists()), (Some(0), false), "{}", forgot.stdout);
+    assert!(forgot.stdout.contains("  forgot new-thing ingot-of-a-test, "), "{}", forgot.stdout);
+    assert!(forgot.stdout.contains("Forgot 1 thing."), "{}", forgot.stdout);
+}
+
 /// Machines may share the home directory.
 #[test]
 fn what_is_on_another_machine_is_left_to_it() {

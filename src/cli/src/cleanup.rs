@@ -36,6 +36,9 @@ pub(super) struct CleanupArgs {
     /// Only resources of this run
     #[arg(long, value_name = "ID")]
     pub run: Vec<String>,
+    /// Remove nothing, and forget what is recorded of the runs of -run
+    #[arg(long)]
+    pub forget: bool,
     /// Only resources of runs that started longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub older_than: Option<Duration>,
@@ -69,6 +72,14 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
         )
         .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
     }
+    if args.forget && args.run.is_empty() {
+        return Err(Error::new("-forget needs the runs of which the records are given up")
+            .hint("look with -list, then name them with -run=ID"));
+    }
+    if args.forget && !args.aws_region.is_empty() {
+        return Err(Error::new("-forget gives up records, and what -aws-region finds has none")
+            .hint("leave out one of the two"));
+    }
     // These stay locked until the end, so that no build removes the same things meanwhile.
     let dead = orphaned_runs();
     let mut runs: Vec<Run> = dead.runs.into_iter().map(Run::recorded).collect();
@@ -93,7 +104,8 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
         }
     }
     // Nobody can say which run they belong to, or from when they are.
-    dead.unreadable.iter().for_each(|one| report.unreadable_journal(one));
+    let unreadable = dead.unreadable.iter().filter(|one| one.path.symlink_metadata().is_ok());
+    unreadable.for_each(|one| report.unreadable_journal(one));
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }
@@ -132,6 +144,7 @@ impl Run {
             Some(info) => {
                 format!("{} (run {id}{})", info.template.display(), since.unwrap_or_default())
             }
+            None if self.id.is_none() => "A run of which no more is known".to_owned(),
             None => format!("Run {id}, of which there is no journal{}", since.unwrap_or_default()),
         }
     }

@@ -123,6 +123,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "ingot cleanup -list",
             "ingot cleanup -older-than=24h",
             "ingot cleanup -kept -list",
+            "ingot cleanup -forget -run=ID",
             "ingot cleanup -aws-region=eu-central-1 -json",
         ],
     ),

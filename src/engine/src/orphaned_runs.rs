@@ -175,8 +175,10 @@ impl OrphanedRun {
         if let Some(machine) = self.elsewhere(resource, plugins) {
             return Err(Error::new(format!("it is on {machine}")).hint("run `ingot cleanup` there"));
         }
-        let reclaimer = reclaimer(plugins, resource)
-            .ok_or_else(|| Error::new("nothing here can remove things of this kind"))?;
+        let reclaimer = reclaimer(plugins, resource).ok_or_else(|| {
+            Error::new("nothing here can remove things of this kind")
+                .hint("a newer Ingot, or one with its builder, can remove it")
+        })?;
         reclaimer.reclaim(resource).await?;
         self.left.retain(|other| other.resource != *resource);
         self.resolve(orphan.record);
@@ -189,6 +191,29 @@ impl OrphanedRun {
         {
             tracing::warn!(%error, "could not resolve a record of the journal");
         }
+    }
+
+    /// Gives up all records, whatever is still there of what they name.
+    ///
+    /// # Errors
+    /// The journal cannot be removed.
+    pub fn forget(&self) -> Result<()> {
+        let Some(LockedJournal { path, .. }) = &self.journal else { return Ok(()) };
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != NotFound => {
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How to give up its records, for people; none if it has none.
+    pub fn how_to_forget(&self) -> Option<String> {
+        let LockedJournal { path, .. } = self.journal.as_ref()?;
+        Some(match &self.info {
+            Some(run) => format!("`ingot cleanup -forget -run={}` gives it up", run.run),
+            None => format!("removing {} gives it up", path.display()),
+        })
     }
 
     /// Resolves what is kept for `-resume`: the kept build has a record of its own.

@@ -25,6 +25,8 @@ pub(super) struct Report<'a> {
     unreadable: Vec<Json>,
     removed: usize,
     failed: usize,
+    /// How much was given up.
+    forgotten: usize,
     /// How much is left to `ingot cleanup` on another machine.
     elsewhere: usize,
     /// How many kept builds are left to it.
@@ -43,6 +45,7 @@ impl<'a> Report<'a> {
             unreadable: Vec::new(),
             removed: 0,
             failed: 0,
+            forgotten: 0,
             elsewhere: 0,
             kept_elsewhere: 0,
         }
@@ -54,13 +57,30 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether nothing is removed, and records are given up.
+    fn forgets(&self) -> bool {
+        self.args.forget && !self.args.dry_run
+    }
+
     /// Lists what a run left, and removes it.
     pub(super) async fn clean_up(&mut self, mut run: Run) {
         if !run.dead.left.is_empty() {
             self.say(format!("{}:", run.describe()));
         }
         let mut things = Vec::new();
+        let forgotten = self.forgets().then(|| run.dead.forget());
+        if let Some(Err(error)) = &forgotten {
+            self.failed += 1;
+            if !self.args.json {
+                self.ui.error(format!("  could not forget it: {error}"));
+            }
+        }
         for orphan in run.dead.in_turn(self.plugins) {
+            if let Some(forgotten) = &forgotten {
+                let status = if forgotten.is_ok() { "forgotten" } else { "left" };
+                things.push(self.report(&run, &orphan, status, None));
+                continue;
+            }
             let elsewhere = run.dead.elsewhere(&orphan.resource, self.plugins).is_some();
             self.elsewhere += usize::from(elsewhere);
             let result = match self.args.dry_run || elsewhere {
@@ -120,7 +140,8 @@ impl<'a> Report<'a> {
             shown_time(build.kept_at),
             machine.unwrap_or_default()
         ));
-        if elsewhere.is_some() {
+        let forgets = removes && self.forgets();
+        if elsewhere.is_some() && !forgets {
             self.kept_elsewhere += 1;
         }
         let removes = removes && elsewhere.is_none();
@@ -132,16 +153,21 @@ impl<'a> Report<'a> {
         let mut things = Vec::new();
         let failed = self.failed;
         for orphan in run.dead.in_turn(self.plugins) {
-            let result = match removes {
+            let result = match removes && !forgets {
                 false => None,
                 true => Some(run.dead.remove(&orphan, self.plugins).await),
             };
-            things.push(self.report(&run, &orphan, "kept", result));
+            let untouched = if forgets { "forgotten" } else { "kept" };
+            things.push(self.report(&run, &orphan, untouched, result));
         }
         let artifact = build.artifact.as_ref().filter(|_| build.owns_artifact);
         if let Some(artifact) = artifact {
             let what = artifact.description();
             match removes {
+                _ if forgets => {
+                    self.forgotten += 1;
+                    self.say(format!("  forgot {what}"));
+                }
                 false => self.say(format!("  {what}")),
                 true => match artifact.destroy(&self.plugins.reclaimers).await {
                     Ok(()) => {
@@ -158,7 +184,7 @@ impl<'a> Report<'a> {
         if things.is_empty() && artifact.is_none() {
             self.say("  its progress");
         }
-        if removes
+        if (removes || forgets)
             && failed == self.failed
             && let Err(error) = record.remove()
         {
@@ -224,7 +250,10 @@ impl<'a> Report<'a> {
         };
         let what = format!("{}{details}", orphan.describe(self.plugins));
         let (status, error) = match result {
-            None => (untouched, None),
+            None => {
+                self.forgotten += usize::from(untouched == "forgotten");
+                (untouched, None)
+            }
             Some(Ok(())) => {
                 self.removed += 1;
                 ("removed", None)
@@ -236,10 +265,21 @@ impl<'a> Report<'a> {
         };
         match &error {
             None if status == "removed" => self.say(format!("  removed {what}")),
+            None if status == "forgotten" => self.say(format!("  forgot {what}")),
             None => self.say(format!("  {what}")),
             Some(error) if !self.args.json => {
-                let advice = error.advice().map(|advice| format!("\n    help: {advice}"));
-                let advice = advice.unwrap_or_default();
+                let forget = match (untouched, &run.id) {
+                    ("kept", Some(id)) => {
+                        Some(format!("`ingot cleanup -forget -kept -run={id}` gives it up"))
+                    }
+                    _ => run.dead.how_to_forget(),
+                };
+                let advice = [error.advice().map(str::to_owned), forget];
+                let advice: Vec<String> = advice.into_iter().flatten().collect();
+                let advice = match advice.is_empty() {
+                    true => String::new(),
+                    false => format!("\n    help: {}", advice.join("; ")),
+                };
                 self.ui.error(format!("  could not remove {what}: {error}{advice}"));
             }
             Some(_) => {}
@@ -291,6 +331,11 @@ impl<'a> Report<'a> {
                     "unreadable": self.unreadable,
                 })
             ));
+        } else if self.forgotten > 0 && self.failed == 0 {
+            let what = count(self.forgotten);
+            self.ui.say(format!(
+                "Forgot {what}. What is still there of it has to be removed by hand."
+            ));
         } else if left == 0 && self.removed + self.failed == 0 {
             let removes = self.args.kept && !self.args.dry_run;
             match self.kept.len() - self.kept_elsewhere {
@@ -310,11 +355,14 @@ impl<'a> Report<'a> {
         } else if self.failed == 0 {
             self.ui.say(format!("Removed {}.", count(self.removed)));
         } else {
-            self.ui.error(format!(
-                "Removed {}; could not remove {}, of which the record stays.",
-                count(self.removed),
-                count(self.failed)
-            ));
+            let failed = count(self.failed);
+            self.ui.error(match self.forgets() {
+                true => "Not all of it could be forgotten.".to_owned(),
+                false => format!(
+                    "Removed {}; could not remove {failed}, of which the record stays.",
+                    count(self.removed)
+                ),
+            });
         }
         if !self.args.json && self.elsewhere + self.kept_elsewhere > 0 {
             self.ui.say("`ingot cleanup` removes what is on another machine only there.");

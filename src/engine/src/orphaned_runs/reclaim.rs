@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingot_sdk::{Error, PluginSet, Ui};
 use tokio::time::{Instant, timeout};
 
-use super::{Listing, OrphanedResource, OrphanedRun, is_local, orphaned_runs};
+use super::{Listing, OrphanedResource, OrphanedRun, is_local, orphaned_runs, reclaimer};
 
 /// How long a build waits for the removal of what other runs left. What takes no time is removed all the
 /// same when that is over.
@@ -47,8 +47,9 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
         let (mut local, remote): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|orphan| is_local(plugins, &orphan.resource));
         mention(&run, &remote, "`ingot cleanup` removes that.", plugins, ui);
+        let forget = run.how_to_forget().map_or_else(String::new, |how| format!("; {how}"));
         if let Some(machine) = &run.elsewhere {
-            let then = format!("`ingot cleanup` on {machine} removes that.");
+            let then = format!("`ingot cleanup` on {machine} removes that{forget}.");
             mention(&run, &local, &then, plugins, ui);
             local.clear();
         }
@@ -70,10 +71,15 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
             });
             match removed {
                 Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
-                Err(error) => ui.error(format!(
-                    "Could not remove {what}, left by an interrupted run: {error}\n\
-                     `ingot cleanup` tries again."
-                )),
+                Err(error) => {
+                    let then = match reclaimer(plugins, &orphan.resource) {
+                        Some(_) => "`ingot cleanup` tries again",
+                        None => "A newer Ingot, or one with its builder, can remove it",
+                    };
+                    ui.error(format!(
+                        "Could not remove {what}, left by an interrupted run: {error}\n{then}{forget}."
+                    ));
+                }
             }
         }
         let then = "Removing that takes too long; `ingot cleanup` tries again.";
@@ -147,7 +153,9 @@ mod tests {
         let there = |name: &str| dir.path().join(name).exists();
         let said = reclaimed(dir.path(), &machine("near"), PATIENCE).await;
         assert!(said.contains("was interrupted and left unfinished-file "), "{said}");
-        assert!(said.contains("`ingot cleanup` on the machine far removes that."), "{said}");
+        let then = "`ingot cleanup` on the machine far removes that; `ingot cleanup -forget -run=r` \
+                    gives it up.";
+        assert!(said.contains(then), "{said}");
         assert!(there("a") && there("b") && there("0-1-x.journal"), "{said}");
         let said = reclaimed(dir.path(), &machine("far"), PATIENCE).await;
         assert_eq!(said.matches("Removed unfinished-file ").count(), 2, "{said}");
