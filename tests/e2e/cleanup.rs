@@ -1,13 +1,15 @@
 //! `ingot cleanup`, and what builds do about what others left.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
 use ingot_test_support::{
-    BASE, Run, docker, docker_template, ingot, null_template, output_of, require, template,
+    BASE, Run, docker, docker_template, ingot, ingot_command, null_template, output_of, require,
+    template,
 };
 
 fn cleanup(dir: &Path, args: &[&str]) -> Run {
@@ -297,6 +299,53 @@ fn what_nothing_can_remove_can_be_forgotten() {
     assert_eq!((forgot.code, journal.exists()), (Some(0), false), "{}", forgot.stdout);
     assert!(forgot.stdout.contains("  forgot new-thing ingot-of-a-test, "), "{}", forgot.stdout);
     assert!(forgot.stdout.contains("Forgot 1 thing."), "{}", forgot.stdout);
+}
+
+#[test]
+fn what_was_kept_meanwhile_goes_too() {
+    let step = "  provisioner \"shell-local\" {\n    inline = [\"exit 3\"]\n  }";
+    let dir = template(&null_template(step));
+    let dir = dir.path();
+    assert_eq!(ingot(dir, &["build", "-on-error=keep", "."]).code, Some(1));
+    let all = dir.join("state/kept");
+    let first = std::fs::read_dir(&all).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read(first.join("record.json")).unwrap();
+    std::fs::remove_dir_all(&first).unwrap();
+    let mut build: Value = serde_json::from_slice(&text).unwrap();
+    let mut write = |name: &str, kept_at: u64, left: Value| {
+        build["kept_at"] = kept_at.into();
+        build["left"] = left;
+        std::fs::create_dir_all(all.join(name)).unwrap();
+        std::fs::write(all.join(name).join("record.json"), build.to_string()).unwrap();
+    };
+    let sockets = tempfile::tempdir().unwrap();
+    let socket = sockets.path().join("docker.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let endpoint = json!({ "endpoint": format!("unix://{}", socket.display()) });
+    write("one", 1, json!([{ "kind": "docker-container", "id": "c", "attributes": endpoint }]));
+    write("two", 2, json!([]));
+    let mut cleanup = ingot_command();
+    cleanup.args(["cleanup", "-kept"]).current_dir(dir).env("INGOT_STATE_DIR", dir.join("state"));
+    let cleanup = cleanup.stdout(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    let connection = loop {
+        match listener.accept() {
+            Ok((connection, _)) => break connection,
+            Err(_) => assert!(start.elapsed() < PATIENCE, "it asks no Engine"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    // While it is at work on the first one, a run goes on with the second and keeps something.
+    let file = dir.join("left");
+    std::fs::write(&file, "").unwrap();
+    write("two", 2, json!([{ "kind": "unfinished-file", "id": file }]));
+    std::fs::remove_file(&socket).unwrap();
+    drop((listener, connection));
+    let output = cleanup.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!file.exists(), "{output:?}");
+    assert!(all.join("one").exists() && !all.join("two").exists(), "{output:?}");
 }
 
 /// Machines may share the home directory.

@@ -102,17 +102,17 @@ impl<'a> Report<'a> {
 
     /// Lists what is kept of a build, and removes it with `-kept`.
     pub(super) async fn kept(&mut self, record: KeptRecord) {
-        let build = &record.build;
         let removes = self.args.kept && !self.args.dry_run;
         // Nothing is left of what was built that is not the user's.
-        let is_remembered = build.stage == Stage::Built && !build.holds_something();
-        if is_remembered && !removes {
+        let is_remembered =
+            |build: &KeptBuild| build.stage == Stage::Built && !build.holds_something();
+        if is_remembered(&record.build) && !removes {
             return;
         }
-        let _lock = match (record.lock(), removes) {
+        let lock = match (record.lock(), removes) {
             (Ok(Some(lock)), _) => Some(lock),
             (Ok(None), false) => {
-                return self.say(format!("A run goes on with '{}'.", build.build));
+                return self.say(format!("A run goes on with '{}'.", record.build.build));
             }
             (Ok(None), true) => {
                 self.not_removed(&record, "a run goes on with it");
@@ -125,8 +125,18 @@ impl<'a> Report<'a> {
             // To look at it, nobody has to be kept out.
             (Err(_), false) => None,
         };
-        if is_remembered {
-            if let Err(error) = record.remove() {
+        let name = record.build.build.clone();
+        let record = match &lock {
+            // A run may have gone on with it since it was read, and kept more.
+            Some(_) => record.reread(),
+            None => Some(record),
+        };
+        let Some(record) = record else {
+            return self.say(format!("Another run has just finished '{name}'."));
+        };
+        let build = &record.build;
+        if is_remembered(build) {
+            if removes && let Err(error) = record.remove() {
                 self.not_removed(&record, &error.to_string());
             }
             return;

@@ -263,7 +263,7 @@ impl KeptRecord {
 
     /// Reads it again: another run may have changed it before this one had the lock. None if it is
     /// gone.
-    pub(super) fn reread(self) -> Option<KeptRecord> {
+    pub fn reread(self) -> Option<KeptRecord> {
         read(&self.path).ok()
     }
 
