@@ -18,6 +18,7 @@ mod large;
 mod migrations;
 mod older;
 mod peer;
+mod plans;
 mod proxy;
 mod revocation;
 mod rules;
