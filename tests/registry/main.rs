@@ -23,6 +23,7 @@ mod proxy;
 mod revocation;
 mod rules;
 mod sboms;
+mod silence;
 mod slow;
 mod soak;
 mod terraform;

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use super::Store;
-use super::connection::Connection;
+use super::connection::{Connection, Limit};
 use super::error::Failure;
 use super::turn::turn_within;
 use crate::api::{Code, Error, Result, Timestamp};
@@ -100,7 +100,7 @@ impl Store {
         self.start(if self.postgres { READ_POSTGRES } else { READ_SQLITE }, turn).await
     }
 
-    /// The first row of a query, which needs no transaction around it.
+    /// The first row of a query that finds it by its key, which needs no transaction around it.
     pub(super) async fn row(
         &self,
         query: impl Fn() -> Query<'static, Any, AnyArguments>,
@@ -109,7 +109,7 @@ impl Store {
         let mut lost = 0;
         loop {
             let mut connection = self.pool.acquire().await?;
-            connection.begin_statement(false);
+            connection.begin_statement(Limit::Short);
             match query().fetch_optional(&mut connection).await {
                 Err(error) if Failure::of(&error) == Failure::Lost && lost < self.pool.most() => {
                     lost += 1
@@ -190,8 +190,8 @@ impl Store {
         if self.postgres { WRITE_POSTGRES } else { WRITE_SQLITE }
     }
 
-    /// Begins a transaction, on a fresh connection if the one that was kept is gone: nothing of it
-    /// has happened yet. After a restart of the database all that were kept are.
+    /// Begins a transaction, on a fresh connection if the one that was kept is gone or silent: nothing
+    /// of it has happened yet. After a restart of the database all that were kept are.
     async fn start(&self, statement: &'static str, turn: Turn) -> Result<Tx> {
         let now = Timestamp::now();
         let mut tx = Tx { connection: None, unlimited: false, now, postgres: self.postgres, turn };
@@ -207,6 +207,7 @@ impl Store {
                     if Failure::of(&error) != Failure::Lost {
                         return Err(error.into());
                     }
+                    tracing::warn!(%error, "replaced a lost connection to the registry's database");
                 }
             }
         }
@@ -235,7 +236,7 @@ impl Tx {
     pub(super) fn raw(&mut self) -> &mut Connection {
         let connection =
             self.connection.as_mut().expect("a transaction that has not ended has a connection");
-        connection.begin_statement(self.unlimited);
+        connection.begin_statement(if self.unlimited { Limit::None } else { Limit::Usual });
         connection
     }
 
@@ -283,6 +284,9 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let turn = std::mem::take(&mut self.turn);
+        if connection.is_given_up() {
+            return;
+        }
         connection.interrupt();
         tokio::spawn(async move {
             let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut connection);
