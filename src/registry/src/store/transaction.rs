@@ -55,6 +55,9 @@ pub struct Tx {
     pub now: Timestamp,
     pub(super) postgres: bool,
     turn: Turn,
+    /// How many statements it was asked for.
+    #[cfg(test)]
+    pub(crate) statements: u32,
 }
 
 /// What a transaction holds so that others wait for it.
@@ -194,7 +197,15 @@ impl Store {
     /// of it has happened yet. After a restart of the database all that were kept are.
     async fn start(&self, statement: &'static str, turn: Turn) -> Result<Tx> {
         let now = Timestamp::now();
-        let mut tx = Tx { connection: None, unlimited: false, now, postgres: self.postgres, turn };
+        let mut tx = Tx {
+            connection: None,
+            unlimited: false,
+            now,
+            postgres: self.postgres,
+            turn,
+            #[cfg(test)]
+            statements: 0,
+        };
         for _ in 0..=self.pool.most() {
             // In the transaction before it begins, so that it is rolled back if nobody waits for
             // the beginning any more.
@@ -234,6 +245,10 @@ fn room_at(file: &Path) -> Result<()> {
 impl Tx {
     /// The connection, for one statement.
     pub(super) fn raw(&mut self) -> &mut Connection {
+        #[cfg(test)]
+        {
+            self.statements += 1;
+        }
         let connection =
             self.connection.as_mut().expect("a transaction that has not ended has a connection");
         connection.begin_statement(if self.unlimited { Limit::None } else { Limit::Usual });
