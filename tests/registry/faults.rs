@@ -1,7 +1,7 @@
 //! What happens to a server happens in the middle of its work: it is killed, stopped, its database
 //! restarts or hangs. What it acknowledged is there afterwards, and what it could not do it says.
 
-use ingot_test_support::require;
+use ingot_test_support::{ingot_with, require};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -164,4 +164,33 @@ async fn many(admin: &Caller) -> Vec<u16> {
         requests.spawn(async move { admin.call(Method::GET, "/buckets/b", Value::Null).await.0 });
     }
     requests.join_all().await
+}
+
+/// A database whose disk or standby hangs does so at the end of a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_given_up_may_have_been_carried_out() {
+    let postgres = require!(Postgres::start());
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = ["-rate-limit=0", "-request-timeout=1", "-database-url", &postgres.url()];
+    let server = Server::start(dir.path(), &args);
+    let admin = server.admin().await;
+    postgres.query(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN PERFORM pg_sleep(3); RETURN NULL; END'",
+    );
+    postgres.query(
+        "CREATE CONSTRAINT TRIGGER hang AFTER INSERT ON buckets DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION hang()",
+    );
+    let (status, answer) = admin.call(Method::PUT, "/buckets", json!({ "name": "slow" })).await;
+    assert_eq!(status, 503, "{answer}");
+    assert_eq!(answer["details"][0]["reason"], "PERHAPS_DONE", "{answer}");
+    assert!(!answer["message"].as_str().expect("why").contains("nothing"), "{answer}");
+    // Who repeats it finds what it has created itself.
+    let env: Vec<_> = server.env.iter().map(|it| (it.0.as_str(), it.1.as_str())).collect();
+    let run = tokio::task::block_in_place(|| {
+        ingot_with(dir.path(), &["registry", "buckets", "create", "slow2"], &env)
+    });
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(admin.call(Method::GET, "/buckets/slow2", Value::Null).await.0, 200);
 }

@@ -11,17 +11,17 @@ use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::Server;
 
 #[derive(Debug, Default)]
-struct Heard {
+pub(crate) struct Heard {
     /// Whether to refuse what comes.
     deaf: bool,
     refused: usize,
-    taken: Vec<(HeaderMap, String)>,
+    pub(crate) taken: Vec<(HeaderMap, String)>,
 }
 
-type Ear = Arc<Mutex<Heard>>;
+pub(crate) type Ear = Arc<Mutex<Heard>>;
 
 /// Listens for deliveries: the URL.
-async fn listen(ear: Ear) -> String {
+pub(crate) async fn listen(ear: Ear) -> String {
     let heard = move |headers: HeaderMap, body: String| async move {
         let mut ear = ear.lock().expect("no test panics with it");
         if ear.deaf {

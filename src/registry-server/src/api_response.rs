@@ -9,7 +9,7 @@ use axum::Json;
 use axum::body::{Body as RawBody, BodyDataStream, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, FromRequest, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -171,6 +171,19 @@ fn in_time(body: RawBody, deadline: tokio::time::Instant) -> RawBody {
     RawBody::from_stream(futures_util::stream::unfold(stream, next))
 }
 
+/// The error of a request whose time was over. What it was to change may be at its commit, which
+/// nobody can take back.
+fn given_up(method: &Method) -> Error {
+    let error = |message: &str| Error::new(Code::Unavailable, message);
+    match *method {
+        Method::GET | Method::HEAD => error("the request took too long and was given up"),
+        _ => error(
+            "the request took too long and was given up; whether anything was changed is not known",
+        )
+        .perhaps_done(),
+    }
+}
+
 /// Middleware of every request: a time limit, headers, metrics, the log.
 pub(super) async fn middleware(
     State(app): State<Shared>,
@@ -203,11 +216,7 @@ pub(super) async fn middleware(
     let work = tokio::spawn(tokio::time::timeout(longest, answer));
     let mut response = match work.await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => ApiError(Error::new(
-            Code::Unavailable,
-            "the request took too long and was given up; nothing was changed",
-        ))
-        .into_response(),
+        Ok(Err(_)) => ApiError(given_up(&method)).into_response(),
         Err(_) => ApiError(Error::new(Code::Internal, "the registry failed")).into_response(),
     };
     response = app

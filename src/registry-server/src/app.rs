@@ -7,6 +7,7 @@ use ingot_registry::store::Store;
 
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::progress::Progress;
 use crate::proxy::TrustedProxies;
 use crate::unauthenticated::UnauthenticatedBodies;
 use crate::{connections, health, outgoing, refused_requests, run_task, secret};
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: health::Readiness,
+    pub(crate) progress: Progress,
     pub(crate) refused_requests: refused_requests::RefusedRequests,
     pub(crate) outgoing: outgoing::Outgoing,
     pub(crate) unauthenticated: UnauthenticatedBodies,

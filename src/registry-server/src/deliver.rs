@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use super::progress::Work;
 use super::{App, Shared, hosts, secret};
 use ingot_base::error::IntoError as _;
 use ingot_registry::api::{Result, Timestamp};
@@ -58,6 +59,7 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
                 Err(error) => tracing::error!(%error, "webhooks could not be delivered"),
             }
         }
+        app.progress.round(Work::Webhooks);
         let done = tokio::select! {
             Some(done) = posts.next() => Some(done),
             () = tokio::time::sleep(POLL), if !stop.is_cancelled() => None,

@@ -22,7 +22,7 @@
 //! | [`web`] | the web pages |
 //! | [`run_task`] | Terraform's run task |
 //! | [`deliver`], [`workers`] | webhooks, and all that the server does without being asked |
-//! | [`health`], [`metrics`], [`refused_requests`] | health, metrics, refused requests in the audit log |
+//! | [`health`], [`progress`], [`metrics`], [`refused_requests`] | health, metrics, refused requests in the audit log |
 
 mod api_response;
 mod app;
@@ -38,6 +38,7 @@ mod openapi;
 mod operations;
 mod options;
 mod outgoing;
+mod progress;
 mod proxy;
 mod refused_requests;
 mod resources;

@@ -17,6 +17,7 @@ use crate::app::{App, Shared};
 use crate::limits::Limits;
 use crate::metrics::{self, Metrics};
 use crate::options::Options;
+use crate::progress::Progress;
 use crate::{
     api_response, auth, connections, health, openapi, outgoing, refused_requests, resources,
     routes, run_task, sboms, secret, tls, unauthenticated, web, workers,
@@ -72,6 +73,7 @@ pub async fn serve(
         limits: Limits::new(options.rate),
         metrics: Metrics::default(),
         readiness: health::Readiness::default(),
+        progress: Progress::default(),
         refused_requests: refused_requests::RefusedRequests::default(),
         outgoing: outgoing::Outgoing::default(),
         unauthenticated: unauthenticated::UnauthenticatedBodies::default(),

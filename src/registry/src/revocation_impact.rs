@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::all_relations;
-use crate::api::{BucketAncestryType, Child, Result};
+use crate::api::{AncestryQuery, BucketAncestry, BucketAncestryType, Child, Result};
 use crate::client::Registry;
+use crate::find_in_pages;
 
 /// How many versions are looked at.
 const MOST: usize = 200;
@@ -45,16 +45,37 @@ pub async fn version_children(
     bucket: &str,
     fingerprint: &str,
 ) -> Result<Vec<Child>> {
-    let kind = BucketAncestryType::Children;
-    let relations = all_relations(registry, bucket, kind, fingerprint).await?;
-    let mut seen = BTreeSet::new();
-    // HCP Packer looks at the fingerprint for parents only, and gives the children of all versions.
-    let of_it = relations.into_iter().filter(|relation| {
-        relation.parent.as_ref().is_some_and(|parent| parent.version_fingerprint == fingerprint)
-    });
-    let children = of_it.filter_map(|relation| relation.child);
-    // One relation for each channel that it was found by.
-    Ok(children.filter(|child| seen.insert(child.version_id.clone())).collect())
+    first_children(registry, bucket, fingerprint, usize::MAX).await
+}
+
+/// The versions that were built from one, as far as pages have them until there are `most`: a registry
+/// looks for all of them anew for each page.
+async fn first_children(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+    most: usize,
+) -> Result<Vec<Child>> {
+    let query = AncestryQuery {
+        kind: BucketAncestryType::Children,
+        version_fingerprint: fingerprint.to_owned(),
+        ..AncestryQuery::default()
+    };
+    let query = &query;
+    let ask = |page| async move { registry.list_ancestry(bucket, query, &page).await };
+    let (mut seen, mut children) = (BTreeSet::new(), Vec::new());
+    let _: Option<()> = find_in_pages(ask, |relations: Vec<BucketAncestry>| {
+        // HCP Packer looks at the fingerprint for parents only, and gives the children of all versions.
+        let of_it = relations.into_iter().filter(|relation| {
+            relation.parent.as_ref().is_some_and(|parent| parent.version_fingerprint == fingerprint)
+        });
+        let found = of_it.filter_map(|relation| relation.child);
+        // One relation for each channel that it was found by.
+        children.extend(found.filter(|child| seen.insert(child.version_id.clone())));
+        (children.len() >= most).then_some(())
+    })
+    .await?;
+    Ok(children)
 }
 
 impl RevocationImpact {
@@ -70,10 +91,13 @@ impl RevocationImpact {
         let mut descendants: Vec<Child> = Vec::new();
         let mut seen = BTreeSet::new();
         let mut waiting = vec![(bucket.to_owned(), fingerprint.to_owned())];
+        let mut more = false;
         while let Some((bucket, fingerprint)) = waiting.pop()
             && descendants.len() < MOST
         {
-            for child in version_children(registry, &bucket, &fingerprint).await? {
+            let children = first_children(registry, &bucket, &fingerprint, MOST).await?;
+            more |= children.len() >= MOST;
+            for child in children {
                 if seen.insert(child.version_id.clone()) {
                     waiting.push((child.bucket_name.clone(), child.version_fingerprint.clone()));
                     descendants.push(child);
@@ -85,7 +109,8 @@ impl RevocationImpact {
         let others = below.into_iter().filter(|name| name != bucket);
         let buckets: Vec<String> = std::iter::once(bucket.to_owned()).chain(others).collect();
         let channels = channels(registry, &buckets).await?;
-        Ok(RevocationImpact { buckets, descendants, more: !waiting.is_empty(), channels })
+        more |= !waiting.is_empty();
+        Ok(RevocationImpact { buckets, descendants, more, channels })
     }
 
     /// The channels that point elsewhere now.

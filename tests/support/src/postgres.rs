@@ -93,6 +93,11 @@ impl Postgres {
         crate::signal(name, id);
     }
 
+    /// Its port at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of its one database.
     pub fn url(&self) -> String {
         format!("postgres://ingot@127.0.0.1:{}/postgres", self.port)

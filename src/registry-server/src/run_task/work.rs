@@ -74,6 +74,7 @@ pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
                 tracing::error!(%error, "old run tasks could not be forgotten");
             }
         }
+        app.progress.round(crate::progress::Work::RunTasks);
         let free = jobs.len() < AT_ONCE && !stop.is_cancelled();
         tokio::select! {
             Some(done) = jobs.join_next() => match done {

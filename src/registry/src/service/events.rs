@@ -7,7 +7,7 @@ use std::slice;
 use serde_json::{Value, json};
 
 use crate::api::*;
-use crate::store::{ChannelRow, Tx, VersionRow};
+use crate::store::{ChannelRow, Tx, VersionRow, Webhook};
 
 /// A version was completed.
 pub(super) const COMPLETED: &str = "version.completed";
@@ -30,6 +30,20 @@ const MOST_OUTDATED: usize = 500;
 /// Tells what happened to a version.
 pub(super) async fn version(tx: &mut Tx, event: &str, id: &str, author: &str) -> Result<()> {
     notify(tx, event, Some(id), None, author).await
+}
+
+/// As [`version`], with the webhooks of its project: of many versions, for which nobody may listen.
+pub(super) async fn version_to(
+    tx: &mut Tx,
+    hooks: &[Webhook],
+    event: &str,
+    id: &str,
+    author: &str,
+) -> Result<()> {
+    match hooks.iter().any(|hook| wants(hook, event)) {
+        true => version(tx, event, id, author).await,
+        false => Ok(()),
+    }
 }
 
 /// Points a channel at a version and tells it.
@@ -116,8 +130,11 @@ async fn notify(
 /// The webhooks that want an event of a version, by their ids.
 async fn wanting(tx: &mut Tx, row: &VersionRow, event: &str) -> Result<Vec<String>> {
     let hooks = tx.webhooks_of(&row.project_id).await?.into_iter();
-    let wanted = |events: &str| events.is_empty() || events.split(',').any(|it| it == event);
-    Ok(hooks.filter(|hook| wanted(&hook.events)).map(|hook| hook.id).collect())
+    Ok(hooks.filter(|hook| wants(hook, event)).map(|hook| hook.id).collect())
+}
+
+fn wants(hook: &Webhook, event: &str) -> bool {
+    hook.events.is_empty() || hook.events.split(',').any(|it| it == event)
 }
 
 /// The payload of an event of a version.

@@ -6,7 +6,12 @@ use crate::client::Registry as _;
 use crate::store::{Location, Role, Store};
 
 /// Publishes a version with one build, from a parent: a version's and a channel's id.
-async fn publish(session: &Session, bucket: &str, print: &str, parent: (&str, &str)) -> Version {
+pub(super) async fn publish(
+    session: &Session,
+    bucket: &str,
+    print: &str,
+    parent: (&str, &str),
+) -> Version {
     let body = CreateVersionBody { fingerprint: print.into(), ..CreateVersionBody::default() };
     session.create_version(bucket, &body).await.expect("a version");
     let artifact =

@@ -21,6 +21,8 @@ mod page;
 mod projects;
 mod relations;
 mod revocation;
+#[cfg(test)]
+mod revocation_tests;
 mod rules;
 mod run_tasks;
 mod sboms;

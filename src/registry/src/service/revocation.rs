@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Session, events};
 use crate::api::*;
-use crate::store::{Relative, RevocationRow, Tx, VersionRow};
+use crate::store::{Relative, RevocationRow, Tx, VersionRow, Webhook};
 
 impl Session {
     /// Revokes a version at a time, which may have passed. Its bucket must be locked.
@@ -76,22 +76,30 @@ pub(super) async fn settle(tx: &mut Tx, id: &str, bucket: &str, caller: &str) ->
         let ids: Vec<String> = relatives.iter().map(|it| it.id.clone()).collect();
         tx.set_revocation(&ids, holds).await?;
     }
+    // What there may be thousands of is asked for at once: the buckets of all of them are locked.
+    let hooks = match changes.is_empty() {
+        true => Vec::new(),
+        false => tx.webhooks_of_bucket(bucket).await?,
+    };
     let mut revoked = false;
     for (holds, relatives) in changes {
         let buckets: BTreeSet<String> = relatives.iter().map(|it| it.bucket_id.clone()).collect();
         tx.touch_buckets(&buckets.into_iter().collect::<Vec<_>>()).await?;
-        for relative in &relatives {
-            match (relative.revocation.done, holds.done) {
-                (false, true) => {
-                    revoked = true;
-                    be_revoked(tx, relative, &holds).await?;
-                }
-                (true, false) => be_restored(tx, relative, &holds, caller).await?,
-                (false, false) if !holds.at.is_set() => {
-                    events::version(tx, events::RESTORED, &relative.id, caller).await?;
-                }
-                _ => {}
+        let (done, others): (Vec<&Relative>, Vec<&Relative>) =
+            relatives.iter().partition(|it| it.revocation.done);
+        if holds.done {
+            revoked |= !others.is_empty();
+            be_revoked(tx, &hooks, &others, &holds).await?;
+            continue;
+        }
+        if !holds.at.is_set() {
+            for relative in &relatives {
+                events::version_to(tx, &hooks, events::RESTORED, &relative.id, caller).await?;
             }
+        }
+        let buckets: BTreeSet<&String> = done.into_iter().map(|it| &it.bucket_id).collect();
+        for bucket in buckets {
+            events::move_latest(tx, bucket, caller).await?;
         }
     }
     Ok(revoked)
@@ -113,30 +121,28 @@ fn strongest(claims: Vec<RevocationRow>, now: &RevocationRow, time: Timestamp) -
     best.map(|claim| RevocationRow { done, ..claim }).unwrap_or_default()
 }
 
-async fn be_revoked(tx: &mut Tx, relative: &Relative, revocation: &RevocationRow) -> Result<()> {
+/// Tells that versions were revoked, and moves the channels that point at them.
+async fn be_revoked(
+    tx: &mut Tx,
+    hooks: &[Webhook],
+    relatives: &[&Relative],
+    revocation: &RevocationRow,
+) -> Result<()> {
     let author = &revocation.author;
-    events::version(tx, events::REVOKED, &relative.id, author).await?;
-    for channel in tx.channels_of_version(&relative.id).await? {
-        if channel.managed {
-            events::move_latest(tx, &relative.bucket_id, author).await?;
-        } else if revocation.rollback {
-            let back = tx.last_valid_if_revoked(&channel.id, &relative.id).await?;
-            events::assign(tx, &channel, back.as_deref(), author).await?;
+    let ids: Vec<String> = relatives.iter().map(|it| it.id.clone()).collect();
+    let mut channels = tx.channels_of_versions(&ids).await?;
+    for relative in relatives {
+        events::version_to(tx, hooks, events::REVOKED, &relative.id, author).await?;
+        for channel in channels.remove(&relative.id).unwrap_or_default() {
+            if channel.managed {
+                events::move_latest(tx, &relative.bucket_id, author).await?;
+            } else if revocation.rollback {
+                let back = tx.last_valid_if_revoked(&channel.id, &relative.id).await?;
+                events::assign(tx, &channel, back.as_deref(), author).await?;
+            }
         }
     }
     Ok(())
-}
-
-async fn be_restored(
-    tx: &mut Tx,
-    relative: &Relative,
-    holds: &RevocationRow,
-    caller: &str,
-) -> Result<()> {
-    if !holds.at.is_set() {
-        events::version(tx, events::RESTORED, &relative.id, caller).await?;
-    }
-    events::move_latest(tx, &relative.bucket_id, caller).await
 }
 
 /// Carries a revocation out whose time has come: once, whoever else tries to. Whether it was this

@@ -179,7 +179,8 @@ impl Session {
         let bucket_id = self.lock(tx, bucket).await?;
         let row = self.find_version(tx, bucket, fingerprint).await?;
         let author = &self.caller.name;
-        for channel in tx.channels_of_version(&row.id).await? {
+        let mut channels = tx.channels_of_versions(slice::from_ref(&row.id)).await?;
+        for channel in channels.remove(&row.id).unwrap_or_default() {
             match (channel.managed, rollback) {
                 (true, _) => tx.assign(&channel.id, None, author).await?,
                 (false, true) => {

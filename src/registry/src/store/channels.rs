@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::{Columns, Keyset, Tx, new_id};
+use super::{CHUNK, Columns, Keyset, Tx, marks, new_id};
 use crate::api::{Result, Timestamp};
 use crate::rollback::{Assigned, rollback_targets};
 
@@ -132,11 +132,23 @@ impl Tx {
         Ok(sqlx::query_scalar(sql).bind(bucket).fetch_one(self.raw()).await?)
     }
 
-    /// The channels that point at a version.
-    pub async fn channels_of_version(&mut self, version: &str) -> Result<Vec<ChannelRow>> {
-        let sql = "SELECT * FROM channels WHERE version_id = $1 ORDER BY name";
-        let rows = sqlx::query(sql).bind(version).fetch_all(self.raw()).await?;
-        rows.iter().map(channel).collect()
+    /// The channels that point at these versions, by version.
+    pub async fn channels_of_versions(
+        &mut self,
+        versions: &[String],
+    ) -> Result<HashMap<String, Vec<ChannelRow>>> {
+        let mut found: HashMap<String, Vec<ChannelRow>> = HashMap::new();
+        for ids in versions.chunks(CHUNK) {
+            let sql = AssertSqlSafe(format!(
+                "SELECT * FROM channels WHERE version_id IN ({}) ORDER BY name",
+                marks(0, ids.len())
+            ));
+            let query = ids.iter().fold(sqlx::query(sql), |query, id| query.bind(id));
+            for row in query.fetch_all(self.raw()).await? {
+                found.entry(row.text("version_id")?).or_default().push(channel(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Points a channel at a version and writes down that it does. The bucket must be locked.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
 use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
@@ -20,13 +21,17 @@ use sqlx::{
     SqlitePool,
 };
 use sqlx_core::any::AnyConnectionBackend;
+use tokio::time::{timeout, timeout_at};
 
 use super::error::Failure;
 
 /// How long to wait for another process that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(20);
-/// How long connecting to the database may take, and finding a connection that lives.
+/// How long connecting to the database may take, and finding a connection that lives; and on
+/// PostgreSQL what takes no time by itself.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection that was idle may take to show that it lives.
+const PING: Duration = Duration::from_secs(2);
 /// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
 /// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
 /// running in the database, and for a server that is gone.
@@ -34,6 +39,9 @@ const POSTGRES_LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout =
      SET idle_in_transaction_session_timeout = '60s'";
 /// As PostgreSQL's `statement_timeout`, for SQLite.
 const STATEMENT: Duration = Duration::from_secs(30);
+/// How long PostgreSQL may be silent during a statement: longer than it lets one take. A connection
+/// that a firewall or a load balancer has forgotten stays open and is silent for ever.
+const SILENCE: Duration = Duration::from_secs(40);
 /// How many instructions SQLite executes between two looks at the time: well below a millisecond, and
 /// more than a `COMMIT` or a `ROLLBACK` has.
 const INSTRUCTIONS: i32 = 1000;
@@ -53,7 +61,26 @@ pub(super) enum Pool {
 #[derive(Debug)]
 pub(super) enum Connection {
     Sqlite(PoolConnection<Sqlite>, Arc<Deadline>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PoolConnection<Postgres>, Patience),
+}
+
+/// How long a statement may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As long as a look at one row by its key, or the beginning of a transaction.
+    Short,
+    /// As long as any statement of a request.
+    Usual,
+    /// Any time.
+    None,
+}
+
+/// How long to wait for PostgreSQL, and whether that was in vain.
+#[derive(Debug)]
+pub(super) struct Patience {
+    limit: Option<Duration>,
+    /// Whether the connection is to be closed rather than used again.
+    closes: bool,
 }
 
 /// When SQLite gives up the statement that is running: in milliseconds of [`clock`].
@@ -102,7 +129,7 @@ fn options<DB: Database>(connections: u32) -> PoolOptions<DB> {
         .before_acquire(|connection: &mut DB::Connection, state| {
             Box::pin(async move {
                 if state.idle_for > Duration::from_secs(5) {
-                    connection.ping().await?;
+                    timeout(PING, connection.ping()).await.map_err(|_| silent())??;
                 }
                 Ok(true)
             })
@@ -193,7 +220,10 @@ impl Pool {
                 drop(handle);
                 Ok(Connection::Sqlite(connection, deadline))
             }
-            Pool::Postgres(pool) => Ok(Connection::Postgres(pool.acquire().await?)),
+            Pool::Postgres(pool) => {
+                let patience = Patience { limit: Some(CONNECT), closes: false };
+                Ok(Connection::Postgres(pool.acquire().await?, patience))
+            }
         }
     }
 
@@ -227,16 +257,29 @@ impl Connection {
     pub(super) fn close_on_drop(&mut self) {
         match self {
             Connection::Sqlite(connection, _) => connection.close_on_drop(),
-            Connection::Postgres(connection) => connection.close_on_drop(),
+            Connection::Postgres(_, patience) => patience.closes = true,
         }
     }
 
-    /// Gives the next statement its time, or any time.
-    pub(super) fn begin_statement(&self, unlimited: bool) {
-        if let Connection::Sqlite(_, deadline) = self {
-            let never = || Deadline::NEVER;
-            let soon = || clock().saturating_add(millis(STATEMENT));
-            deadline.set(if unlimited { never() } else { soon() });
+    /// Whether PostgreSQL was silent for too long, so that nothing more is to be asked of it.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self, Connection::Postgres(_, patience) if patience.closes)
+    }
+
+    /// Gives the next statement its time.
+    pub(super) fn begin_statement(&mut self, limit: Limit) {
+        match self {
+            Connection::Sqlite(_, deadline) => deadline.set(match limit {
+                Limit::None => Deadline::NEVER,
+                Limit::Short | Limit::Usual => clock().saturating_add(millis(STATEMENT)),
+            }),
+            Connection::Postgres(_, patience) => {
+                patience.limit = match limit {
+                    Limit::Short => Some(CONNECT),
+                    Limit::Usual => Some(SILENCE),
+                    Limit::None => None,
+                }
+            }
         }
     }
 
@@ -248,12 +291,76 @@ impl Connection {
         }
     }
 
-    fn backend(&mut self) -> &mut dyn AnyConnectionBackend {
+    /// What runs its statements, and how long to wait for that.
+    fn parts(&mut self) -> (&mut dyn AnyConnectionBackend, Option<&mut Patience>) {
         match self {
-            Connection::Sqlite(connection, _) => &mut **connection,
-            Connection::Postgres(connection) => &mut **connection,
+            Connection::Sqlite(connection, _) => {
+                let backend: &mut dyn AnyConnectionBackend = &mut **connection;
+                (backend, None)
+            }
+            Connection::Postgres(connection, patience) => {
+                let backend: &mut dyn AnyConnectionBackend = &mut **connection;
+                (backend, Some(patience))
+            }
         }
     }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Connection::Postgres(connection, patience) = self else { return };
+        match patience.closes {
+            true => connection.close_on_drop(),
+            // The pool asks each that comes back whether it lives, and would wait for ever.
+            false => {
+                tokio::spawn(timeout(CONNECT, connection.return_to_pool()));
+            }
+        }
+    }
+}
+
+fn silent() -> sqlx::Error {
+    let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "the connection is silent");
+    sqlx::Error::Io(error)
+}
+
+/// What a statement gives, if it does so in time.
+fn in_time<'e, T: Send + 'e>(
+    patience: Option<&'e mut Patience>,
+    result: BoxFuture<'e, Result<T, sqlx::Error>>,
+) -> BoxFuture<'e, Result<T, sqlx::Error>> {
+    let Some(patience) = patience else { return result };
+    let Some(limit) = patience.limit else { return result };
+    Box::pin(async move {
+        match timeout(limit, result).await {
+            Ok(result) => result,
+            Err(_) => {
+                patience.closes = true;
+                Err(silent())
+            }
+        }
+    })
+}
+
+/// The rows of a statement, if all of them come in time.
+fn all_in_time<'e, T: Send + 'e>(
+    patience: Option<&'e mut Patience>,
+    rows: BoxStream<'e, Result<T, sqlx::Error>>,
+) -> BoxStream<'e, Result<T, sqlx::Error>> {
+    let Some(patience) = patience else { return rows };
+    let Some(limit) = patience.limit else { return rows };
+    let end = tokio::time::Instant::now() + limit;
+    let next = move |state: Option<(BoxStream<'e, _>, &'e mut Patience)>| async move {
+        let (mut rows, patience) = state?;
+        match timeout_at(end, rows.next()).await {
+            Ok(row) => Some((row?, Some((rows, patience)))),
+            Err(_) => {
+                patience.closes = true;
+                Some((Err(silent()), None))
+            }
+        }
+    };
+    Box::pin(stream::unfold(Some((rows, patience)), next))
 }
 
 impl<'c> Executor<'c> for &'c mut Connection {
@@ -270,7 +377,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match query.take_arguments().map_err(sqlx::Error::Encode) {
             Ok(arguments) => {
                 let persistent = query.persistent();
-                self.backend().fetch_many(query.sql(), persistent, arguments)
+                let (backend, patience) = self.parts();
+                all_in_time(patience, backend.fetch_many(query.sql(), persistent, arguments))
             }
             Err(error) => Box::pin(stream::once(future::ready(Err(error)))),
         }
@@ -287,7 +395,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match query.take_arguments().map_err(sqlx::Error::Encode) {
             Ok(arguments) => {
                 let persistent = query.persistent();
-                self.backend().fetch_optional(query.sql(), persistent, arguments)
+                let (backend, patience) = self.parts();
+                in_time(patience, backend.fetch_optional(query.sql(), persistent, arguments))
             }
             Err(error) => Box::pin(future::ready(Err(error))),
         }
@@ -301,7 +410,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        self.backend().prepare_with(sql, parameters)
+        let (backend, patience) = self.parts();
+        in_time(patience, backend.prepare_with(sql, parameters))
     }
 }
 

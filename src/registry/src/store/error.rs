@@ -19,6 +19,9 @@ pub(super) enum Failure {
     Unstorable,
     /// The file is damaged, or is no database of SQLite's.
     Damaged,
+    /// A prepared statement is not there, or is there already: of several clients that share
+    /// connections, each finds what the others left.
+    Pooled,
     /// Anything else.
     Other,
 }
@@ -44,6 +47,7 @@ impl Failure {
             "22021" => Failure::Unstorable,
             "53100" => Failure::Full,
             "25006" => Failure::ReadOnly,
+            "42P05" | "26000" => Failure::Pooled,
             // A statement was cancelled, a lock not had in time, a transaction left alone.
             "57014" | "55P03" | "25P03" | "25P04" => Failure::Slow,
             // Shut down or starting, too many connections, out of memory, connection failures.
@@ -102,9 +106,68 @@ impl From<sqlx::Error> for Error {
                 Code::Internal,
                 "the registry's database is damaged; restore a backup into a new one",
             ),
+            Failure::Pooled => unavailable(
+                "the registry's database is behind a pooler that gives each transaction another \
+                 connection; use the pooler's session mode, or the database itself",
+            ),
             Failure::Conflict | Failure::Unstorable | Failure::Other => {
                 Error::new(Code::Internal, "the registry's database failed")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of PostgreSQL's.
+    #[derive(Debug)]
+    struct Reported(&'static str);
+
+    impl std::fmt::Display for Reported {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Reported {}
+
+    impl sqlx::error::DatabaseError for Reported {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    /// PgBouncer in its transaction mode answers with these.
+    #[test]
+    fn a_pooler_of_transactions_is_told() {
+        for code in ["42P05", "26000"] {
+            let error = sqlx::Error::Database(Box::new(Reported(code)));
+            assert_eq!(Failure::of(&error), Failure::Pooled, "{code}");
+            let error = Error::from(error);
+            assert_eq!(error.code, Code::Unavailable);
+            assert!(error.message.contains("session mode"), "{error}");
         }
     }
 }

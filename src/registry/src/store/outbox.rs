@@ -139,6 +139,13 @@ impl Tx {
         sqlx::query(sql).bind(project).fetch_all(self.raw()).await?.iter().map(webhook).collect()
     }
 
+    /// The webhooks of a bucket's project.
+    pub async fn webhooks_of_bucket(&mut self, bucket: &str) -> Result<Vec<Webhook>> {
+        let sql = "SELECT w.* FROM webhooks w JOIN buckets b ON b.project_id = w.project_id \
+                   WHERE b.id = $1 ORDER BY w.id";
+        sqlx::query(sql).bind(bucket).fetch_all(self.raw()).await?.iter().map(webhook).collect()
+    }
+
     /// Removes a webhook and what was still to be delivered to it; whether there was one.
     pub async fn delete_webhook(&mut self, id: &str) -> Result<bool> {
         let sql = "DELETE FROM webhooks WHERE id = $1";

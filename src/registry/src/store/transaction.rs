@@ -16,7 +16,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio::time::timeout;
 
 use super::Store;
-use super::connection::Connection;
+use super::connection::{Connection, Limit};
 use super::error::Failure;
 use super::turn::turn_within;
 use crate::api::{Code, Error, Result, Timestamp};
@@ -55,6 +55,9 @@ pub struct Tx {
     pub now: Timestamp,
     pub(super) postgres: bool,
     turn: Turn,
+    /// How many statements it was asked for.
+    #[cfg(test)]
+    pub(crate) statements: u32,
 }
 
 /// What a transaction holds so that others wait for it.
@@ -100,7 +103,7 @@ impl Store {
         self.start(if self.postgres { READ_POSTGRES } else { READ_SQLITE }, turn).await
     }
 
-    /// The first row of a query, which needs no transaction around it.
+    /// The first row of a query that finds it by its key, which needs no transaction around it.
     pub(super) async fn row(
         &self,
         query: impl Fn() -> Query<'static, Any, AnyArguments>,
@@ -109,7 +112,7 @@ impl Store {
         let mut lost = 0;
         loop {
             let mut connection = self.pool.acquire().await?;
-            connection.begin_statement(false);
+            connection.begin_statement(Limit::Short);
             match query().fetch_optional(&mut connection).await {
                 Err(error) if Failure::of(&error) == Failure::Lost && lost < self.pool.most() => {
                     lost += 1
@@ -190,11 +193,19 @@ impl Store {
         if self.postgres { WRITE_POSTGRES } else { WRITE_SQLITE }
     }
 
-    /// Begins a transaction, on a fresh connection if the one that was kept is gone: nothing of it
-    /// has happened yet. After a restart of the database all that were kept are.
+    /// Begins a transaction, on a fresh connection if the one that was kept is gone or silent: nothing
+    /// of it has happened yet. After a restart of the database all that were kept are.
     async fn start(&self, statement: &'static str, turn: Turn) -> Result<Tx> {
         let now = Timestamp::now();
-        let mut tx = Tx { connection: None, unlimited: false, now, postgres: self.postgres, turn };
+        let mut tx = Tx {
+            connection: None,
+            unlimited: false,
+            now,
+            postgres: self.postgres,
+            turn,
+            #[cfg(test)]
+            statements: 0,
+        };
         for _ in 0..=self.pool.most() {
             // In the transaction before it begins, so that it is rolled back if nobody waits for
             // the beginning any more.
@@ -207,6 +218,7 @@ impl Store {
                     if Failure::of(&error) != Failure::Lost {
                         return Err(error.into());
                     }
+                    tracing::warn!(%error, "replaced a lost connection to the registry's database");
                 }
             }
         }
@@ -233,9 +245,13 @@ fn room_at(file: &Path) -> Result<()> {
 impl Tx {
     /// The connection, for one statement.
     pub(super) fn raw(&mut self) -> &mut Connection {
+        #[cfg(test)]
+        {
+            self.statements += 1;
+        }
         let connection =
             self.connection.as_mut().expect("a transaction that has not ended has a connection");
-        connection.begin_statement(self.unlimited);
+        connection.begin_statement(if self.unlimited { Limit::None } else { Limit::Usual });
         connection
     }
 
@@ -283,6 +299,9 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let turn = std::mem::take(&mut self.turn);
+        if connection.is_given_up() {
+            return;
+        }
         connection.interrupt();
         tokio::spawn(async move {
             let rolled_back = sqlx::raw_sql("ROLLBACK").execute(&mut connection);

@@ -60,9 +60,13 @@ pub struct RelationRow {
     pub channel_version_id: Option<String>,
 }
 
+/// The columns of a version. Whether it has descendants is whether the lowest parent that is not below
+/// it is the version itself, which an index says at once. Where few versions are parents, PostgreSQL
+/// expects to find a child of any version (`EXISTS`, or the `min` of the children) among the first
+/// builds, and goes through all of them for each version that has none.
 pub(super) const VERSION: &str = "SELECT v.*, b.name AS bucket_name, b.project_id, \
-    CASE WHEN EXISTS (SELECT 1 FROM builds d WHERE d.parent_version_id = v.id) THEN 1 ELSE 0 END \
-    AS has_descendants FROM versions v JOIN buckets b ON b.id = v.bucket_id";
+    CASE WHEN (SELECT min(d.parent_version_id) FROM builds d WHERE d.parent_version_id >= v.id) \
+    = v.id THEN 1 ELSE 0 END AS has_descendants FROM versions v JOIN buckets b ON b.id = v.bucket_id";
 
 pub(super) fn version(row: &AnyRow) -> Result<VersionRow> {
     Ok(VersionRow {
