@@ -1,7 +1,7 @@
 //! `ingot registry export` and `import`: what a registry knows, in another one.
 
 use ingot_registry::api::SbomFormat;
-use ingot_registry::client::Registry as _;
+use ingot_registry::client::{EnforcedBlocks as _, Registry as _};
 use ingot_registry::local::LocalRegistry;
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
@@ -317,6 +317,54 @@ fn sboms_and_enforced_blocks_move_too() {
     // Without them it says so.
     let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
     assert!(said.contains("SBOMs were left out"), "{said}");
+}
+
+/// The enforced blocks of a bucket, in the order in which builds run them.
+fn enforced_in(world: &World, bucket: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let details = runtime.block_on(async {
+        let path = world.path().join("registry.db");
+        let registry = LocalRegistry::open(&path).await.expect("the registry");
+        registry.enforced_blocks(bucket).await.expect("its blocks")
+    });
+    details.enforced_block_detail.into_iter().map(|detail| detail.name).collect()
+}
+
+#[test]
+fn enforced_blocks_run_in_the_same_order_after_they_were_moved() {
+    let old = World::local();
+    old.write("one.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 1\"]\n}\n");
+    for block in ["agent", "scan", "seal"] {
+        old.ok(&["registry", "enforced-blocks", "create", block, "one.hcl"]);
+    }
+    let orders =
+        [("a", vec!["seal", "agent", "scan"]), ("b", vec!["scan", "seal"]), ("c", vec!["seal"])];
+    for (bucket, blocks) in &orders {
+        old.ok(&["registry", "buckets", "create", bucket]);
+        for block in blocks {
+            old.ok(&["registry", "enforced-blocks", "link", block, bucket]);
+        }
+    }
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let import = ["registry", "import", file.to_str().expect("a plain name")];
+    let new = World::local();
+    new.ok(&import);
+    for (bucket, blocks) in &orders {
+        assert_eq!(&enforced_in(&old, bucket), blocks);
+        assert_eq!(&enforced_in(&new, bucket), blocks);
+    }
+
+    // As programs wrote it that did not know of the order.
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    for bucket in export["buckets"].as_array_mut().expect("buckets") {
+        bucket.as_object_mut().expect("a bucket").remove("enforced_blocks");
+    }
+    std::fs::write(&file, export.to_string()).expect("it is written");
+    let new = World::local();
+    new.ok(&import);
+    assert_eq!(enforced_in(&new, "a"), ["agent", "scan", "seal"]);
 }
 
 #[test]

@@ -108,9 +108,11 @@ pub async fn import(
     let differing = |versions: Vec<&Version>| -> Vec<DifferingVersion> {
         versions.into_iter().map(DifferingVersion::of).collect()
     };
-    let names: BTreeSet<&str> = export.buckets.iter().map(|it| it.bucket.name.as_str()).collect();
+    let orders = export.buckets.iter();
+    let orders: enforced::Orders<'_> =
+        orders.map(|it| (it.bucket.name.as_str(), it.enforced_blocks.as_slice())).collect();
     let blocks = &export.enforced_blocks;
-    let skipped_blocks = enforced::import(registry, blocks, &names, buckets.is_empty()).await;
+    let skipped_blocks = enforced::import(registry, blocks, &orders, buckets.is_empty()).await;
     Ok(ImportSummary {
         skipped_blocks: skipped_blocks.map_err(Error::from)?,
         imported: import.created.len(),
