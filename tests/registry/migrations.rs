@@ -145,6 +145,34 @@ async fn only_a_server_migrates_a_database_of_sqlite() {
     assert!(run.stderr.contains("there is no registry in this database"), "{}", run.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_older_tables_is_restored_by_a_copy() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name).to_str().expect("a plain name").to_owned();
+    let (old, new) = (at("old.db"), at("new.db"));
+    fill(&format!("sqlite://{old}?mode=rwc")).await;
+    let before = std::fs::read(&old).expect("the backup");
+    let args = ["registry", "restore-backup", &old, "-database-url", &new];
+    let restore = || tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &[]));
+    // The copy cannot be written.
+    let copy = at("new.db.restore-part");
+    std::fs::create_dir(&copy).expect("a directory");
+    let run = restore();
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let why = format!("old.db cannot be copied to {copy}: ");
+    assert!(run.stderr.contains(&why), "{}", run.stderr);
+    assert!(run.stderr.contains("make room in that directory"), "{}", run.stderr);
+    std::fs::remove_dir(&copy).expect("it is empty");
+
+    let run = restore();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(std::fs::read(&old).expect("the backup"), before, "it was changed");
+    assert!(!std::path::Path::new(&copy).exists());
+    let args = ["registry", "project", "list", "-database-url", &new];
+    let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &[]));
+    assert!(run.stdout.contains("default"), "{}{}", run.stdout, run.stderr);
+}
+
 /// Builds bring the file up to date that is theirs alone, but not the one that a server, perhaps of an
 /// older Ingot, serves.
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, ValueRef as _};
 
+use super::migrate::{self, Age};
 use super::{Location, Store, Tx};
 use crate::api::{Code, Error, Result};
 
@@ -98,28 +99,72 @@ impl Store {
                 file.display()
             )));
         }
-        // A copy, as it is brought up to date before it is read.
-        let copy = std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4()));
+        // What has nothing to do with what is in the file is passed on: a disk that is full, a newer
+        // Ingot.
+        let not_one = |error: Error| match error.code {
+            Code::Unavailable | Code::FailedPrecondition => error,
+            _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
+        };
         let fail = |error: std::io::Error| file_error(file, &error);
-        let restored = async {
-            copy_private(file, &copy).map_err(fail)?;
-            // What has nothing to do with what is in the file is passed on: a disk that is full, a
-            // newer Ingot.
-            let not_one = |error: Error| match error.code {
-                Code::Unavailable | Code::FailedPrecondition => error,
-                _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
-            };
-            let from = Store::open(&Location::Sqlite(copy.clone()), 2).await.map_err(not_one)?;
-            let rows = match from.check_backup().await.map_err(not_one) {
-                Ok(()) => from.copy_to(self).await,
+        // Of a pipe nothing can be read twice: it is copied.
+        if std::fs::metadata(file).map_err(fail)?.is_file() {
+            std::fs::File::open(file).map_err(fail)?;
+            let from = Store::open_backup(file).await.map_err(not_one)?;
+            let restored = match from.age().await.map_err(not_one) {
+                Ok(Age::Older) => Ok(None),
+                Ok(Age::Current | Age::None) => from.fill(self, not_one).await.map(Some),
                 Err(error) => Err(error),
             };
+            from.close().await;
+            if let Some(rows) = restored? {
+                return Ok(rows);
+            }
+        }
+        self.restore_copy(file, not_one).await
+    }
+
+    /// As [`Store::restore`], by a copy of the file, whose tables are brought up to date: beside the
+    /// database, or where temporary files are if that is on a server.
+    async fn restore_copy(&self, file: &Path, not_one: impl Fn(Error) -> Error) -> Result<u64> {
+        let (copy, advice) = match &self.file {
+            Some(database) => (beside(database, ".restore-part"), "make room in that directory"),
+            None => (
+                std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4())),
+                "make room in that directory, or name another one by TMPDIR",
+            ),
+        };
+        let failed = |what: &str, why: &dyn std::fmt::Display| {
+            let (file, copy) = (file.display(), copy.display());
+            let message = format!("{file} cannot be {what} {copy}: {why}");
+            Error::new(Code::Unavailable, message).advise(Some(advice))
+        };
+        // What a restore that was killed has left.
+        remove(&copy);
+        let restored = async {
+            copy_private(file, &copy).map_err(|error| failed("copied to", &error))?;
+            let from = Store::open(&Location::Sqlite(copy.clone()), 2).await;
+            let from = from.map_err(|error| match error.code {
+                Code::Unavailable => failed("brought up to date in", &error),
+                _ => not_one(error),
+            })?;
+            let rows = from.fill(self, &not_one).await;
             from.close().await;
             rows
         };
         let restored = restored.await;
         remove(&copy);
         restored
+    }
+
+    /// Of which Ingot its tables are.
+    async fn age(&self) -> Result<Age> {
+        migrate::age(&mut self.read().await?).await
+    }
+
+    /// Fills a database with what is in this backup, if it is one.
+    async fn fill(&self, to: &Store, not_one: impl Fn(Error) -> Error) -> Result<u64> {
+        self.check_backup().await.map_err(not_one)?;
+        self.copy_to(to).await
     }
 
     /// Whether it is whole, and a registry's.

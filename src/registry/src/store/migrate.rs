@@ -40,7 +40,7 @@ async fn taken(tx: &mut Tx) -> Result<usize> {
 
 /// Of which Ingot a database's tables are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
+pub(super) enum Age {
     /// There are none.
     None,
     Older,
@@ -48,7 +48,7 @@ enum Age {
 }
 
 /// Finds it out, in a transaction that may only read.
-async fn age(tx: &mut Tx) -> Result<Age> {
+pub(super) async fn age(tx: &mut Tx) -> Result<Age> {
     let sql = match tx.postgres {
         true => {
             "SELECT CAST(CASE WHEN to_regclass('migrations') IS NULL THEN 0 ELSE 1 END AS BIGINT)"
