@@ -211,6 +211,7 @@ pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
             let line = json!({
                 "at": line.at,
                 "principal": line.principal,
+                "principal_name": line.principal_name,
                 "project_id": line.project_id,
                 "action": line.action,
                 "target": line.target,
@@ -220,7 +221,7 @@ pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
             output::line(line.to_string());
             continue;
         }
-        let (at, who, from) = (line.at, line.principal, line.address);
+        let (at, who, from) = (line.at, line.who(), &line.address);
         output::line(output::plain(format!(
             "{at}  {who}  {from}  {}  {}  {}",
             line.outcome, line.action, line.target
