@@ -35,6 +35,10 @@ async fn refused_requests_are_counted_and_the_log_is_exported() {
     assert_eq!(refused[0]["target"], path);
     assert!(lines.iter().any(|line| line["action"] == "create principal"), "{lines:?}");
     assert!(export("2999-01-01T00:00:00Z").is_empty());
+    // A day is its beginning.
+    assert!(!export("2020-01-01").is_empty() && export("2999-01-01").is_empty());
+    let run = ingot_with(dir.path(), &["registry", "audit", "-since=yesterday"], &env);
+    assert!(run.stderr.contains("write a time such as 2026-12-31T23:59:59Z"), "{}", run.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -209,6 +209,40 @@ async fn builds_do_not_migrate_what_is_served() {
     assert!(run.stdout.contains("base"), "{}", run.stdout);
 }
 
+/// Many programs have a table `migrations`. A database of one is refused, by a server as well.
+async fn another_program_keeps_its_database(url: &str) {
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(url).await.expect("the database");
+    let tables = "CREATE TABLE migrations (id BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL); \
+                  INSERT INTO migrations VALUES (1, 'a'), (2, 'b')";
+    sqlx::raw_sql(tables).execute(&mut database).await.expect("the table");
+    database.close().await.expect("it is written");
+    let dir = tempfile::tempdir().expect("a directory");
+    let named = url.strip_prefix("sqlite://").unwrap_or(url);
+    let named = named.strip_suffix("?mode=rwc").unwrap_or(named);
+    for args in [&["project", "list"][..], &["serve", "-listen=127.0.0.1:0"]] {
+        let args = [&["registry"], args, &["-database-url", named]].concat();
+        let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+        let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &env));
+        assert_eq!(run.code, Some(1), "{args:?}: {}", run.stdout);
+        let why = "this database belongs to another program";
+        assert!(run.stderr.contains(why), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_keeps_its_database_of_sqlite() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("other.db");
+    another_program_keeps_its_database(&format!("sqlite://{}?mode=rwc", file.display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_keeps_its_database_of_postgresql() {
+    let postgres = require!(Postgres::start());
+    another_program_keeps_its_database(&postgres.url()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_server_migrates_a_database_of_postgresql() {
     let postgres = require!(Postgres::start());

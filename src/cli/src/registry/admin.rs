@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::output;
+use super::revoke::time;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::service::EVENTS;
@@ -111,8 +112,8 @@ pub(super) struct AuditArgs {
     /// How many lines to show, the newest ones; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: u32,
-    /// Only lines since this time, such as 2026-02-03T04:05:06Z
-    #[arg(long, value_name = "TIME")]
+    /// Only lines since this time: 2026-02-03T04:05:06Z, or 2026-02-03
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Print each line as a JSON object, to export the log
     #[arg(long)]

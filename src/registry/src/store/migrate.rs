@@ -26,6 +26,23 @@ const LOCK: i64 = 0x1460_7001;
 
 /// How many steps have been taken.
 async fn taken(tx: &mut Tx) -> Result<usize> {
+    // Many programs call a table so.
+    let sql = match tx.postgres {
+        true => {
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('migrations') \
+             AND attname IN ('step', 'at') AND NOT attisdropped"
+        }
+        false => {
+            "SELECT count(*) FROM pragma_table_info('migrations') WHERE name IN ('step', 'at')"
+        }
+    };
+    let columns: i64 = sqlx::query_scalar(sql).fetch_one(tx.raw()).await?;
+    if columns < 2 {
+        return Err(Error::precondition(
+            "this database belongs to another program, as its table `migrations` does; give the registry one \
+             of its own",
+        ));
+    }
     let taken: i64 =
         sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;
     let taken = usize::try_from(taken).unwrap_or(usize::MAX);
