@@ -1,7 +1,9 @@
 //! The audit log: who asks for what is not theirs cannot fill it.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::Server;
@@ -33,4 +35,42 @@ async fn refused_requests_are_counted_and_the_log_is_exported() {
     assert_eq!(refused[0]["target"], path);
     assert!(lines.iter().any(|line| line["action"] == "create principal"), "{lines:?}");
     assert!(export("2999-01-01T00:00:00Z").is_empty());
+    // A day is its beginning.
+    assert!(!export("2020-01-01").is_empty() && export("2999-01-01").is_empty());
+    let run = ingot_with(dir.path(), &["registry", "audit", "-since=yesterday"], &env);
+    assert!(run.stderr.contains("write a time such as 2026-12-31T23:59:59Z"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_name_principals_and_what_a_schedule_did() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-rate-limit=0"]);
+    let admin = server.admin().await;
+    let id = &server.env["HCP_CLIENT_ID"];
+    admin.put("/buckets", json!({ "name": "base" })).await;
+    admin.publish("base", "p1", None).await;
+    admin.patch("/buckets/base/versions/p1", json!({ "revoke_in": "1s" })).await;
+
+    let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+    let audit = |more: &[&str]| {
+        let run = ingot_with(dir.path(), &[&["registry", "audit"], more].concat(), &env);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    };
+    let carried_out = "schedule    done  carry out revocation  base/p1 by admin\n";
+    let until = Instant::now() + Duration::from_secs(30);
+    while !audit(&[]).contains(carried_out) {
+        assert!(Instant::now() < until, "{}", audit(&[]));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let log = audit(&[]);
+    assert_eq!(log.matches("carry out revocation").count(), 1, "{log}");
+    let first = format!("done  create principal  admin admin ({id})\n");
+    assert!(log.contains(&first), "{log}");
+    let line = log.lines().find(|line| line.ends_with("create bucket  base"));
+    assert!(line.is_some_and(|line| line.contains(&format!("  admin ({id})  "))), "{log}");
+    let lines = audit(&["-json"]);
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("an object"));
+    let named = lines.filter(|line| line["principal_name"] == "admin" && line["principal"] == **id);
+    assert!(named.count() >= 2, "{log}");
 }

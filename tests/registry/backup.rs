@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::faults::{names, write};
+use ingot_test_support::disk::Disk;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::Server;
 use ingot_test_support::{Run, ingot_with, require};
@@ -92,4 +93,26 @@ async fn from_sqlite_to_postgres_and_back() {
         assert_eq!(done.code, Some(1), "{command} {why}: {}", done.stdout);
         assert!(done.stderr.contains(why), "{command} {why}: {}", done.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restoring_takes_no_room_for_temporary_files() {
+    let disk = require!(Disk::mount(1));
+    disk.fill();
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name).to_str().expect("a plain name").to_owned();
+    let sqlite = at("one.db");
+    let server = Server::start(&dir.path().join("data"), &["-database-url", &sqlite]);
+    server.admin().await.put("/buckets", json!({ "name": "base" })).await;
+    let backup = dir.path().join("backup.db");
+    let created = tokio::task::block_in_place(|| run(dir.path(), "backup", &backup, &sqlite));
+    assert_eq!(created.code, Some(0), "{}{}", created.stdout, created.stderr);
+
+    let (file, other) = (at("backup.db"), at("two.db"));
+    let args = ["registry", "restore-backup", &file, "-database-url", &other];
+    let env = [("TMPDIR", disk.path().to_str().expect("a plain name"))];
+    let restored = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &env));
+    assert_eq!(restored.code, Some(0), "{}{}", restored.stdout, restored.stderr);
+    // Nothing was created beside the backup, either.
+    assert!(!dir.path().join("backup.db-wal").exists());
 }

@@ -145,6 +145,34 @@ async fn only_a_server_migrates_a_database_of_sqlite() {
     assert!(run.stderr.contains("there is no registry in this database"), "{}", run.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_older_tables_is_restored_by_a_copy() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name).to_str().expect("a plain name").to_owned();
+    let (old, new) = (at("old.db"), at("new.db"));
+    fill(&format!("sqlite://{old}?mode=rwc")).await;
+    let before = std::fs::read(&old).expect("the backup");
+    let args = ["registry", "restore-backup", &old, "-database-url", &new];
+    let restore = || tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &[]));
+    // The copy cannot be written.
+    let copy = at("new.db.restore-part");
+    std::fs::create_dir(&copy).expect("a directory");
+    let run = restore();
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    let why = format!("old.db cannot be copied to {copy}: ");
+    assert!(run.stderr.contains(&why), "{}", run.stderr);
+    assert!(run.stderr.contains("make room in that directory"), "{}", run.stderr);
+    std::fs::remove_dir(&copy).expect("it is empty");
+
+    let run = restore();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(std::fs::read(&old).expect("the backup"), before, "it was changed");
+    assert!(!std::path::Path::new(&copy).exists());
+    let args = ["registry", "project", "list", "-database-url", &new];
+    let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &[]));
+    assert!(run.stdout.contains("default"), "{}{}", run.stdout, run.stderr);
+}
+
 /// Builds bring the file up to date that is theirs alone, but not the one that a server, perhaps of an
 /// older Ingot, serves.
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +207,40 @@ async fn builds_do_not_migrate_what_is_served() {
     let run = list(&own);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("base"), "{}", run.stdout);
+}
+
+/// Many programs have a table `migrations`. A database of one is refused, by a server as well.
+async fn another_program_keeps_its_database(url: &str) {
+    sqlx::any::install_default_drivers();
+    let mut database = AnyConnection::connect(url).await.expect("the database");
+    let tables = "CREATE TABLE migrations (id BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL); \
+                  INSERT INTO migrations VALUES (1, 'a'), (2, 'b')";
+    sqlx::raw_sql(tables).execute(&mut database).await.expect("the table");
+    database.close().await.expect("it is written");
+    let dir = tempfile::tempdir().expect("a directory");
+    let named = url.strip_prefix("sqlite://").unwrap_or(url);
+    let named = named.strip_suffix("?mode=rwc").unwrap_or(named);
+    for args in [&["project", "list"][..], &["serve", "-listen=127.0.0.1:0"]] {
+        let args = [&["registry"], args, &["-database-url", named]].concat();
+        let env = [("INGOT_DATA_DIR", dir.path().to_str().expect("a plain name"))];
+        let run = tokio::task::block_in_place(|| ingot_with(dir.path(), &args, &env));
+        assert_eq!(run.code, Some(1), "{args:?}: {}", run.stdout);
+        let why = "this database belongs to another program";
+        assert!(run.stderr.contains(why), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_keeps_its_database_of_sqlite() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("other.db");
+    another_program_keeps_its_database(&format!("sqlite://{}?mode=rwc", file.display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_keeps_its_database_of_postgresql() {
+    let postgres = require!(Postgres::start());
+    another_program_keeps_its_database(&postgres.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

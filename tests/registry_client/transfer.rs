@@ -1,7 +1,7 @@
 //! `ingot registry export` and `import`: what a registry knows, in another one.
 
 use ingot_registry::api::SbomFormat;
-use ingot_registry::client::Registry as _;
+use ingot_registry::client::{EnforcedBlocks as _, Registry as _};
 use ingot_registry::local::LocalRegistry;
 use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
@@ -83,6 +83,85 @@ fn a_registry_is_the_same_after_it_was_moved() {
     new.ok(&["registry", "import", file]);
     let channel: Value = new.json(&["channels", "show", "top", "production"]);
     assert_eq!(channel["version"]["fingerprint"], "top-1");
+}
+
+#[test]
+fn restored_versions_stay_valid_after_they_were_moved() {
+    let old = World::local();
+    publish(&old, "top", &[]);
+    publish(&old, "left", &[("top", "new")]);
+    publish(&old, "right", &[("top", "new")]);
+    publish(&old, "under", &[("left", "from-top"), ("right", "from-top")]);
+    old.ok(&["registry", "revoke", "top", "v1", "-reason=CVE-2026-1234"]);
+    old.ok(&["registry", "restore", "right", "v1"]);
+    old.ok(&["registry", "channels", "create", "right", "production", "-assign=v1"]);
+    let file = old.path().join("export.json");
+    let file = file.to_str().expect("a plain name");
+    old.ok(&["registry", "export", file]);
+
+    let new = World::local();
+    let said = new.ok(&["registry", "import", file]);
+    assert!(!said.contains("revoked"), "{said}");
+    assert_eq!(known(&new), known(&old));
+
+    // What it was built from is there before it, and revoked.
+    let new = World::served();
+    for part in ["-bucket=top", "-bucket=right", "-bucket=left", "-bucket=under"] {
+        let said = new.ok(&["registry", "import", file, part]);
+        assert!(!said.contains("revoked"), "{said}");
+    }
+    assert_eq!(known(&new), known(&old));
+}
+
+#[test]
+fn what_was_revoked_in_the_target_is_not_restored() {
+    let old = World::local();
+    publish(&old, "top", &[]);
+    publish(&old, "left", &[("top", "new")]);
+    old.ok(&["registry", "channels", "create", "left", "production", "-assign=v1"]);
+    let file = old.path().join("export.json");
+    let file = file.to_str().expect("a plain name");
+    old.ok(&["registry", "export", file]);
+
+    let new = World::local();
+    new.ok(&["registry", "import", file, "-bucket=top"]);
+    new.ok(&["registry", "revoke", "top", "v1"]);
+    let said = new.ok(&["registry", "import", file]);
+    for wanted in [
+        "1 are revoked here with what they were built from, and valid in the file. To restore them:\n  \
+         ingot registry restore left left-1\n",
+        "Channels that were not assigned, as this registry refuses it:\n  production of left: ",
+    ] {
+        assert!(said.contains(wanted), "{wanted:?} is not in {said}");
+    }
+    // As it says; then the channel follows.
+    new.ok(&["registry", "restore", "left", "left-1"]);
+    let said = new.ok(&["registry", "import", file]);
+    assert!(!said.contains("restore") && !said.contains("Channels"), "{said}");
+    let channel: Value = new.json(&["channels", "show", "left", "production"]);
+    assert_eq!(channel["version"]["fingerprint"], "left-1");
+}
+
+#[test]
+fn a_revocation_to_come_does_not_replace_one_that_holds() {
+    let old = World::local();
+    publish(&old, "top", &[]);
+    publish(&old, "left", &[("top", "new")]);
+    publish(&old, "right", &[("top", "new")]);
+    old.ok(&["registry", "revoke", "left", "v1", "-reason=CVE-2026-1234"]);
+    old.ok(&["registry", "revoke", "top", "v1", "-at=2099-01-01"]);
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let new = World::local();
+    new.ok(&["registry", "import", file.to_str().expect("a plain name")]);
+    for (bucket, status, kind) in [
+        ("left", "VERSION_REVOKED", "MANUAL"),
+        ("right", "VERSION_REVOCATION_SCHEDULED", "INHERITED"),
+    ] {
+        let version = new.json(&["versions", "show", bucket, "v1"]);
+        assert_eq!(version["status"], status, "{version:#}");
+        assert_eq!(version["revocation_type"], kind, "{version:#}");
+    }
 }
 
 #[test]
@@ -238,6 +317,54 @@ fn sboms_and_enforced_blocks_move_too() {
     // Without them it says so.
     let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
     assert!(said.contains("SBOMs were left out"), "{said}");
+}
+
+/// The enforced blocks of a bucket, in the order in which builds run them.
+fn enforced_in(world: &World, bucket: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let details = runtime.block_on(async {
+        let path = world.path().join("registry.db");
+        let registry = LocalRegistry::open(&path).await.expect("the registry");
+        registry.enforced_blocks(bucket).await.expect("its blocks")
+    });
+    details.enforced_block_detail.into_iter().map(|detail| detail.name).collect()
+}
+
+#[test]
+fn enforced_blocks_run_in_the_same_order_after_they_were_moved() {
+    let old = World::local();
+    old.write("one.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 1\"]\n}\n");
+    for block in ["agent", "scan", "seal"] {
+        old.ok(&["registry", "enforced-blocks", "create", block, "one.hcl"]);
+    }
+    let orders =
+        [("a", vec!["seal", "agent", "scan"]), ("b", vec!["scan", "seal"]), ("c", vec!["seal"])];
+    for (bucket, blocks) in &orders {
+        old.ok(&["registry", "buckets", "create", bucket]);
+        for block in blocks {
+            old.ok(&["registry", "enforced-blocks", "link", block, bucket]);
+        }
+    }
+    old.ok(&["registry", "export", "e.json"]);
+    let file = old.path().join("e.json");
+    let import = ["registry", "import", file.to_str().expect("a plain name")];
+    let new = World::local();
+    new.ok(&import);
+    for (bucket, blocks) in &orders {
+        assert_eq!(&enforced_in(&old, bucket), blocks);
+        assert_eq!(&enforced_in(&new, bucket), blocks);
+    }
+
+    // As programs wrote it that did not know of the order.
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    for bucket in export["buckets"].as_array_mut().expect("buckets") {
+        bucket.as_object_mut().expect("a bucket").remove("enforced_blocks");
+    }
+    std::fs::write(&file, export.to_string()).expect("it is written");
+    let new = World::local();
+    new.ok(&import);
+    assert_eq!(enforced_in(&new, "a"), ["agent", "scan", "seal"]);
 }
 
 #[test]

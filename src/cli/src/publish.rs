@@ -34,6 +34,9 @@ pub(super) fn open(
             "Tracking build on {} with fingerprint {:?}",
             registry.name, plan.fingerprint
         ));
+        if let Some(warning) = registry.warning() {
+            ui.error(format!("Warning: {warning}"));
+        }
         Publication::open(registry, plan, &options, project.plugins.clone(), ui).await
     };
     let cancel = &listening.interrupts.cancel;

@@ -10,6 +10,7 @@ use ingot_base::{Error, Result};
 use super::api;
 use super::client::Registry;
 use super::http::{HttpRegistry, Mask};
+use super::network_file::network_file_warning;
 use super::settings::{self, Settings};
 
 /// What HCP's own registry is called.
@@ -35,6 +36,12 @@ impl Connected {
     /// Whether it is a file of this machine.
     pub fn is_file(&self) -> bool {
         self.name == LOCAL
+    }
+
+    /// What to warn of: that its file is on a network file system.
+    pub fn warning(&self) -> Option<String> {
+        let file = self.is_file().then(|| self.registry.address())?;
+        network_file_warning(Path::new(&file))
     }
 }
 

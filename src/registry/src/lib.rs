@@ -33,6 +33,7 @@ mod lists;
 #[cfg(feature = "store")]
 pub mod local;
 pub mod login;
+mod network_file;
 mod pages;
 mod poll;
 mod revocation_delay;
@@ -57,6 +58,7 @@ pub use connect::{Connected, connect, connect_to_existing, only_reading, only_re
 pub use data_directory::{data_directory, default_path};
 pub use id::new_id;
 pub use lists::{all_buckets, all_relations, all_versions};
+pub use network_file::network_file_warning;
 pub use pages::{ListPage, all_pages, find_in_pages, first_pages};
 pub use revocation_delay::revocation_delay;
 pub use revocation_impact::{MovedChannel, RevocationImpact, version_children};

@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::output;
+use super::revoke::time;
 use super::serve::DatabaseArgs;
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::service::EVENTS;
@@ -111,8 +112,8 @@ pub(super) struct AuditArgs {
     /// How many lines to show, the newest ones; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: u32,
-    /// Only lines since this time, such as 2026-02-03T04:05:06Z
-    #[arg(long, value_name = "TIME")]
+    /// Only lines since this time: 2026-02-03T04:05:06Z, or 2026-02-03
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Print each line as a JSON object, to export the log
     #[arg(long)]
@@ -211,6 +212,7 @@ pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
             let line = json!({
                 "at": line.at,
                 "principal": line.principal,
+                "principal_name": line.principal_name,
                 "project_id": line.project_id,
                 "action": line.action,
                 "target": line.target,
@@ -220,7 +222,7 @@ pub(super) async fn audit(args: &AuditArgs) -> Result<()> {
             output::line(line.to_string());
             continue;
         }
-        let (at, who, from) = (line.at, line.principal, line.address);
+        let (at, who, from) = (line.at, line.who(), &line.address);
         output::line(output::plain(format!(
             "{at}  {who}  {from}  {}  {}  {}",
             line.outcome, line.action, line.target

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ingot_registry::api::LATEST_CHANNEL;
 use ingot_registry::transfer::{
-    self, Export, ImportError, ImportSummary, ImportedVersion, ReadError, ReadProblem,
-    UnrevokedVersion,
+    self, DifferingVersion, Export, ImportError, ImportSummary, ImportedVersion, ReadError,
+    ReadProblem,
 };
 use ingot_sdk::{Context as _, Error, Result};
 
@@ -119,8 +119,23 @@ fn show_summary(summary: &ImportSummary, registry: &str) {
             "Of those that were there, {} are revoked in the file and not here. To revoke them, too:",
             summary.unrevoked.len()
         ));
-        for UnrevokedVersion { bucket, fingerprint } in &summary.unrevoked {
+        for DifferingVersion { bucket, fingerprint } in &summary.unrevoked {
             line(format!("  ingot registry revoke {bucket} {fingerprint}"));
+        }
+    }
+    if !summary.still_revoked.is_empty() {
+        line(format!(
+            "{} are revoked here with what they were built from, and valid in the file. To restore them:",
+            summary.still_revoked.len()
+        ));
+        for DifferingVersion { bucket, fingerprint } in &summary.still_revoked {
+            line(format!("  ingot registry restore {bucket} {fingerprint}"));
+        }
+    }
+    if !summary.unassigned_channels.is_empty() {
+        line("Channels that were not assigned, as this registry refuses it:");
+        for channel in &summary.unassigned_channels {
+            line(format!("  {channel}"));
         }
     }
 }

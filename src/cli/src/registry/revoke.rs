@@ -42,7 +42,7 @@ pub(super) struct RestoreArgs {
 }
 
 /// A moment, or the beginning of a day (UTC).
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).map(Timestamp::from);
     text.parse().or_else(|_| day()).map_err(|_| {
         "write a time such as 2026-12-31T23:59:59Z, or a day such as 2026-12-31".to_owned()

@@ -14,7 +14,7 @@ use ingot_registry::api::{Code, Error, Result};
 use ingot_registry::service::{Administration, Credentials};
 use ingot_registry::settings::INGOT_REGISTRY;
 use ingot_registry::store::{Location, Project, Store, transaction};
-use ingot_registry::{data_directory, default_path, local_file};
+use ingot_registry::{data_directory, default_path, local_file, network_file_warning};
 use ingot_registry_server::{
     Network, Options, RUN_TASK_HOSTS, RunTaskOptions, Tls, TrustedProxies,
 };
@@ -329,6 +329,11 @@ impl ServerAddress {
 /// Says which database is served, and how to serve the one that may have been meant.
 fn report_database(args: &ServeArgs, location: &Location) {
     output::line(format!("Its database is {}", shown(location)));
+    if let Location::Sqlite(file) = location
+        && let Some(warning) = network_file_warning(file)
+    {
+        output::line(format!("Warning: {warning}"));
+    }
     if let Some(other) = args.database.other(location) {
         let flag = shell_word(&other.to_string_lossy());
         output::line(format!(

@@ -267,6 +267,8 @@ impl Administration {
             }
             let created = Credentials::new(&organization, None, ADMIN, Role::Admin);
             tx.insert_principal(&created.principal).await?;
+            let target = format!("{ADMIN} {} ({})", Role::Admin.as_str(), created.principal.id);
+            note(tx, "", "create principal", target).await?;
             Ok((project, Some(created)))
         });
         match first {

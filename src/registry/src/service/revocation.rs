@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{Session, events};
 use crate::api::*;
-use crate::store::{Relative, RevocationRow, Tx, VersionRow, Webhook};
+use crate::store::{AuditRow, Relative, RevocationRow, Tx, VersionRow, Webhook};
 
 impl Session {
     /// Revokes a version at a time, which may have passed. Its bucket must be locked.
@@ -154,12 +154,23 @@ pub(super) async fn carry_out(tx: &mut Tx, id: &str) -> Result<bool> {
         None => None,
     };
     let root = from.as_ref().unwrap_or(&row);
+    let line = AuditRow {
+        principal: "schedule".into(),
+        project_id: root.project_id.clone(),
+        action: "carry out revocation".into(),
+        target: format!("{}/{} by {}", root.bucket_name, root.fingerprint, row.revocation.author),
+        outcome: "done".into(),
+        ..AuditRow::default()
+    };
     let mut done = settle(tx, &root.id, &root.bucket_id, &row.revocation.author).await?;
     let Some(row) = tx.version_by_id(id).await? else { return Ok(done) };
     if !row.revocation.done && row.revocation.at.is_set() && row.revocation.at <= tx.now {
         // The way it was inherited is gone. What was to be revoked is not let off by that.
         tx.put_revocation(id, &row.revocation).await?;
         done |= settle(tx, id, &row.bucket_id, &row.revocation.author).await?;
+    }
+    if done {
+        tx.audit(&line).await?;
     }
     Ok(done)
 }

@@ -1,13 +1,15 @@
 //! Backups: all that is in a registry's database, as it was at one moment, in a SQLite file, whichever
 //! database it is of. So a backup is also the way from one database to the other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, ValueRef as _};
 
-use super::{Location, Store, Tx};
+use super::migrate::{self, Age};
+use super::{CHUNK, Location, Store, Tx, marks};
 use crate::api::{Code, Error, Result};
 
 /// All tables but that of the migrations, each after those that it refers to.
@@ -39,6 +41,14 @@ const TABLES: &[&str] = &[
 /// The column by which a table refers to itself: set when all of its rows are there.
 const TO_ITSELF: (&str, &str) = ("versions", "revocation_from");
 
+/// How many rows go into one statement at the most, and about how many bytes: each takes a round trip to a
+/// database on a server.
+const ROWS: usize = 200;
+const BYTES: usize = 1 << 20;
+
+/// What is told of a copy that goes on: the table, and how many rows have been copied.
+pub type Report<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
+
 /// Why a backup is not restored into a database.
 pub(super) const NOT_EMPTY: &str = "the registry's database is not empty; restore into a new one";
 
@@ -55,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// There is such a file, it cannot be written, or the database failed.
-    pub async fn back_up(&self, file: &Path) -> Result<u64> {
+    pub async fn back_up(&self, file: &Path, report: Report<'_>) -> Result<u64> {
         if file.exists() {
             let message = format!("{} exists already; name a new file", file.display());
             return Err(Error::new(Code::AlreadyExists, message));
@@ -64,7 +74,7 @@ impl Store {
         remove(&part);
         let written = async {
             let to = Store::open(&Location::Sqlite(part.clone()), 2).await?;
-            let rows = self.copy_to(&to).await;
+            let rows = self.copy_to(&to, report).await;
             to.close().await;
             rows
         };
@@ -85,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// The database is not empty, the file is not a whole backup, or is of a newer Ingot.
-    pub async fn restore(&self, file: &Path) -> Result<u64> {
+    pub async fn restore(&self, file: &Path, report: Report<'_>) -> Result<u64> {
         let mut tx = self.read().await?;
         if tx.count("organizations").await? > 0 {
             return Err(Error::precondition(NOT_EMPTY));
@@ -98,28 +108,82 @@ impl Store {
                 file.display()
             )));
         }
-        // A copy, as it is brought up to date before it is read.
-        let copy = std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4()));
+        // What has nothing to do with what is in the file is passed on: a disk that is full, a newer
+        // Ingot.
+        let not_one = |error: Error| match error.code {
+            Code::Unavailable | Code::FailedPrecondition => error,
+            _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
+        };
         let fail = |error: std::io::Error| file_error(file, &error);
-        let restored = async {
-            copy_private(file, &copy).map_err(fail)?;
-            // What has nothing to do with what is in the file is passed on: a disk that is full, a
-            // newer Ingot.
-            let not_one = |error: Error| match error.code {
-                Code::Unavailable | Code::FailedPrecondition => error,
-                _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
-            };
-            let from = Store::open(&Location::Sqlite(copy.clone()), 2).await.map_err(not_one)?;
-            let rows = match from.check_backup().await.map_err(not_one) {
-                Ok(()) => from.copy_to(self).await,
+        // Of a pipe nothing can be read twice: it is copied.
+        if std::fs::metadata(file).map_err(fail)?.is_file() {
+            std::fs::File::open(file).map_err(fail)?;
+            let from = Store::open_backup(file).await.map_err(not_one)?;
+            let restored = match from.age().await.map_err(not_one) {
+                Ok(Age::Older) => Ok(None),
+                Ok(Age::Current | Age::None) => from.fill(self, not_one, report).await.map(Some),
                 Err(error) => Err(error),
             };
+            from.close().await;
+            if let Some(rows) = restored? {
+                return Ok(rows);
+            }
+        }
+        self.restore_copy(file, not_one, report).await
+    }
+
+    /// As [`Store::restore`], by a copy of the file, whose tables are brought up to date: beside the
+    /// database, or where temporary files are if that is on a server.
+    async fn restore_copy(
+        &self,
+        file: &Path,
+        not_one: impl Fn(Error) -> Error,
+        report: Report<'_>,
+    ) -> Result<u64> {
+        let (copy, advice) = match &self.file {
+            Some(database) => (beside(database, ".restore-part"), "make room in that directory"),
+            None => (
+                std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4())),
+                "make room in that directory, or name another one by TMPDIR",
+            ),
+        };
+        let failed = |what: &str, why: &dyn std::fmt::Display| {
+            let (file, copy) = (file.display(), copy.display());
+            let message = format!("{file} cannot be {what} {copy}: {why}");
+            Error::new(Code::Unavailable, message).advise(Some(advice))
+        };
+        // What a restore that was killed has left.
+        remove(&copy);
+        let restored = async {
+            copy_private(file, &copy).map_err(|error| failed("copied to", &error))?;
+            let from = Store::open(&Location::Sqlite(copy.clone()), 2).await;
+            let from = from.map_err(|error| match error.code {
+                Code::Unavailable => failed("brought up to date in", &error),
+                _ => not_one(error),
+            })?;
+            let rows = from.fill(self, &not_one, report).await;
             from.close().await;
             rows
         };
         let restored = restored.await;
         remove(&copy);
         restored
+    }
+
+    /// Of which Ingot its tables are.
+    async fn age(&self) -> Result<Age> {
+        migrate::age(&mut self.read().await?).await
+    }
+
+    /// Fills a database with what is in this backup, if it is one.
+    async fn fill(
+        &self,
+        to: &Store,
+        not_one: impl Fn(Error) -> Error,
+        report: Report<'_>,
+    ) -> Result<u64> {
+        self.check_backup().await.map_err(not_one)?;
+        self.copy_to(to, report).await
     }
 
     /// Whether it is whole, and a registry's.
@@ -135,33 +199,74 @@ impl Store {
     }
 
     /// Copies everything, in one transaction of each.
-    async fn copy_to(&self, to: &Store) -> Result<u64> {
+    async fn copy_to(&self, to: &Store, report: Report<'_>) -> Result<u64> {
         let (mut from, mut to) = (self.read().await?, to.begin().await?);
         from.lift_limits().await?;
         to.lift_limits().await?;
         sqlx::query("DELETE FROM settings").execute(to.raw()).await?;
         let mut count = 0;
         for table in TABLES {
-            let mut late = Vec::new();
+            let mut late: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            let mut batch = Batch::default();
             let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
             let mut rows = sqlx::query(sql).fetch(from.raw());
             while let Some(row) = rows.try_next().await? {
                 let mut values = read(&row)?;
-                if *table == TO_ITSELF.0 {
-                    late.extend(take(&mut values, TO_ITSELF.1));
+                if *table == TO_ITSELF.0
+                    && let Some((id, reference)) = take(&mut values, TO_ITSELF.1)
+                {
+                    late.entry(reference).or_default().push(id);
                 }
-                to.insert_row(table, &values).await?;
                 count += 1;
+                batch.add(values);
+                if batch.is_full() {
+                    batch.write(&mut to, table).await?;
+                    report(table, count);
+                }
             }
             drop(rows);
-            for (id, value) in late {
-                let (table, column) = TO_ITSELF;
-                let sql = AssertSqlSafe(format!("UPDATE {table} SET {column} = $1 WHERE id = $2"));
-                sqlx::query(sql).bind(value).bind(id).execute(to.raw()).await?;
+            batch.write(&mut to, table).await?;
+            for (reference, ids) in late {
+                to.set_reference(&reference, &ids).await?;
             }
         }
         to.commit().await?;
         Ok(count)
+    }
+}
+
+/// Rows of a table that are still to be inserted.
+#[derive(Default)]
+struct Batch {
+    /// By the columns in which they have values: a NULL has no type of its own to be bound with.
+    rows: BTreeMap<Vec<String>, Vec<Vec<Value>>>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, row: Vec<(String, Value)>) {
+        let there = row.into_iter().filter(|(_, value)| !matches!(value, Value::Null));
+        let (columns, values): (Vec<String>, Vec<Value>) = there.unzip();
+        let size = |value: &Value| match value {
+            Value::String(string) => string.len(),
+            Value::Number(_) | Value::Null => size_of::<i64>(),
+        };
+        self.count += 1;
+        self.bytes += values.iter().map(size).sum::<usize>();
+        self.rows.entry(columns).or_default().push(values);
+    }
+
+    fn is_full(&self) -> bool {
+        self.count >= ROWS || self.bytes >= BYTES
+    }
+
+    /// Inserts them, and is empty then.
+    async fn write(&mut self, to: &mut Tx, table: &str) -> Result<()> {
+        for (columns, rows) in std::mem::take(self).rows {
+            to.insert_rows(table, &columns, rows).await?;
+        }
+        Ok(())
     }
 }
 
@@ -197,19 +302,37 @@ impl Tx {
         Ok(sqlx::query_scalar(sql).fetch_one(self.raw()).await?)
     }
 
-    async fn insert_row(&mut self, table: &str, values: &[(String, Value)]) -> Result<()> {
-        // A NULL has no type of its own to be bound with.
-        let there = values.iter().filter(|(_, value)| !matches!(value, Value::Null));
-        let columns: Vec<&str> = there.clone().map(|(name, _)| name.as_str()).collect();
-        let marks = super::marks(0, columns.len());
-        let sql = format!("INSERT INTO {table} ({}) VALUES ({marks})", columns.join(", "));
+    /// Inserts rows that have values in the same columns.
+    async fn insert_rows(
+        &mut self,
+        table: &str,
+        columns: &[String],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<()> {
+        let of_row = |row: usize| format!("({})", marks(row * columns.len(), columns.len()));
+        let values: Vec<String> = (0..rows.len()).map(of_row).collect();
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        let sql = format!("INSERT INTO {table} ({columns}) VALUES {values}");
         let query = sqlx::query(AssertSqlSafe(sql));
-        let query = there.fold(query, |query, (_, value)| match value {
-            Value::Number(number) => query.bind(*number),
-            Value::String(string) => query.bind(string.clone()),
+        let query = rows.into_iter().flatten().fold(query, |query, value| match value {
+            Value::Number(number) => query.bind(number),
+            Value::String(string) => query.bind(string),
             Value::Null => query,
         });
         query.execute(self.raw()).await?;
+        Ok(())
+    }
+
+    /// Sets the reference to its own table of the rows of these ids.
+    async fn set_reference(&mut self, reference: &str, ids: &[String]) -> Result<()> {
+        let (table, column) = TO_ITSELF;
+        for ids in ids.chunks(CHUNK) {
+            let marks = marks(1, ids.len());
+            let sql = format!("UPDATE {table} SET {column} = $1 WHERE id IN ({marks})");
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(reference);
+            let query = ids.iter().fold(query, |query, id| query.bind(id));
+            query.execute(self.raw()).await?;
+        }
         Ok(())
     }
 }
@@ -280,9 +403,55 @@ mod tests {
         for (name, why) in
             [("other", "is not a backup"), ("damaged", "is not a backup"), ("none", "No such file")]
         {
-            let error = to.restore(&at(name)).await.expect_err("it is no backup");
+            let error = to.restore(&at(name), &mut |_, _| {}).await.expect_err("it is no backup");
             assert!(error.message.contains(why) && error.message.contains(name), "{error}");
         }
         to.close().await;
+    }
+
+    /// Each table takes few statements, and is the same afterwards.
+    #[tokio::test]
+    async fn many_rows_go_into_one_statement() {
+        const LINES: u64 = 1234;
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let open =
+            async |name: &str| Store::open(&Location::Sqlite(at(name)), 2).await.expect("a store");
+        let from = open("from.db").await;
+        let mut tx = from.begin().await.expect("a transaction");
+        let organization = tx.ensure_organization("default").await.expect("an organization");
+        let project = tx.ensure_project(&organization, "default").await.expect("a project");
+        let project = &project.location.project_id;
+        let bucket = "INSERT INTO buckets (id, project_id, name, description, labels, created_at, \
+                      updated_at) VALUES ('b', $1, 'b', '', '{}', 1, 1)";
+        sqlx::query(bucket).bind(project).execute(tx.raw()).await.expect("a bucket");
+        // Every other one has no number, and all refer to the first.
+        let versions = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < $1) \
+             INSERT INTO versions (id, bucket_id, fingerprint, number, template_type, author, revoked, \
+             revocation_message, revocation_author, revocation_type, revocation_from, \
+             revoke_rollback, revoke_descendants, created_at, updated_at) SELECT 'v' || x, 'b', \
+             'f' || x, CASE WHEN x % 2 = 0 THEN x END, 'HCL2', 'ann', 0, '', '', '', \
+             CASE WHEN x > 1 THEN 'v1' END, 0, 0, x, x FROM n";
+        let count = i64::try_from(LINES).expect("a number");
+        sqlx::query(versions).bind(count).execute(tx.raw()).await.expect("versions");
+        tx.commit().await.expect("it is kept");
+
+        let mut reports = 0;
+        let mut report = |_: &str, _: u64| reports += 1;
+        let rows = from.back_up(&at("backup.db"), &mut report).await.expect("a backup");
+        let to = open("to.db").await;
+        let restored = to.restore(&at("backup.db"), &mut report).await.expect("it is restored");
+        assert_eq!(restored, rows);
+        assert!(rows > LINES && reports <= 2 * (1 + rows / 200), "{rows} rows, {reports} reports");
+        let all = async |store: &Store| {
+            let mut tx = store.read().await.expect("a transaction");
+            let sql = "SELECT CAST(id || fingerprint || coalesce(number, '-') || \
+                       coalesce(revocation_from, '-') AS TEXT) FROM versions ORDER BY id";
+            let all = sqlx::query_scalar::<_, String>(sql).fetch_all(tx.raw()).await;
+            all.expect("the versions")
+        };
+        assert_eq!(all(&to).await, all(&from).await);
+        to.close().await;
+        from.close().await;
     }
 }

@@ -148,6 +148,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a backup to read, of whichever Ingot it is. Nothing of it is changed.
+    pub(super) async fn open_backup(path: &Path) -> Result<Self> {
+        let pool = Pool::open_sqlite_to_read(path, 2).await.map_err(|error| {
+            let code = match Failure::of(&error) {
+                Failure::Damaged => Code::Internal,
+                _ => Code::Unavailable,
+            };
+            Error::new(code, format!("{} cannot be opened: {error}", path.display()))
+        })?;
+        Ok(Store::of(pool, false, Some(path), None, 2))
+    }
+
     /// Whether a server has used the registry in a SQLite file. Nothing of the file is changed. One that
     /// cannot be read, or has no registry, has not been served.
     pub async fn was_served(path: &Path) -> bool {

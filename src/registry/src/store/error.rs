@@ -13,6 +13,8 @@ pub(super) enum Failure {
     Full,
     /// The database, its file or its file system can only be read.
     ReadOnly,
+    /// The user of the database may not do this.
+    Denied,
     /// It took longer than it may.
     Slow,
     /// A string holds what the database cannot keep, as PostgreSQL a NUL character.
@@ -48,6 +50,7 @@ impl Failure {
             "53100" => Failure::Full,
             "25006" => Failure::ReadOnly,
             "42P05" | "26000" => Failure::Pooled,
+            "42501" => Failure::Denied,
             // A statement was cancelled, a lock not had in time, a transaction left alone.
             "57014" | "55P03" | "25P03" | "25P04" => Failure::Slow,
             // Shut down or starting, too many connections, out of memory, connection failures.
@@ -99,6 +102,10 @@ impl From<sqlx::Error> for Error {
             Failure::ReadOnly => unavailable(
                 "the registry's database can only be read, so nothing was changed; see its \
                  permissions, or whether it is a standby",
+            ),
+            Failure::Denied => unavailable(
+                "the registry's database refuses this to its user, so nothing was changed; the user must \
+                 own the database",
             ),
             Failure::Slow => unavailable("the registry's database took too long; try again"),
             Failure::Lost => unavailable("the registry's database does not respond"),

@@ -26,6 +26,23 @@ const LOCK: i64 = 0x1460_7001;
 
 /// How many steps have been taken.
 async fn taken(tx: &mut Tx) -> Result<usize> {
+    // Many programs call a table so.
+    let sql = match tx.postgres {
+        true => {
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('migrations') \
+             AND attname IN ('step', 'at') AND NOT attisdropped"
+        }
+        false => {
+            "SELECT count(*) FROM pragma_table_info('migrations') WHERE name IN ('step', 'at')"
+        }
+    };
+    let columns: i64 = sqlx::query_scalar(sql).fetch_one(tx.raw()).await?;
+    if columns < 2 {
+        return Err(Error::precondition(
+            "this database belongs to another program, as its table `migrations` does; give the registry one \
+             of its own",
+        ));
+    }
     let taken: i64 =
         sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;
     let taken = usize::try_from(taken).unwrap_or(usize::MAX);
@@ -40,7 +57,7 @@ async fn taken(tx: &mut Tx) -> Result<usize> {
 
 /// Of which Ingot a database's tables are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Age {
+pub(super) enum Age {
     /// There are none.
     None,
     Older,
@@ -48,7 +65,7 @@ enum Age {
 }
 
 /// Finds it out, in a transaction that may only read.
-async fn age(tx: &mut Tx) -> Result<Age> {
+pub(super) async fn age(tx: &mut Tx) -> Result<Age> {
     let sql = match tx.postgres {
         true => {
             "SELECT CAST(CASE WHEN to_regclass('migrations') IS NULL THEN 0 ELSE 1 END AS BIGINT)"

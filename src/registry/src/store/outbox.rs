@@ -77,6 +77,8 @@ pub struct AuditRow {
     pub at: Timestamp,
     /// Who: a principal's id.
     pub principal: String,
+    /// The principal's name, when lines are read; empty for one that is gone, and what is none.
+    pub principal_name: String,
     /// Where.
     pub project_id: String,
     /// What: a method.
@@ -87,6 +89,16 @@ pub struct AuditRow {
     pub outcome: String,
     /// From where.
     pub address: String,
+}
+
+impl AuditRow {
+    /// Who it was, to people: the principal's name and id, or what did it.
+    pub fn who(&self) -> String {
+        match self.principal_name.as_str() {
+            "" => self.principal.clone(),
+            name => format!("{name} ({})", self.principal),
+        }
+    }
 }
 
 fn webhook(row: &AnyRow) -> Result<Webhook> {
@@ -328,16 +340,20 @@ impl Tx {
         project: Option<&str>,
     ) -> Result<Vec<AuditRow>> {
         let sql = match project {
-            None => "SELECT * FROM audit WHERE at >= $2 ORDER BY at DESC, id DESC LIMIT $1",
+            None => {
+                "SELECT a.*, p.name FROM audit a LEFT JOIN principals p ON p.id = a.principal \
+                 WHERE a.at >= $2 ORDER BY a.at DESC, a.id DESC LIMIT $1"
+            }
             Some(_) => {
-                "SELECT * FROM audit WHERE at >= $2 AND project_id = $3 \
-                 ORDER BY at DESC, id DESC LIMIT $1"
+                "SELECT a.*, p.name FROM audit a LEFT JOIN principals p ON p.id = a.principal \
+                 WHERE a.at >= $2 AND a.project_id = $3 ORDER BY a.at DESC, a.id DESC LIMIT $1"
             }
         };
         let line = |row: &AnyRow| {
             Ok(AuditRow {
                 at: row.time("at")?,
                 principal: row.text("principal")?,
+                principal_name: row.maybe_text("name")?.unwrap_or_default(),
                 project_id: row.text("project_id")?,
                 action: row.text("action")?,
                 target: row.text("target")?,

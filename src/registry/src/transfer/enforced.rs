@@ -1,6 +1,6 @@
 //! Enforced blocks on their way from one registry to the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,23 @@ pub(super) async fn export(
     Ok((exported, None))
 }
 
+/// The blocks that a bucket is linked to, by name, in the order in which builds run them; none if it is
+/// linked to less than two.
+pub(super) async fn order(
+    registry: &dyn Registry,
+    blocks: &[ExportedBlock],
+    bucket: &str,
+) -> Result<Vec<String>> {
+    let links = |block: &&ExportedBlock| {
+        block.versions.iter().any(|version| version.buckets.iter().any(|name| name == bucket))
+    };
+    if blocks.iter().filter(links).count() < 2 {
+        return Ok(Vec::new());
+    }
+    let details = registry.enforced_blocks(bucket).await?.enforced_block_detail;
+    Ok(details.into_iter().map(|detail| detail.name).collect())
+}
+
 /// The enforced blocks that were not imported.
 #[derive(Debug, Default)]
 pub struct SkippedBlocks {
@@ -97,31 +114,83 @@ pub struct SkippedBlocks {
     pub differing: Vec<String>,
 }
 
+/// The names of buckets, and of the blocks that each is linked to in the order in which builds run them,
+/// where the file has it.
+pub(super) type Orders<'e> = BTreeMap<&'e str, &'e [String]>;
+
+/// An enforced block that has all of its versions in the registry.
+struct ImportedBlock<'e> {
+    name: &'e str,
+    id: String,
+    /// The versions, each with the buckets that are to be linked to it.
+    links: Vec<(EnforcedBlockVersion, Vec<&'e String>)>,
+}
+
 /// Creates what is missing of enforced blocks, and links those of `buckets` to them that are not
 /// linked to another version.
 pub(super) async fn import(
     registry: &dyn Registry,
     blocks: &[ExportedBlock],
-    buckets: &BTreeSet<&str>,
+    buckets: &Orders<'_>,
     all: bool,
 ) -> Result<SkippedBlocks> {
     let mut skipped = SkippedBlocks::default();
+    let mut imported = Vec::new();
     for block in blocks {
         let concerns = |version: &ExportedBlockVersion| {
-            version.buckets.iter().any(|name| buckets.contains(name.as_str()))
+            version.buckets.iter().any(|name| buckets.contains_key(name.as_str()))
         };
         if !all && !block.versions.iter().any(concerns) {
             continue;
         }
-        match import_block(registry, block, buckets).await {
+        match import_block(registry, block, buckets, &mut skipped.differing).await {
             Err(error) if is_denied(error.code) => {
                 skipped.denied = Some(error.message);
-                break;
+                return Ok(skipped);
             }
-            imported => skipped.differing.extend(imported?),
+            found => imported.extend(found?),
         }
     }
+    match link(registry, &imported, buckets).await {
+        Err(error) if is_denied(error.code) => skipped.denied = Some(error.message),
+        linked => linked?,
+    }
     Ok(skipped)
+}
+
+/// Links buckets to the first of their blocks, then to the second, and so on: builds run them in the
+/// order in which they were linked.
+async fn link(
+    registry: &dyn Registry,
+    blocks: &[ImportedBlock<'_>],
+    orders: &Orders<'_>,
+) -> Result<()> {
+    // Files of older programs have no order: theirs is that of the names.
+    let place = |bucket: &str, block: &str| {
+        let order = orders.get(bucket).copied().unwrap_or_default();
+        order.iter().position(|name| name == block).unwrap_or(order.len())
+    };
+    let places = |block: &ImportedBlock<'_>| -> Vec<usize> {
+        let buckets = block.links.iter().flat_map(|(_, buckets)| buckets);
+        buckets.map(|bucket| place(bucket, block.name)).collect()
+    };
+    let rounds: BTreeSet<usize> = blocks.iter().flat_map(places).collect();
+    for round in rounds {
+        for block in blocks {
+            for (version, buckets) in &block.links {
+                let buckets = buckets.iter().filter(|it| place(it, block.name) == round);
+                let add_bucket_names: Vec<String> = buckets.map(|it| (*it).clone()).collect();
+                if add_bucket_names.is_empty() {
+                    continue;
+                }
+                let mut bucket_names = linked(registry, version).await?;
+                bucket_names.extend(add_bucket_names.iter().cloned());
+                let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
+                registry.link_buckets(&block.id, &version.id, &body).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a version makes builds run something else than the one of its name in the file.
@@ -129,11 +198,14 @@ fn differs(there: &EnforcedBlockVersion, exported: &ExportedBlockVersion) -> boo
     there.block_content != exported.block_content || there.template_type != exported.template_type
 }
 
-async fn import_block(
+/// Creates what is missing of an enforced block. None if it has no versions. Those that are others here are
+/// added to `differing`.
+async fn import_block<'e>(
     registry: &dyn Registry,
-    block: &ExportedBlock,
-    buckets: &BTreeSet<&str>,
-) -> Result<Vec<String>> {
+    block: &'e ExportedBlock,
+    buckets: &Orders<'_>,
+    differing: &mut Vec<String>,
+) -> Result<Option<ImportedBlock<'e>>> {
     let there = registry.list_enforced_blocks().await?;
     let mut id = there.into_iter().find(|it| it.name == block.name).map(|it| it.id);
     for exported in &block.versions {
@@ -166,31 +238,28 @@ async fn import_block(
             Some(_) => {}
         }
     }
-    let mut differing = Vec::new();
-    let Some(id) = id else { return Ok(differing) };
+    let Some(id) = id else { return Ok(None) };
     let known = versions(registry, &id).await?;
     let mut taken = BTreeSet::new();
     for version in &known {
         taken.extend(linked(registry, version).await?);
     }
+    let mut links = Vec::new();
     for exported in &block.versions {
         let wanted = exported.buckets.iter();
-        let wanted = wanted.filter(|it| buckets.contains(it.as_str()) && !taken.contains(*it));
-        let add_bucket_names: Vec<String> = wanted.cloned().collect();
+        let wanted = wanted.filter(|it| buckets.contains_key(it.as_str()) && !taken.contains(*it));
+        let wanted: Vec<&'e String> = wanted.collect();
         let version = known.iter().find(|it| it.version == exported.version);
         if version.is_some_and(|it| differs(it, exported)) {
             let named = format!("{} {}", block.name, exported.version);
-            differing.push(match add_bucket_names.is_empty() {
+            let names: Vec<&str> = wanted.iter().map(|it| it.as_str()).collect();
+            differing.push(match names.is_empty() {
                 true => named,
-                false => format!("{named} (not linked: {})", add_bucket_names.join(", ")),
+                false => format!("{named} (not linked: {})", names.join(", ")),
             });
             continue;
         }
-        let Some(version) = version.filter(|_| !add_bucket_names.is_empty()) else { continue };
-        let mut bucket_names = linked(registry, version).await?;
-        bucket_names.extend(add_bucket_names.iter().cloned());
-        let body = LinkBucketsBody { bucket_names, add_bucket_names, ..Default::default() };
-        registry.link_buckets(&id, &version.id, &body).await?;
+        links.extend(version.map(|version| (version.clone(), wanted)));
     }
-    Ok(differing)
+    Ok(Some(ImportedBlock { name: &block.name, id, links }))
 }

@@ -84,11 +84,21 @@ pub async fn export(
         let channels = channels.into_iter().filter(|channel| !channel.managed).collect();
         // It is one of the versions.
         bucket.latest_version = None;
-        buckets.push(ExportedBucket { bucket, versions, channels, latest_is_restricted });
+        buckets.push(ExportedBucket {
+            bucket,
+            versions,
+            channels,
+            latest_is_restricted,
+            enforced_blocks: Vec::new(),
+        });
     }
     let names: BTreeSet<&str> = buckets.iter().map(|it| it.bucket.name.as_str()).collect();
     let blocks = enforced::export(registry, &names, options.buckets.is_empty()).await;
     let (enforced_blocks, enforced_blocks_denied) = blocks?;
+    for exported in &mut buckets {
+        let name = &exported.bucket.name;
+        exported.enforced_blocks = enforced::order(registry, &enforced_blocks, name).await?;
+    }
     let versions = buckets.iter().map(|bucket| bucket.versions.len()).sum();
     let parents_outside = parents_outside(&buckets);
     let mut export = Export {

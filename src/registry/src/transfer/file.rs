@@ -95,6 +95,10 @@ pub(super) struct ExportedBucket {
     /// Whether the managed channel is restricted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) latest_is_restricted: bool,
+    /// The enforced blocks that it is linked to, by name, in the order in which builds run them, where
+    /// there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) enforced_blocks: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

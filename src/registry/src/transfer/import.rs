@@ -1,9 +1,7 @@
 //! Importing buckets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
-use ingot_base::retry::Retry;
 use ingot_base::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -11,18 +9,18 @@ use super::enforced::{self, SkippedBlocks};
 use super::error::ImportError;
 use super::file::{Export, ExportedBucket, ExportedVersion};
 use super::order::in_order;
+use super::revocations::FileRevocations;
 use super::sboms;
 use crate::api::{
-    self, Artifact, ArtifactCreateBody, Build, BuildStatus, Channel, CreateBucketBody,
-    CreateBuildBody, CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, RevocationType,
-    UpdateBuildBody, UpdateChannelBody, UpdateVersionBody, Version,
+    self, Artifact, ArtifactCreateBody, Build, BuildStatus, Channel, Code, CreateBucketBody,
+    CreateBuildBody, CreateChannelBody, CreateVersionBody, LATEST_CHANNEL, Parent, UpdateBuildBody,
+    UpdateChannelBody, UpdateVersionBody, Version,
 };
 use crate::client::Registry;
 use crate::completion;
-use crate::poll::poll;
 
-/// How long all together are waited for that inherit revocations which were just imported.
-const HEIRS: Duration = Duration::from_secs(10);
+/// The bucket and fingerprint of a version.
+pub(super) type Key = (String, String);
 
 /// A version that was imported, as it is reported right after that.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +31,9 @@ pub struct ImportedVersion<'a> {
     pub new_name: &'a str,
 }
 
-/// A version that stays valid in this registry, as it was there before, and is revoked in the export.
+/// A version that is revoked in one of the export and this registry, and valid in the other.
 #[derive(Debug, Clone)]
-pub struct UnrevokedVersion {
+pub struct DifferingVersion {
     /// The bucket.
     pub bucket: String,
     /// The fingerprint.
@@ -65,7 +63,11 @@ pub struct ImportSummary {
     /// The buckets of parents that this registry does not have, so that the ancestry is lost.
     pub missing_parents: BTreeSet<String>,
     /// The versions that are revoked in the export and not here, where they may have been restored.
-    pub unrevoked: Vec<UnrevokedVersion>,
+    pub unrevoked: Vec<DifferingVersion>,
+    /// The versions that are valid in the export and revoked here, as they have inherited it.
+    pub still_revoked: Vec<DifferingVersion>,
+    /// The channels that were not assigned, as this registry refuses their versions, and why.
+    pub unassigned_channels: Vec<String>,
 }
 
 /// Imports the buckets of these names, or all if none is given. What is in the registry already stays as
@@ -83,10 +85,11 @@ pub async fn import(
     if let Some(name) = buckets.iter().find(|name| !has(name.as_str())) {
         return Err(ImportError::UnknownBucket(name.clone()));
     }
+    let in_file = FileRevocations::of(&export);
     if !buckets.is_empty() {
         export.buckets.retain(|it| buckets.contains(&it.bucket.name));
     }
-    let mut import = Import::new(registry, &export);
+    let mut import = Import::new(registry, &export, in_file);
     for bucket in &export.buckets {
         import.bucket(bucket).await?;
     }
@@ -101,10 +104,15 @@ pub async fn import(
             import.assign(channel).await?;
         }
     }
-    let unrevoked = import.revocations(&versions).await?;
-    let names: BTreeSet<&str> = export.buckets.iter().map(|it| it.bucket.name.as_str()).collect();
+    let revocations = import.revocations(&versions).await?;
+    let differing = |versions: Vec<&Version>| -> Vec<DifferingVersion> {
+        versions.into_iter().map(DifferingVersion::of).collect()
+    };
+    let orders = export.buckets.iter();
+    let orders: enforced::Orders<'_> =
+        orders.map(|it| (it.bucket.name.as_str(), it.enforced_blocks.as_slice())).collect();
     let blocks = &export.enforced_blocks;
-    let skipped_blocks = enforced::import(registry, blocks, &names, buckets.is_empty()).await;
+    let skipped_blocks = enforced::import(registry, blocks, &orders, buckets.is_empty()).await;
     Ok(ImportSummary {
         skipped_blocks: skipped_blocks.map_err(Error::from)?,
         imported: import.created.len(),
@@ -114,14 +122,16 @@ pub async fn import(
         refused_sboms: import.refused_sboms,
         open_latest_channels: import.open_latest_channels,
         missing_parents: import.missing_parents,
-        unrevoked: unrevoked.into_iter().map(UnrevokedVersion::of).collect(),
+        unrevoked: differing(revocations.unrevoked),
+        still_revoked: differing(revocations.still_revoked),
+        unassigned_channels: import.unassigned_channels,
         exported_from: export.registry.clone(),
     })
 }
 
-impl UnrevokedVersion {
+impl DifferingVersion {
     fn of(version: &Version) -> Self {
-        UnrevokedVersion {
+        DifferingVersion {
             bucket: version.bucket_name.clone(),
             fingerprint: version.fingerprint.clone(),
         }
@@ -129,16 +139,18 @@ impl UnrevokedVersion {
 }
 
 /// An import that is under way.
-struct Import<'a> {
-    registry: &'a dyn Registry,
+pub(super) struct Import<'a> {
+    pub(super) registry: &'a dyn Registry,
+    /// What the file says of revocations.
+    pub(super) in_file: FileRevocations,
     /// The ids that channels have in this registry, by bucket and name.
     channels: BTreeMap<(String, String), String>,
-    /// The ids that versions have in this registry, by bucket and fingerprint.
-    versions: BTreeMap<(String, String), String>,
-    /// The images of the versions in the file, by bucket and fingerprint.
-    images: BTreeMap<(String, String), BTreeSet<String>>,
-    /// The versions that this import brought, by bucket and fingerprint.
-    created: BTreeSet<(String, String)>,
+    /// The ids that versions have in this registry.
+    versions: BTreeMap<Key, String>,
+    /// The images of the versions in the file.
+    images: BTreeMap<Key, BTreeSet<String>>,
+    /// The versions that this import brought.
+    pub(super) created: BTreeSet<Key>,
     // As in `ImportSummary`.
     already_present: usize,
     unsupported_sboms: usize,
@@ -146,15 +158,16 @@ struct Import<'a> {
     renamed: usize,
     open_latest_channels: BTreeSet<String>,
     missing_parents: BTreeSet<String>,
+    unassigned_channels: Vec<String>,
 }
 
 /// An error with what it was about.
-fn about(what: String) -> impl FnOnce(api::Error) -> Error {
+pub(super) fn about(what: String) -> impl FnOnce(api::Error) -> Error {
     move |error| Error::from(error).context(what)
 }
 
 impl<'a> Import<'a> {
-    fn new(registry: &'a dyn Registry, export: &Export) -> Self {
+    fn new(registry: &'a dyn Registry, export: &Export, in_file: FileRevocations) -> Self {
         let versions = export.buckets.iter().flat_map(|bucket| &bucket.versions);
         let images = versions.map(|ExportedVersion { version, .. }| {
             let artifacts = version.builds.iter().flat_map(|build| &build.artifacts);
@@ -163,6 +176,7 @@ impl<'a> Import<'a> {
         });
         Import {
             registry,
+            in_file,
             channels: BTreeMap::new(),
             versions: BTreeMap::new(),
             images: images.collect(),
@@ -173,6 +187,7 @@ impl<'a> Import<'a> {
             renamed: 0,
             open_latest_channels: BTreeSet::new(),
             missing_parents: BTreeSet::new(),
+            unassigned_channels: Vec::new(),
         }
     }
 
@@ -305,6 +320,10 @@ impl<'a> Import<'a> {
                 asked.map_err(about(what))?;
             }
         }
+        if !version.revoke_at.is_set() {
+            // What it was built from was here before, and was revoked with its descendants.
+            now = self.restore(version, now).await?;
+        }
         self.renamed += usize::from(now.name != version.name);
         self.versions.insert(key.clone(), now.id);
         self.created.insert(key);
@@ -374,7 +393,7 @@ impl<'a> Import<'a> {
     }
 
     /// Points a channel where it pointed, unless it points somewhere already.
-    async fn assign(&self, channel: &Channel) -> Result<()> {
+    async fn assign(&mut self, channel: &Channel) -> Result<()> {
         let Some(version) = &channel.version else { return Ok(()) };
         let (bucket, name) = (&channel.bucket_name, &channel.name);
         let key = (bucket.clone(), version.fingerprint.clone());
@@ -391,75 +410,15 @@ impl<'a> Import<'a> {
             ..UpdateChannelBody::default()
         };
         let assigned = self.registry.update_channel(bucket, name, &body).await;
-        assigned.map_err(about(format!("the channel {name} of {bucket}"))).map(drop)
-    }
-
-    /// A version whose ancestor was just revoked, once that has reached it. Some registries answer
-    /// before they have revoked what was built from a version.
-    async fn heir(&self, bucket: &str, fingerprint: &str, until: Instant) -> api::Result<Version> {
-        let wait = Retry {
-            initial: Duration::from_millis(250),
-            max: Duration::from_secs(2),
-            tries: None,
-            timeout: Some(until.saturating_duration_since(Instant::now())),
-        };
-        let is_revoked = |version: &Version| version.revoke_at.is_set();
-        let look = || self.registry.get_version(bucket, fingerprint);
-        // Whoever waits is cancelled as a whole.
-        let seen = poll(&wait, &CancellationToken::new(), is_revoked, look).await?;
-        Ok(seen.unwrap_or_default())
-    }
-
-    /// Revokes what was revoked, or is to be: by hand first, as others inherit that. Returns what
-    /// was here before and is not revoked, as somebody may have restored it.
-    async fn revocations<'v>(&self, versions: &[&'v ExportedVersion]) -> Result<Vec<&'v Version>> {
-        let mut left = Vec::new();
-        let revoked = versions.iter().map(|exported| &exported.version);
-        let revoked: Vec<&'v Version> = revoked.filter(|one| one.revoke_at.is_set()).collect();
-        let heirs: BTreeSet<(&str, &str)> = revoked
-            .iter()
-            .filter_map(|one| one.revocation_inherited_from.as_ref())
-            .map(|from| (from.bucket_name.as_str(), from.version_fingerprint.as_str()))
-            .collect();
-        let mut done: BTreeSet<(&String, &String)> = BTreeSet::new();
-        let mut until = None;
-        let inherited = |one: &&&Version| one.revocation_type == RevocationType::Inherited;
-        let by_hand = revoked.iter().filter(|one| !inherited(one));
-        for &version in by_hand.chain(revoked.iter().filter(inherited)) {
-            let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
-            let created = self.created.contains(&(bucket.clone(), fingerprint.clone()));
-            let from = version.revocation_inherited_from.as_ref();
-            let follows = created
-                && from.is_some_and(|from| {
-                    done.contains(&(&from.bucket_name, &from.version_fingerprint))
-                });
-            let there = match follows {
-                true => {
-                    let until = *until.get_or_insert_with(|| Instant::now() + HEIRS);
-                    self.heir(bucket, fingerprint, until).await?
-                }
-                false => self.registry.get_version(bucket, fingerprint).await?,
-            };
-            if there.revoke_at.is_set() {
-                continue;
+        match assigned {
+            // Its version is revoked here; the rest need not stay behind.
+            Err(error) if error.code == Code::FailedPrecondition => {
+                self.unassigned_channels.push(format!("{name} of {bucket}: {error}"));
+                Ok(())
             }
-            if !created {
-                left.push(version);
-                continue;
+            assigned => {
+                assigned.map_err(about(format!("the channel {name} of {bucket}"))).map(drop)
             }
-            let body = UpdateVersionBody {
-                revoke_at: version.revoke_at,
-                revocation_message: version.revocation_message.clone(),
-                // The channels point where they pointed.
-                disable_rollback_channels: true,
-                skip_descendants_revocation: !heirs
-                    .contains(&(bucket.as_str(), fingerprint.as_str())),
-                ..UpdateVersionBody::default()
-            };
-            let revoked = self.registry.update_version(bucket, fingerprint, &body).await;
-            revoked.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
-            done.insert((bucket, fingerprint));
         }
-        Ok(left)
     }
 }

@@ -7,10 +7,11 @@ mod export;
 mod file;
 mod import;
 mod order;
+mod revocations;
 mod sboms;
 
 pub use enforced::SkippedBlocks;
 pub use error::{ExportError, ImportError, ReadError, ReadProblem};
 pub use export::{ExportOptions, Exported, export};
 pub use file::Export;
-pub use import::{ImportSummary, ImportedVersion, UnrevokedVersion, import};
+pub use import::{DifferingVersion, ImportSummary, ImportedVersion, import};

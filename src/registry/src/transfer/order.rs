@@ -106,6 +106,7 @@ mod tests {
             versions,
             channels: Vec::new(),
             latest_is_restricted: false,
+            enforced_blocks: Vec::new(),
         };
         let export = Export {
             ingot_registry_export: 1,

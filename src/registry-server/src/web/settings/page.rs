@@ -135,7 +135,10 @@ fn audit(lines: &[AuditRow]) -> Markup {
         @for line in lines {
             tr role="row" {
                 (head_cell(&moment(line.at)))
-                (cell("Principal", &html! { code { (line.principal) } }))
+                (cell("Principal", &html! {
+                    @if !line.principal_name.is_empty() { bdi { (line.principal_name) } " " }
+                    code { (line.principal) }
+                }))
                 (cell("What", &html! { (line.action) }))
                 (cell("To what", &html! { bdi { (line.target) } }))
                 (cell("Outcome", &html! { (line.outcome) }))

@@ -1,0 +1,246 @@
+//! Revocations on their way from one registry to the other: what is revoked in the file is revoked here, and
+//! what is valid there is valid here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ingot_base::Result;
+use ingot_base::retry::Retry;
+use tokio_util::sync::CancellationToken;
+
+use super::file::{Export, ExportedVersion};
+use super::import::{Import, Key, about};
+use crate::api::{self, Code, RevocationType, UpdateVersionBody, Version};
+use crate::poll::poll;
+
+/// How long all together are waited for that inherit revocations which were just imported.
+const HEIRS: Duration = Duration::from_secs(10);
+
+/// How often a version is restored at the most: it may inherit from several others.
+const RESTORES: u32 = 8;
+
+/// The bucket and fingerprint of a version.
+fn key(version: &Version) -> Key {
+    (version.bucket_name.clone(), version.fingerprint.clone())
+}
+
+/// The bucket and fingerprint of the version that another has inherited its revocation from.
+fn inherited_from(version: &Version) -> Option<Key> {
+    let from = version.revocation_inherited_from.as_ref()?;
+    Some((from.bucket_name.clone(), from.version_fingerprint.clone()))
+}
+
+/// The bucket and fingerprint of each version that another was built from.
+fn parents(exported: &ExportedVersion) -> impl Iterator<Item = Key> + '_ {
+    let parents = exported.parents.iter();
+    parents.map(|parent| (parent.bucket_name.clone(), parent.version_fingerprint.clone()))
+}
+
+/// What a whole file says of revocations, also of buckets that are not imported.
+#[derive(Debug, Default)]
+pub(super) struct FileRevocations {
+    /// The versions that are revoked, or are to be.
+    revoked: BTreeSet<Key>,
+    /// Those from which others inherited.
+    heirs_of: BTreeSet<Key>,
+    /// The versions that valid ones were built from, directly or not.
+    below_are_valid: BTreeSet<Key>,
+}
+
+impl FileRevocations {
+    pub(super) fn of(export: &Export) -> Self {
+        let versions = || export.buckets.iter().flat_map(|bucket| &bucket.versions);
+        let is_revoked = |exported: &&ExportedVersion| exported.version.revoke_at.is_set();
+        let by_key: BTreeMap<Key, &ExportedVersion> =
+            versions().map(|exported| (key(&exported.version), exported)).collect();
+        let mut below_are_valid = BTreeSet::new();
+        let mut open: Vec<Key> =
+            versions().filter(|exported| !is_revoked(exported)).flat_map(parents).collect();
+        while let Some(ancestor) = open.pop() {
+            if below_are_valid.insert(ancestor.clone()) {
+                open.extend(
+                    by_key.get(&ancestor).into_iter().flat_map(|exported| parents(exported)),
+                );
+            }
+        }
+        let revoked = || versions().filter(is_revoked);
+        FileRevocations {
+            revoked: revoked().map(|exported| key(&exported.version)).collect(),
+            heirs_of: revoked().filter_map(|exported| inherited_from(&exported.version)).collect(),
+            below_are_valid,
+        }
+    }
+
+    /// Whether what was built from a version is revoked with it. The file does not say so; where nothing
+    /// was built from it yet, what is being built from it has to be.
+    fn reaches_descendants(&self, version: &Key) -> bool {
+        self.heirs_of.contains(version) || !self.below_are_valid.contains(version)
+    }
+}
+
+/// The versions that are revoked only in the file, or only here.
+#[derive(Debug, Default)]
+pub(super) struct Differences<'v> {
+    /// Valid here, as they were here before and may have been restored.
+    pub(super) unrevoked: Vec<&'v Version>,
+    /// Revoked here, as they have inherited it.
+    pub(super) still_revoked: Vec<&'v Version>,
+}
+
+impl Import<'_> {
+    /// A version whose ancestor was just revoked, once that has reached it. Some registries answer
+    /// before they have revoked what was built from a version.
+    async fn heir(&self, bucket: &str, fingerprint: &str, until: Instant) -> api::Result<Version> {
+        let wait = Retry {
+            initial: Duration::from_millis(250),
+            max: Duration::from_secs(2),
+            tries: None,
+            timeout: Some(until.saturating_duration_since(Instant::now())),
+        };
+        let is_revoked = |version: &Version| version.revoke_at.is_set();
+        let look = || self.registry.get_version(bucket, fingerprint);
+        // Whoever waits is cancelled as a whole.
+        let seen = poll(&wait, &CancellationToken::new(), is_revoked, look).await?;
+        Ok(seen.unwrap_or_default())
+    }
+
+    /// Revokes what was revoked, or is to be, and restores what has only inherited it here.
+    pub(super) async fn revocations<'v>(
+        &self,
+        versions: &[&'v ExportedVersion],
+    ) -> Result<Differences<'v>> {
+        let mut unrevoked = Vec::new();
+        let revoked = versions.iter().map(|exported| &exported.version);
+        let revoked = revoked.filter(|version| version.revoke_at.is_set());
+        let (inherited, mut by_hand): (Vec<&'v Version>, Vec<&'v Version>) =
+            revoked.partition(|version| version.revocation_type == RevocationType::Inherited);
+        // The earliest first: one that is still to come must not be what others inherit that are
+        // revoked by now. What is inherited follows.
+        by_hand.sort_by_key(|version| version.revoke_at);
+        // Those that were revoked with what was built from them.
+        let mut done: BTreeSet<Key> = BTreeSet::new();
+        let mut until = None;
+        for version in by_hand.into_iter().chain(inherited) {
+            let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
+            let key = key(version);
+            let created = self.created.contains(&key);
+            let follows = created && inherited_from(version).is_some_and(|it| done.contains(&it));
+            let there = match follows {
+                true => {
+                    let until = *until.get_or_insert_with(|| Instant::now() + HEIRS);
+                    self.heir(bucket, fingerprint, until).await?
+                }
+                false => self.registry.get_version(bucket, fingerprint).await?,
+            };
+            if there.revoke_at.is_set() {
+                continue;
+            }
+            if !created {
+                unrevoked.push(version);
+                continue;
+            }
+            let reaches_descendants = self.in_file.reaches_descendants(&key);
+            let body = UpdateVersionBody {
+                revoke_at: version.revoke_at,
+                revocation_message: version.revocation_message.clone(),
+                // The channels point where they pointed.
+                disable_rollback_channels: true,
+                skip_descendants_revocation: !reaches_descendants,
+                ..UpdateVersionBody::default()
+            };
+            let revoked = self.registry.update_version(bucket, fingerprint, &body).await;
+            revoked.map_err(about(format!("the revocation of {bucket} {}", version.name)))?;
+            if reaches_descendants {
+                done.insert(key);
+            }
+        }
+        let still_revoked = self.restore_valid(versions, &done).await?;
+        Ok(Differences { unrevoked, still_revoked })
+    }
+
+    /// Restores what is valid in the file and has inherited a revocation here. Returns what stays revoked.
+    /// `done` was revoked with what was built from it.
+    async fn restore_valid<'v>(
+        &self,
+        versions: &[&'v ExportedVersion],
+        done: &BTreeSet<Key>,
+    ) -> Result<Vec<&'v Version>> {
+        // What was built from a version that is revoked in the file, and from one of `done`. Parents
+        // come first.
+        let mut below_revoked: BTreeSet<Key> = BTreeSet::new();
+        let mut below_done: BTreeSet<Key> = BTreeSet::new();
+        let mut valid = Vec::new();
+        for exported in versions {
+            let key = key(&exported.version);
+            if parents(exported)
+                .any(|it| self.in_file.revoked.contains(&it) || below_revoked.contains(&it))
+            {
+                below_revoked.insert(key.clone());
+            }
+            if parents(exported).any(|it| done.contains(&it) || below_done.contains(&it)) {
+                below_done.insert(key.clone());
+            }
+            if !exported.version.revoke_at.is_set() && !exported.parents.is_empty() {
+                valid.push((key, &exported.version));
+            }
+        }
+        // All have inherited it before one is restored.
+        let until = Instant::now() + HEIRS;
+        for (key, version) in &valid {
+            if self.created.contains(key) && below_done.contains(key) {
+                self.heir(&version.bucket_name, &version.fingerprint, until).await?;
+            }
+        }
+        let mut still_revoked = Vec::new();
+        for (key, version) in valid {
+            let created = self.created.contains(&key);
+            if !created && !below_revoked.contains(&key) {
+                continue;
+            }
+            let there =
+                self.registry.get_version(&version.bucket_name, &version.fingerprint).await?;
+            let stays = match created {
+                true => self.restore(version, there).await?.revoke_at.is_set(),
+                // It stays as it is. What was revoked here since is no news.
+                false => there.revoke_at.is_set() && self.inherits_as_in_file(&there),
+            };
+            if stays {
+                still_revoked.push(version);
+            }
+        }
+        Ok(still_revoked)
+    }
+
+    /// Whether a version of this registry has inherited a revocation that the file has, too.
+    fn inherits_as_in_file(&self, there: &Version) -> bool {
+        inherited_from(there).is_some_and(|from| self.in_file.revoked.contains(&from))
+    }
+
+    /// Restores a version that was just imported and is valid in the file, if it has inherited a revocation
+    /// that the file has, too. Others were made here and hold for it. Returns it as it is then.
+    pub(super) async fn restore(&self, exported: &Version, mut there: Version) -> Result<Version> {
+        let (bucket, fingerprint) = (&exported.bucket_name, &exported.fingerprint);
+        for _ in 0..RESTORES {
+            if !there.revoke_at.is_set() || !self.inherits_as_in_file(&there) {
+                break;
+            }
+            let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
+            match self.registry.update_version(bucket, fingerprint, &body).await {
+                Ok(restored) => there = restored,
+                // It is reported as one that stays revoked; the rest need not stay behind.
+                Err(error)
+                    if matches!(
+                        error.code,
+                        Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented
+                    ) =>
+                {
+                    break;
+                }
+                Err(error) => {
+                    return Err(about(format!("restoring {bucket} {}", exported.name))(error));
+                }
+            }
+        }
+        Ok(there)
+    }
+}
