@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// The memory that a server's large responses took is given back when they are done, also what
 /// SQLite took. The system's own allocator keeps most of it for its threads.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(feature = "registry-server", target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
