@@ -281,8 +281,9 @@ fn read(bytes: &[u8]) -> Content {
     let (mut info, mut damaged) = (None, None);
     for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let Ok(line) = serde_json::from_slice::<Line>(line) else {
-            // Other versions may write lines that say other things.
-            if serde_json::from_slice::<IgnoredAny>(line).is_err() {
+            // Other versions may write lines that say other things, of which only the form is known.
+            let text = std::str::from_utf8(line).ok();
+            if text.is_none_or(|text| serde_json::from_str::<IgnoredAny>(text).is_err()) {
                 damaged.get_or_insert(index + 1);
             }
             continue;

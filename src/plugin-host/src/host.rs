@@ -303,7 +303,10 @@ impl Instance {
         };
         tokio::pin!(call);
         tokio::select! {
-            result = &mut call => return result,
+            result = &mut call => return match result {
+                Err(_) if self.process.wanted_terminal() => Err(self.process.lost(during).await),
+                result => result,
+            },
             () = ctx.cancel.cancelled() => {}
         }
         let stop = async {

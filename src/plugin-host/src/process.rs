@@ -232,6 +232,8 @@ impl PluginProcess {
                             let end = tokio::select! {
                                 status = child.wait() => End::Exited(status.unwrap_or_default()),
                                 () = group.wants_terminal() => {
+                                    // Before the plugin can say what its program was ended by.
+                                    sender.send_replace(Some(End::WantedTerminal));
                                     group.end();
                                     let _ = tokio::time::timeout(END_TIMEOUT, child.wait()).await;
                                     End::WantedTerminal
@@ -267,6 +269,12 @@ impl PluginProcess {
     /// Whether it has ended, or nothing can be asked of it any more.
     pub fn is_over(&self) -> bool {
         self.mux.is_closed() || self.ended.borrow().is_some()
+    }
+
+    /// Whether it was ended because it wanted to use the terminal. What it responds with from then on
+    /// comes of that.
+    pub fn wanted_terminal(&self) -> bool {
+        matches!(*self.ended.borrow(), Some(End::WantedTerminal))
     }
 
     /// Why the connection ended, which may take a moment to be known.
