@@ -96,6 +96,29 @@ fn a_machine_stays_that_holds_what_it_was_packed_into() {
     assert_eq!(there, ["m.tar.gz", "packer-m"]);
 }
 
+/// A later step without an artifact, as one that notifies somebody, ends the pipeline.
+#[cfg(feature = "plugin-host")]
+#[test]
+fn a_machine_stays_also_where_a_plugin_ends_the_pipeline() {
+    require!(qemu());
+    let plugins = require!(ingot_test_support::trial_plugin::plugin_directory());
+    let bench = Bench::new("", "");
+    let source = machine(&bench);
+    bench.template(
+        &source,
+        "  post-processors {\n    post-processor \"compress\" {\n      \
+         output = \"output-m/m.tar.gz\"\n    }\n    post-processor \"trial\" {}\n  }",
+    );
+    let path = plugins.path().to_str().unwrap();
+    let run = bench.ingot_with(&["build", "."], &[("PACKER_PLUGIN_PATH", path)]);
+    assert_eq!(run.code, Some(0), "{}\n{}\n{}", run.stdout, run.stderr, bench.log());
+    let left = "Leaving this, because output-m/m.tar.gz is in it and would be deleted, too: ";
+    assert!(run.stdout.contains(left), "{}", run.stdout);
+    let mut there = names(&bench.path("output-m"));
+    there.sort();
+    assert_eq!(there, ["m.tar.gz", "packer-m"]);
+}
+
 /// Both post-processors, Packer's plugin and what is built in, with one machine.
 #[cfg(feature = "plugin-host")]
 #[test]

@@ -269,3 +269,54 @@ fn channels_of_a_template_are_asked_for_by_one_request() {
     assert_eq!(reads.len(), 1, "{reads:?}");
     assert!(reads[0].ends_with("/channels"), "{reads:?}");
 }
+
+/// A proxy answers 404 by itself while the registry is started again.
+#[test]
+fn an_export_takes_no_sbom_for_gone_that_the_registry_does_not_call_so() {
+    /// An SBOM, compressed.
+    const DOCUMENT: &str =
+        "KLUv/QBYwQEAeyJib21Gb3JtYXQiOiJDeWNsb25lRFgiLCJjb21wb25lbnRzIjpbeyJuYW1lIjoiY3VybCJ9XX0=";
+    let cut = Arc::new(Mutex::new(None::<&str>));
+    let now = Arc::clone(&cut);
+    let world = altered(move |line, ask| {
+        let cut = *now.lock().expect("nobody panics");
+        match cut.is_some_and(|path| line.starts_with("GET ") && line.contains(path)) {
+            true => Response { status: "404 Not Found".into(), body: Value::Null },
+            false => ask(line),
+        }
+    });
+    let old = World::local();
+    old.ok(&["registry", "buckets", "create", "a"]);
+    old.ok(&["registry", "versions", "create", "a", "one", "-build=file.a"]);
+    let artifact = ["a", "one", "file.a", "-platform=p", "-id=a-one"];
+    old.ok(&[&["registry", "artifacts", "create"], &artifact[..]].concat());
+    old.ok(&["registry", "export", "old.json"]);
+    let file = old.path().join("old.json");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let mut export: Value = serde_json::from_str(&text).expect("JSON");
+    export["buckets"][0]["versions"][0]["sboms"] = json!([{
+        "component_type": "file.a", "name": "packages", "format": "CYCLONEDX", "document": DOCUMENT,
+    }]);
+    world.write("old.json", &export.to_string());
+    world.ok(&["registry", "import", "old.json"]);
+    world.write("e.json", "earlier");
+    // The request for the SBOM, and that for its document.
+    for path in ["/sboms/packages", "GET /sboms/"] {
+        *cut.lock().expect("nobody panics") = Some(path);
+        let said = world.fails(&["registry", "export", "e.json"]);
+        assert!(said.contains("a v1 (one), file.a, the SBOM packages: "), "{path}: {said}");
+        assert!(said.contains("404") && said.contains("no registry said that"), "{path}: {said}");
+        let kept = std::fs::read_to_string(world.path().join("e.json")).expect("the file");
+        assert_eq!(kept, "earlier", "{path}");
+    }
+    // A registry may have no SBOMs at all.
+    *cut.lock().expect("nobody panics") = Some("/sboms");
+    let said = world.ok(&["registry", "export", "e.json"]);
+    assert!(said.contains("SBOMs were left out, if there are any: "), "{said}");
+    *cut.lock().expect("nobody panics") = None;
+    let said = world.ok(&["registry", "export", "e.json"]);
+    assert!(!said.contains("left out"), "{said}");
+    let text = std::fs::read_to_string(world.path().join("e.json")).expect("the file");
+    let export: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(export["buckets"][0]["versions"][0]["sboms"][0]["name"], "packages", "{text}");
+}

@@ -122,7 +122,7 @@ fn a_rollback_goes_further_back_each_time() {
         assert_eq!(world.ok(&rollback), moved("v2 (two)", "v3 (three)"));
         assert_eq!(world.ok(&rollback), moved("v1 (one)", "v2 (two)"));
         let said = world.fails(&rollback);
-        assert!(said.contains("live pointed at no other version before v1"), "{said}");
+        assert!(said.contains("live has no valid version to go back to before v1"), "{said}");
         // What is found to be good after all is assigned again, and can be left again: for what was
         // there before, as v2 had been left, too.
         assign("v3");
@@ -151,7 +151,7 @@ fn a_rollback_past_a_version_that_is_restored_later_stays_one() {
         assert!(said.starts_with("live points at v1 (one) now"), "{said}");
         world.ok(&["registry", "restore", "files", "v2"]);
         let said = world.fails(&rollback);
-        assert!(said.contains("live pointed at no other version before v1"), "{said}");
+        assert!(said.contains("live has no valid version to go back to before v1"), "{said}");
         // What is assigned now is a change again.
         world.ok(&["registry", "channels", "assign", "files", "live", "v2"]);
         let said = world.ok(&rollback);

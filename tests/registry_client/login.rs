@@ -75,6 +75,17 @@ fn each_way_leads_to_the_same_registry() {
         command.env("HCP_CRED_FILE", "key.json");
     });
     works(by_file, "with a file of credentials");
+    // A pipe gives them once.
+    let pipe = world.path().join("key.pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
+    assert!(made.success());
+    let text = file.to_string();
+    std::thread::spawn(move || std::fs::write(pipe, text));
+    let by_pipe = list(&world, |command| {
+        command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");
+        command.env("HCP_CRED_FILE", "key.pipe");
+    });
+    works(by_pipe, "with a pipe of credentials");
     std::fs::create_dir_all(world.path().join(".config/hcp")).expect("a directory");
     world.write(".config/hcp/cred_file.json", &file.to_string());
     let by_default = list(&world, |command| {

@@ -249,6 +249,15 @@ fn a_mistake_in_a_path_makes_no_registry() {
         assert!(refused.stderr.contains("`ingot registry buckets create`"), "{}", refused.stderr);
         assert!(!std::path::Path::new(typed).exists(), "{args:?}");
     }
+    // Nor does a file that is empty.
+    world.write("empty.db", "");
+    let empty = world.path().join("empty.db");
+    let empty = empty.to_str().expect("a plain name");
+    let refused = world.ingot_with(&["registry", "buckets", "list"], &[("INGOT_REGISTRY", empty)]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let said = format!("INGOT_REGISTRY names {empty}, where there is no registry");
+    assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+    assert_eq!(std::fs::metadata(empty).expect("it is there").len(), 0);
     let create = ["registry", "buckets", "create", "web"];
     let created = world.ingot_with(&create, &[("INGOT_REGISTRY", typed)]);
     assert_eq!(created.code, Some(0), "{}", created.stderr);

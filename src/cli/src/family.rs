@@ -4,9 +4,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use ingot_engine::ProjectOptions;
-use ingot_family::{Family, arrange, find_templates, read_member};
+use ingot_family::{Family, Standing, arrange, find_templates, read_member};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
-use ingot_sdk::PluginSet;
+use ingot_publish::changes::connect_to_read;
+use ingot_registry::only_reading;
+use ingot_sdk::{PluginSet, Result, Ui};
 use ingot_template::variables::VariableFlag;
 use ingot_ui::Redactor;
 
@@ -68,4 +70,16 @@ pub(super) fn read(
     };
     show(&diagnostics, &SourceMap::default());
     family
+}
+
+/// How the members stand in the registry, which is only read. Where that is a file that is not there,
+/// none was built.
+pub(super) async fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
+    only_reading(async {
+        match connect_to_read(ui).await? {
+            Some(connected) => ingot_family::standings(&connected, &family.members).await,
+            None => Ok(family.members.iter().map(Standing::never_built).collect()),
+        }
+    })
+    .await
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use ingot_engine::signals::or_cancelled;
 use ingot_family::{Family, ParentStanding, Standing, predicted_reasons};
-use ingot_publish::changes::connect_to_read;
-use ingot_registry::{only_reading, settings};
-use ingot_sdk::{Error, PluginSet, Result, Ui};
+use ingot_registry::settings;
+use ingot_sdk::{Error, PluginSet, Ui};
 use ingot_ui::Renderer;
 use serde::Serialize;
 
@@ -90,7 +89,8 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
     let family = family::read(&paths, plugins, variables, selection, releases_only, &redactor);
     let Some(family) = family else { return ExitCode::FAILURE };
     let asks = !args.offline && settings::is_configured();
-    let standings = match asks.then(|| standings(&family, &ui)).transpose() {
+    let asking = || to_end(Threads::Current, or_cancelled(family::standings(&family, &ui)));
+    let standings = match asks.then(asking).transpose() {
         Ok(standings) => standings,
         Err(error) => return failed(&error, &redactor),
     };
@@ -114,17 +114,6 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
     // A closed reader is not an error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
-}
-
-/// How the members stand in the registry. Where that is a file that is not there, none was built.
-fn standings(family: &Family, ui: &Ui) -> Result<Vec<Standing>> {
-    let asking = async {
-        match connect_to_read(ui).await? {
-            Some(connected) => ingot_family::standings(&connected, &family.members).await,
-            None => Ok(family.members.iter().map(Standing::never_built).collect()),
-        }
-    };
-    to_end(Threads::Current, or_cancelled(only_reading(asking)))
 }
 
 fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {

@@ -41,13 +41,15 @@ impl Pipelines<'_> {
     pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
         let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
+        let mut unlisted = Vec::new();
         let mut errors = Vec::new();
         let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
         let mut before = 0;
         for pipeline in &self.hook.node.pipelines {
             let numbers = (before, all);
             before += pipeline.len();
-            match self.pipeline(pipeline, numbers, &built, &mut keep_built).await {
+            let ran = self.pipeline(pipeline, numbers, &built, &mut keep_built, &mut unlisted);
+            match ran.await {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
@@ -85,7 +87,8 @@ impl Pipelines<'_> {
             keep_built = true;
         }
         if !keep_built {
-            keep_built = self.holds_result(&built, &artifacts);
+            let made: Vec<Shared> = artifacts.iter().chain(&unlisted).cloned().collect();
+            keep_built = self.holds_result(&built, &made);
         }
         if keep_built {
             keeper.succeeded(Some(&*built));
@@ -112,14 +115,16 @@ impl Pipelines<'_> {
         true
     }
 
-    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are
-    /// `before` steps in the pipelines before, and `all` in all of them.
+    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept, and adds to
+    /// `unlisted` what is left, too, but does not count. There are `before` steps in the pipelines
+    /// before, and `all` in all of them.
     async fn pipeline(
         &self,
         pipeline: &[Step],
         (before, all): (usize, usize),
         built: &Shared,
         keep_built: &mut bool,
+        unlisted: &mut Vec<Shared>,
     ) -> Result<Vec<Shared>> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
@@ -130,7 +135,12 @@ impl Pipelines<'_> {
             running.end(&done);
             // What the last step was given is not counted then, nor removed: nothing says what the
             // step did with it.
-            let Some(Done { created, keep_input }) = done? else { return Ok(left) };
+            let Some(Done { created, keep_input }) = done? else {
+                if position > 0 {
+                    unlisted.push(current);
+                }
+                return Ok(left);
+            };
             // What is handed on is not to be deleted, whatever the template asks for.
             let same = Arc::ptr_eq(&created, &current);
             let input = std::mem::replace(&mut current, created);

@@ -148,14 +148,14 @@ pub fn core(version: &Version) -> String {
 }
 
 /// Those of `installations`, sorted as [`installations()`] does, that a template which requires
-/// `source` may use, the best first: in the plugin's own directory, then elsewhere, the newest first in
-/// each.
+/// `source` may use, the best first: the newest, as for Packer; of one version, that in the plugin's own
+/// directory.
 pub fn of_source<'a>(installations: &'a [Installation], source: &str) -> Vec<&'a Installation> {
     let newest_first = installations.iter().rev();
     let mut found: Vec<&Installation> = newest_first.filter(|one| one.is_of(source)).collect();
     let is_elsewhere = |one: &Installation| one.source != source;
     found.sort_by(|a, b| {
-        is_elsewhere(a).cmp(&is_elsewhere(b)).then_with(|| b.version.cmp(&a.version))
+        b.version.cmp(&a.version).then_with(|| is_elsewhere(a).cmp(&is_elsewhere(b)))
     });
     found
 }
@@ -263,6 +263,7 @@ mod tests {
             ("github.com/acme", "1.3.0"),
             ("github.com/acme/thing", "1.0.0"),
             ("github.com/acme/thing", "1.1.0"),
+            ("github.com/acme/a", "1.1.0"),
             ("github.com/acme/a/thing", "1.2.0"),
             ("github.com/acmes/thing", "2.0.0"),
             ("github.com", "2.1.0"),
@@ -280,6 +281,8 @@ mod tests {
         let found = installations(root.path());
         let found = of_source(&found, "github.com/acme/thing");
         let versions: Vec<String> = found.iter().map(|one| one.version.to_string()).collect();
-        assert_eq!(versions, ["1.1.0", "1.0.0", "1.3.0", "1.2.0"]);
+        assert_eq!(versions, ["1.3.0", "1.2.0", "1.1.0", "1.1.0", "1.0.0"]);
+        let sources: Vec<&str> = found[2..4].iter().map(|one| one.source.as_str()).collect();
+        assert_eq!(sources, ["github.com/acme/thing", "github.com/acme/a"]);
     }
 }

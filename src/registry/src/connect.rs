@@ -89,7 +89,7 @@ pub async fn connect(mask: Mask) -> Result<Connected> {
 /// there.
 ///
 /// # Errors
-/// As of [`connect`], and that there is no such file.
+/// As of [`connect`], and that there is no such file, or an empty one.
 pub async fn connect_to_existing(mask: Mask) -> Result<Connected> {
     #[cfg(feature = "store")]
     if let Settings::Local(path) = settings::from_environment()? {
@@ -130,14 +130,16 @@ fn check_directory(path: &Path) -> Result<()> {
 /// Where a mistake points to another path, the registry would be empty, and nothing would say so.
 #[cfg(feature = "store")]
 fn check_existence(path: &Path) -> Result<()> {
-    if path.exists() || path == super::default_path() {
+    // An empty file is none yet.
+    let is_there = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    if is_there || path == super::default_path() {
         return Ok(());
     }
     let shown = path.display();
     let variable = settings::INGOT_REGISTRY;
     Err(Error::new(format!("{variable} names {shown}, where there is no registry")).hint(
-        "name another path; or publish a build, or use `ingot registry buckets create`, to create one \
-         there; `local` is the registry of this user",
+        "name another path; or publish a build, or use `ingot registry buckets create` or `serve`, to \
+         create one there; `local` is the registry of this user",
     ))
 }
 

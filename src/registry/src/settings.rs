@@ -1,8 +1,10 @@
 //! Which registry to use, and how to log in to it: what the environment says, in the variables that
 //! Packer and its HCP client (hcp-sdk-go) read, and in one of Ingot's own, `INGOT_REGISTRY`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ingot_base::files::read_small_text;
 use ingot_base::{Error, Result};
@@ -301,6 +303,24 @@ enum Fallback {
     Login(Option<Login>),
 }
 
+/// The text of a file of credentials. What a pipe, such as a shell's `<(…)`, gives is kept, for it gives
+/// it only once, and several parts of a run connect.
+fn credential_text(path: &Path) -> Result<String> {
+    static PIPES: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let read = || read_small_text(path, "file of credentials", LARGEST_CREDENTIALS);
+    if path.is_file() {
+        return read();
+    }
+    // Held while it is read: who asks meanwhile would find the pipe empty.
+    let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = pipes.get(path) {
+        return Ok(text.clone());
+    }
+    let text = read()?;
+    pipes.insert(path.to_owned(), text.clone());
+    Ok(text)
+}
+
 /// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`,
 /// else a login that is kept.
 fn credentials(environment: Environment, login: Fallback) -> Result<Credentials> {
@@ -339,7 +359,7 @@ fn credentials(environment: Environment, login: Fallback) -> Result<Credentials>
         };
     };
     let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));
-    let text = read_small_text(&path, "file of credentials", LARGEST_CREDENTIALS)?;
+    let text = credential_text(&path)?;
     // What serde says may quote the file.
     let file: CredentialFile =
         serde_json::from_str(&text).map_err(|_| wrong("this is not a file of credentials"))?;

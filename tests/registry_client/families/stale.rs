@@ -61,6 +61,18 @@ fn exactly_the_descendants_of_a_parent_that_moved_are_rebuilt() {
 }
 
 #[test]
+fn a_dry_run_creates_no_registry() {
+    let world = World::local();
+    family(&world, THREE);
+    let typed = world.path().join("typed.db");
+    let env = [("INGOT_REGISTRY", typed.to_str().expect("a plain name"))];
+    let run = world.ingot_with(&["build", "-stale", "-dry-run", "images"], &env);
+    ok(&run);
+    assert!(run.stdout.contains("3 would be built in this order, 0 unchanged."), "{}", run.stdout);
+    assert!(!typed.exists(), "{}", run.stdout);
+}
+
+#[test]
 fn a_family_is_rebuilt_on_a_server() {
     let world = &World::served();
     family(world, THREE);

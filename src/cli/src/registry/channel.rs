@@ -267,7 +267,8 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
     }
     let what = match current {
         Some(current) => format!(
-            "{channel} pointed at no other version before {} that is still valid",
+            "{channel} has no valid version to go back to before {}: what it pointed at after that \
+             counts as left by a rollback",
             current.name
         ),
         None => format!("{channel} pointed at no version that is still valid"),

@@ -45,6 +45,11 @@ pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
             "SBOMs were left out; a version that was imported without them cannot get them later.",
         );
     }
+    if let Some(why) = exported.unlisted_sboms {
+        line(format!(
+            "SBOMs were left out, if there are any: the registry does not list them: {why}."
+        ));
+    }
     let outside = exported.parents_outside;
     if !outside.is_empty() {
         line(format!(

@@ -80,11 +80,11 @@ async fn build_family(
     renderer: &Arc<Renderer>,
     ui: Ui,
 ) -> Result<ExitCode> {
+    if args.dry_run {
+        return dry_run(&family, &ui, args.changed_only).await;
+    }
     let masking = ui.clone();
     let connected = connect(Arc::new(move |secret: &str| masking.mask(secret))).await?;
-    if args.dry_run {
-        return dry_run(&family, &connected, &ui, args.changed_only).await;
-    }
     let lines = Lines::new(Arc::clone(renderer), ui.clone(), args.machine_readable);
     let arguments = MemberArguments::of(args);
     let options = FamilyRunOptions {

@@ -2,18 +2,14 @@
 
 use std::process::ExitCode;
 
-use ingot_family::{Family, predicted_reasons, standings};
-use ingot_registry::Connected;
+use ingot_family::{Family, predicted_reasons};
 use ingot_sdk::{Result, Ui};
 
-/// Says what would be built, and builds nothing.
-pub(super) async fn dry_run(
-    family: &Family,
-    connected: &Connected,
-    ui: &Ui,
-    changed_only: bool,
-) -> Result<ExitCode> {
-    let standings = standings(connected, &family.members).await?;
+use crate::family::standings;
+
+/// Says what would be built, and builds nothing. A registry's file is not created by that.
+pub(super) async fn dry_run(family: &Family, ui: &Ui, changed_only: bool) -> Result<ExitCode> {
+    let standings = standings(family, ui).await?;
     let predicted = predicted_reasons(family, &standings);
     let mut number = 0;
     for (place, reasons) in predicted.iter().enumerate() {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Mask, TIMEOUT, client, client_for_tokens};
 use super::response::{
-    bounded, host, plain_error, reported, status_error, too_long, unreachable_error,
+    bounded, host, not_found_by_registry, plain_error, reported, too_long, unreachable_error,
 };
 use super::token::TokenSource;
 use crate::api::{Code, Error, Location, Result};
@@ -257,7 +257,10 @@ impl HttpRegistry {
                 if status.is_success() {
                     return Ok(body);
                 }
-                let error = status_error(status, &body, host);
+                let reported = reported(&body);
+                let from_registry = reported.is_some();
+                let error = reported.unwrap_or_else(|| plain_error(status, host));
+                let error = not_found_by_registry(error, from_registry);
                 let retryable = error.code.is_transient();
                 Err(Failure::undone(error, retryable))
             }

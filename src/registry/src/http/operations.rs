@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::response::not_found_by_registry;
 use super::{Call, CallOutcome, HttpRegistry, host, json};
 use crate::api::*;
 use crate::client::Registry;
@@ -334,8 +335,13 @@ impl Registry for HttpRegistry {
         build: &str,
         name: &str,
     ) -> Result<Vec<u8>> {
-        let path = ["buckets", bucket, "versions", fingerprint, "builds", build, "sboms", name];
-        let response: GetSbomResponse = self.get(&path, NONE).await?;
+        let path = vec!["buckets", bucket, "versions", fingerprint, "builds", build, "sboms", name];
+        let (method, query) = (Method::GET, Vec::new());
+        let call = Call { method, path, query, body: None, repeatable: true };
+        let outcome: CallOutcome<GetSbomResponse> = self.below(call).await?;
+        let from_registry = outcome.from_registry;
+        let response =
+            outcome.result.map_err(|error| not_found_by_registry(error, from_registry))?;
         sbom::unpack_download(self.download(&response.download_url).await?).await
     }
 

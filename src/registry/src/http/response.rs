@@ -104,3 +104,15 @@ pub(super) fn plain_error(status: StatusCode, place: &str) -> Error {
     );
     Error::new(code, format!("{place} returned {status}")).advise(too_large)
 }
+
+/// An error that is "not found" only if the registry itself said so. What stands before one says 404,
+/// too, as while the registry is started again, and that does not mean that something is gone for good.
+pub(super) fn not_found_by_registry(error: Error, from_registry: bool) -> Error {
+    if error.code != Code::NotFound || from_registry {
+        return error;
+    }
+    Error { code: Code::Unavailable, ..error }.advise(Some(
+        "no registry said that: check what stands before it, such as a proxy, and that the registry's \
+         `-public-url` leads to it",
+    ))
+}

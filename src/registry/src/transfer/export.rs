@@ -32,6 +32,8 @@ pub struct Exported {
     pub enforced_blocks_denied: Option<String>,
     /// Which SBOMs are not in it, as they are damaged, too large or gone, and why.
     pub unusable_sboms: Vec<String>,
+    /// Why there are no SBOMs of some builds in it, if the registry does not list them.
+    pub unlisted_sboms: Option<String>,
     /// The buckets that something in it was built from, and that are not in it.
     pub parents_outside: BTreeSet<String>,
 }
@@ -53,6 +55,7 @@ pub async fn export(
     let mut buckets = Vec::new();
     let mut incomplete = 0;
     let mut unusable_sboms = Vec::new();
+    let mut unlisted_sboms = None;
     let mut sbom_bytes = 0;
     for mut bucket in all {
         if !options.buckets.is_empty() && !options.buckets.contains(&bucket.name) {
@@ -67,11 +70,12 @@ pub async fn export(
             // With the builds' metadata, which lists leave out.
             let version = registry.get_version(&bucket.name, &listed.fingerprint).await?;
             let parents = parents(registry, &bucket.name, &version.fingerprint).await?;
-            let VersionSboms { found: sboms, unusable } = match options.sboms {
+            let VersionSboms { found: sboms, unusable, unlisted } = match options.sboms {
                 true => sboms::of_version(registry, &version).await?,
                 false => VersionSboms::default(),
             };
             unusable_sboms.extend(unusable);
+            unlisted_sboms = unlisted_sboms.or(unlisted);
             sbom_bytes += sboms.iter().map(|sbom| sbom.document.len() as u64).sum::<u64>();
             // What would be too large is not gathered first.
             if sbom_bytes > LARGEST {
@@ -114,6 +118,7 @@ pub async fn export(
         incomplete,
         enforced_blocks_denied,
         unusable_sboms,
+        unlisted_sboms,
         parents_outside,
     })
 }

@@ -29,6 +29,8 @@ pub(super) struct VersionSboms {
     pub(super) found: Vec<ExportedSbom>,
     /// Which cannot be exported, as they are damaged, too large or gone, and why.
     pub(super) unusable: Vec<String>,
+    /// Why those of a build are not listed, if the registry does not know of any list of them.
+    pub(super) unlisted: Option<String>,
 }
 
 /// Reads the SBOMs of a version's builds.
@@ -37,7 +39,10 @@ pub(super) async fn of_version(registry: &dyn Registry, version: &Version) -> Re
     let mut all = VersionSboms::default();
     for build in &version.builds {
         let sboms = match registry.list_sboms(bucket, fingerprint, &build.id).await {
-            Err(error) if is_unknown(error.code) => continue,
+            Err(error) if is_unknown(error.code) => {
+                all.unlisted = Some(error.to_string());
+                continue;
+            }
             listed => {
                 let what = format!("{bucket} {} ({fingerprint})", version.name);
                 let named = format!("{what}, {}, its SBOMs", build.component_type);
