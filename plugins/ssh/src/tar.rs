@@ -40,9 +40,10 @@ pub(crate) enum Greeting {
     Merge,
 }
 
-/// Makes a command out of a script that uses tar.
+/// Makes a command out of a script that uses tar. Where there is none, nothing of the script runs, of
+/// however many commands it is.
 fn command(script: &str) -> String {
-    sh(&format!("command -v tar >/dev/null && {script}"))
+    sh(&format!("command -v tar >/dev/null || exit 127; {script}"))
 }
 
 /// Reads up to what a command says first; none if it ends instead, as where there is no tar.
@@ -290,6 +291,26 @@ mod tests {
         assert!(error.to_string().contains("prints too much"), "{error}");
         let error = greeting(&mut tokio::io::repeat(b'\n')).await.unwrap_err();
         assert!(error.advice().unwrap().contains("silent without a terminal"), "{error}");
+    }
+
+    #[test]
+    fn a_command_says_nothing_where_there_is_no_tar() {
+        let bin = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/sh", bin.path().join("sh")).unwrap();
+        let there = bin.path().join("there");
+        let destination = there.to_str().unwrap();
+        let names = ["a".to_owned()];
+        for command in [
+            unpack_command(destination, "up", None),
+            unpack_command(destination, "up", Some(&names)),
+            pack_command("."),
+        ] {
+            let mut shell = std::process::Command::new("/bin/sh");
+            let ran = shell.args(["-c", &command]).env("PATH", bin.path()).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&ran.stdout), "", "{command}");
+            assert_eq!(ran.status.code(), Some(127), "{command}");
+            assert!(!there.exists(), "{command}");
+        }
     }
 
     #[test]
