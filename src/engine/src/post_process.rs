@@ -41,13 +41,15 @@ impl Pipelines<'_> {
     pub(super) async fn run(&self, built: Shared) -> Result<Vec<Shared>> {
         let mut keep_built = self.hook.node.pipelines.is_empty();
         let mut artifacts = Vec::new();
+        let mut of_failed = Vec::new();
         let mut errors = Vec::new();
         let all = self.hook.node.pipelines.iter().map(Vec::len).sum();
         let mut before = 0;
         for pipeline in &self.hook.node.pipelines {
             let numbers = (before, all);
             before += pipeline.len();
-            match self.pipeline(pipeline, numbers, &built, &mut keep_built).await {
+            let ran = self.pipeline(pipeline, numbers, &built, &mut keep_built, &mut of_failed);
+            match ran.await {
                 Ok(mut created) => artifacts.append(&mut created),
                 Err(error) => {
                     let cancelled = error.is_cancelled() || self.ctx.cancel.is_cancelled();
@@ -65,6 +67,9 @@ impl Pipelines<'_> {
         built.processed();
         let keeper = &self.hook.keeper;
         if let Err(error) = Error::all(errors) {
+            artifacts.append(&mut of_failed);
+            let keep_built =
+                keep_built || keeper.artifact_is_users() || self.holds_result(&built, &artifacts);
             if !keeper.leaves(&*built, keep_built, &error) {
                 self.ctx.ui.say(
                     "Removing what the builder created: post-processing failed. -on-error=keep \
@@ -112,14 +117,16 @@ impl Pipelines<'_> {
         true
     }
 
-    /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept. There are
-    /// `before` steps in the pipelines before, and `all` in all of them.
+    /// What a pipeline leaves; what one that fails leaves is put into `of_failed`. Sets `keep_built` if
+    /// the builder's artifact is to be kept. There are `before` steps in the pipelines before, and `all`
+    /// in all of them.
     async fn pipeline(
         &self,
         pipeline: &[Step],
         (before, all): (usize, usize),
         built: &Shared,
         keep_built: &mut bool,
+        of_failed: &mut Vec<Shared>,
     ) -> Result<Vec<Shared>> {
         let mut current = Arc::clone(built);
         let mut left: Vec<Shared> = Vec::new();
@@ -128,6 +135,10 @@ impl Pipelines<'_> {
             let running = self.ctx.ui.step(info.numbered(before + position + 1, all));
             let done = self.step(step, &current, built).await;
             running.end(&done);
+            if done.is_err() {
+                of_failed.append(&mut left);
+                of_failed.push(Arc::clone(&current));
+            }
             // What the last step was given is not counted then, nor removed: nothing says what the
             // step did with it.
             let Some(Done { created, keep_input }) = done? else { return Ok(left) };
