@@ -265,6 +265,35 @@ fn the_agents_keys_are_used() {
     assert!(run.stdout.contains("leave only the right key in the agent"), "{}", run.stdout);
 }
 
+/// After the right key the bastion takes no other.
+#[test]
+fn a_bastion_that_wants_a_key_of_the_agent_and_a_password_is_not_asked_too_often() {
+    require!(available());
+    let server = Server::start("");
+    let bastion = Server::start("AuthenticationMethods publickey,password\nMaxAuthTries 3");
+    let more = format!(
+        "ssh_password = \"{PASSWORD}\"\n  ssh_bastion_host = \"127.0.0.1\"\n  \
+         ssh_bastion_port = {}\n  ssh_bastion_username = \"{USER}\"\n  \
+         ssh_bastion_agent_auth = true\n  ssh_bastion_password = \"{PASSWORD}\"",
+        bastion.port
+    );
+    let steps = "  provisioner \"shell\" {\n    inline = [\"echo in\"]\n  }";
+    let dir = template(&text(&server, &more, steps));
+    let socket = dir.path().join("agent");
+    let path = socket.display().to_string();
+    let _agent = agent(&socket);
+    let kind = ["-t", "ed25519"];
+    let keys =
+        [bastion.key("a", &kind), bastion.stranger("b", &kind), bastion.stranger("c", &kind)];
+    for key in &keys {
+        let added = Command::new("ssh-add").args(["-q", key]).env("SSH_AUTH_SOCK", &path).output();
+        assert!(added.unwrap().status.success());
+    }
+    let run = ingot_with(dir.path(), &["build", "."], &[("SSH_AUTH_SOCK", path.as_str())]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, bastion.log());
+    assert!(run.stdout.contains("n: in"), "{}", run.stdout);
+}
+
 #[test]
 fn validate_asks_for_what_ssh_needs() {
     let said = |options: &str| {

@@ -119,6 +119,29 @@ fn a_machine_stays_also_where_a_plugin_ends_the_pipeline() {
     assert_eq!(there, ["m.tar.gz", "packer-m"]);
 }
 
+/// Neither does another pipeline that fails take along what is packed, nor a later step.
+#[test]
+fn a_machine_stays_with_what_it_was_packed_into_where_another_step_fails() {
+    require!(qemu());
+    let bench = Bench::new("", "");
+    let source = machine(&bench);
+    let compress = "post-processor \"compress\" {\n    output = \"output-m/m.tar.gz\"\n  }\n";
+    let fails = "post-processor \"shell-local\" {\n    inline = [\"exit 1\"]\n  }\n";
+    for steps in
+        [format!("{compress}{fails}"), format!("post-processors {{\n{compress}{fails}\n}}\n")]
+    {
+        bench.template(&source, &steps);
+        let run = bench.ingot_with(&["build", "-force", "."], &[]);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        let left = "Leaving this, because output-m/m.tar.gz is in it and would be deleted, too";
+        assert!(run.stdout.contains(left), "{}", run.stdout);
+        assert!(!run.stdout.contains("Removing what the builder created"), "{}", run.stdout);
+        let mut there = names(&bench.path("output-m"));
+        there.sort();
+        assert_eq!(there, ["m.tar.gz", "packer-m"]);
+    }
+}
+
 /// Both post-processors, Packer's plugin and what is built in, with one machine.
 #[cfg(feature = "plugin-host")]
 #[test]

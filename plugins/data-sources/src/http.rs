@@ -198,7 +198,7 @@ fn canonical(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
     use std::sync::Arc;
 
     use ingot_sdk::testing::RecordedOutput;
@@ -219,6 +219,8 @@ mod tests {
             // The request before has ended.
             let _ = listener.accept().unwrap();
             let (mut stream, _) = listener.accept().unwrap();
+            // A response to what was not asked yet is another error.
+            let _ = stream.read(&mut [0; 4096]).unwrap();
             let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nx";
             stream.write_all(head).unwrap();
             stream

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bollard::query_parameters::DownloadFromContainerOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt};
-use ingot_sdk::output_file::PartialFile;
+use ingot_sdk::partial_file::PartialFile;
 use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tar::{Archive, EntryType};

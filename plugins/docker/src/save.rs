@@ -28,7 +28,7 @@ pub(crate) async fn save_stream(
     let file = tokio::fs::File::from_std(output.writer()?);
     write(ctx, label, stream, file, path).await.map_err(|error| output.explain(error))?;
     let created = output.created();
-    output.finish()?;
+    output.close(ctx).await?;
     Ok(created)
 }
 

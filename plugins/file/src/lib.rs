@@ -103,7 +103,7 @@ impl Build for WriteFile {
             file.write_all(content.as_bytes()).await.with_context(writing)?;
             file.flush().await.with_context(writing)?;
             let created = output.created();
-            output.finish()?;
+            output.close(ctx).await?;
             created
         } else {
             let copying = || format!("copying {source} to {target}");
@@ -120,7 +120,7 @@ impl Build for WriteFile {
                 .await
                 .map_err(|error| output.explain(error))?;
             let created = output.created();
-            output.finish()?;
+            output.close(ctx).await?;
             ctx.ui.say(format!("Copied {copied} bytes"));
             created
         };

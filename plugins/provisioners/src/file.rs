@@ -253,7 +253,7 @@ async fn download_file(
         Err(error) => Err(error),
     };
     written.map_err(|error| output.explain(error))?;
-    output.finish()
+    output.close(ctx).await
 }
 
 /// Downloads the files and directories that match `pattern` into the directory `destination`.

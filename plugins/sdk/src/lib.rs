@@ -27,6 +27,7 @@ pub mod interpolate;
 pub mod journal;
 pub mod netrc;
 pub mod output_file;
+pub mod partial_file;
 pub mod plugin_set;
 pub mod post_processor;
 pub mod powershell;

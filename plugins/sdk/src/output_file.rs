@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Context, Error, Journal, JournalEntry, Reclaim, Resource, Result};
+use crate::file_work::blocking;
+use crate::{Context, Error, Journal, JournalEntry, Reclaim, Resource, Result, RunContext};
 
 /// The kind of [`Resource`] under which unfinished files are in the journal.
 pub const UNFINISHED_FILE: &str = "unfinished-file";
@@ -15,12 +16,14 @@ pub const UNFINISHED_FILE: &str = "unfinished-file";
 /// A file that is being written next to where it will be. [`OutputFile::finish`] moves it there
 /// in one step; dropping it before removes it. Missing directories are created, and removed with
 /// it. A file that it replaces keeps its owner and permissions, and a link goes on leading to it. Where
-/// that is not possible, as for a file with several hard links, it is copied over that once it is whole.
+/// that is not possible, as for a file with several hard links, it is copied over that once it is whole,
+/// and is removed only after that.
 ///
 /// What cannot be replaced is written to directly: a pipe or a device, and a file in a directory
 /// where nothing can be created.
 ///
-/// All of its methods but [`OutputFile::open`] block; use them where blocking is allowed.
+/// All of its methods but [`OutputFile::open`] and [`OutputFile::close`] block; use them where blocking
+/// is allowed.
 pub struct OutputFile {
     file: Option<File>,
     /// Where it is being written; none where it is written to directly.
@@ -204,7 +207,8 @@ impl OutputFile {
     /// Puts the file where it belongs, replacing what was there.
     ///
     /// # Errors
-    /// The file cannot be moved; what was there before is untouched.
+    /// The file cannot be moved; what was there before is untouched. Or it cannot be copied over that:
+    /// then it stays next to it, and the error says where.
     pub fn finish(mut self) -> Result<()> {
         self.file = None;
         let Some(unfinished) = &self.unfinished else { return Ok(()) };
@@ -218,12 +222,39 @@ impl OutputFile {
             }
             _ => {
                 let mut from = File::open(unfinished).with_context(writing)?;
-                let mut to = File::create(&self.target).with_context(writing)?;
-                std::io::copy(&mut from, &mut to).with_context(writing)?;
+                let opened = std::fs::OpenOptions::new().write(true).open(&self.target);
+                let mut to = opened.with_context(writing)?;
+                // From here on the target may be neither the old nor the new one, so that this is the
+                // only whole one: neither this run nor the next may remove it before it is copied.
+                self.entry.take().into_iter().for_each(JournalEntry::done);
+                let copied = std::io::copy(&mut from, &mut to);
+                copied.and_then(|length| to.set_len(length)).with_context(writing).map_err(
+                    |error| {
+                        error.further_hint(format!(
+                            "what was to be written is whole in {}",
+                            unfinished.display()
+                        ))
+                    },
+                )?;
+                if let Err(error) = std::fs::remove_file(unfinished) {
+                    tracing::warn!(file = %unfinished.display(), %error, "cannot remove");
+                }
             }
         }
         self.created = CreatedDirectories::default();
         Ok(())
+    }
+
+    /// [`OutputFile::finish`], where copying a large file must not block.
+    ///
+    /// # Errors
+    /// As for [`OutputFile::finish`], and that the build was cancelled before.
+    pub async fn close(self, ctx: &RunContext) -> Result<()> {
+        blocking(ctx, move |stop| match stop.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => self.finish(),
+        })
+        .await
     }
 }
 
@@ -256,31 +287,6 @@ impl Drop for OutputFile {
             Err(error) => tracing::warn!(file = %unfinished.display(), %error, "cannot remove"),
         }
         self.created.remove();
-    }
-}
-
-/// Removes a file when dropped, unless it is [complete](PartialFile::complete): for files that are
-/// written where they belong, as those of a directory that is downloaded.
-pub struct PartialFile(Option<PathBuf>);
-
-impl PartialFile {
-    /// Guards the file at `path`, which this run has created.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        PartialFile(Some(path.into()))
-    }
-
-    /// Keeps the file.
-    pub fn complete(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            // If it cannot be removed, there is nothing else to do about it.
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -409,6 +415,33 @@ mod tests {
         assert_eq!(names(directory.path()).len(), 2);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_cannot_be_copied_over_what_is_there_stays_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, other) = (directory.path().join("file"), directory.path().join("other"));
+        std::fs::write(&file, "before").unwrap();
+        std::fs::hard_link(&file, &other).unwrap();
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let mut output = OutputFile::create(&journal, &file, 0o600).unwrap();
+        output.writer().unwrap().write_all(b"after").unwrap();
+        let unfinished = output.unfinished.clone().unwrap();
+        // As if the disk were full now.
+        output.target = "/dev/full".into();
+        let error = output.finish().unwrap_err();
+        assert!(error.is_io(ErrorKind::StorageFull), "{error}");
+        let advice = error.advice().unwrap_or_default();
+        assert_eq!(advice, format!("what was to be written is whole in {}", unfinished.display()));
+        assert_eq!(std::fs::read(&unfinished).unwrap(), b"after");
+        // A shorter one that can be copied leaves nothing of the longer one, and no other file.
+        std::fs::remove_file(&unfinished).unwrap();
+        let output = OutputFile::create(&journal, &file, 0o600).unwrap();
+        output.writer().unwrap().write_all(b"new").unwrap();
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"new");
+        assert_eq!(names(directory.path()).len(), 2);
+    }
+
     #[test]
     fn a_full_disk_is_explained_where_a_file_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
@@ -423,21 +456,6 @@ mod tests {
         std::fs::write(&target, "before").unwrap();
         let advice = advice().unwrap();
         assert!(advice.contains("x stays until the new one is whole: remove it first"), "{advice}");
-    }
-
-    #[test]
-    fn a_partial_file_goes_and_a_complete_one_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        for complete in [false, true] {
-            let path = directory.path().join("x");
-            std::fs::write(&path, "half").unwrap();
-            let partial = PartialFile::new(&path);
-            match complete {
-                true => partial.complete(),
-                false => drop(partial),
-            }
-            assert_eq!(path.exists(), complete);
-        }
     }
 
     #[tokio::test]

@@ -22,6 +22,9 @@ const KEX_FAILURES: [i32; 2] = [-5, -8];
 const BANNER_FAILURES: [i32; 2] = [-2, -3];
 const TIMEOUT: i32 = -9;
 const KEY_SIGN: [i32; 2] = [-10, -16];
+/// PUBLICKEY_UNVERIFIED, and how its message begins where the server had accepted the key, and then
+/// did not let us in with its signature. A key that it does not accept has another code.
+const NOT_IN_WITH_KEY: (i32, &str) = (-19, "Invalid signature");
 
 /// A server, as messages name it.
 #[derive(Clone)]
@@ -201,6 +204,16 @@ impl Credentials {
     }
 }
 
+/// What came of trying the methods of a list.
+enum Outcome {
+    /// We are logged in.
+    LoggedIn,
+    /// The server has taken a key, and now wants one of these methods, which are not keys.
+    Next(String),
+    /// It has refused all.
+    Refused,
+}
+
 /// Tries, in Packer's order: the agent's keys, the private keys, the password.
 fn authenticate(
     session: &Session,
@@ -208,26 +221,32 @@ fn authenticate(
     credentials: &Credentials,
 ) -> Result<(), Failure> {
     let user = endpoint.user.as_str();
-    let mut attempts = Attempts { endpoint, tried: Vec::new() };
+    let mut attempts = Attempts { endpoint, tried: Vec::new(), accepted: false };
     let mut offered = String::new();
+    let mut next = None;
     for _ in 0..MOST_METHODS {
-        // The list of methods is asked for with a login that needs none, and may succeed.
-        let list = session.auth_methods(user);
-        if session.authenticated() {
-            return Ok(());
-        }
-        let list = list.map_err(|error| attempts.broken(&error))?;
+        let list = match next.take() {
+            Some(list) => list,
+            None => {
+                // The list of methods is asked for with a login that needs none, and may succeed.
+                let list = session.auth_methods(user);
+                if session.authenticated() {
+                    return Ok(());
+                }
+                list.map_err(|error| attempts.broken(&error))?.to_owned()
+            }
+        };
         if list == offered {
             break;
         }
-        list.clone_into(&mut offered);
-        if try_offered(session, user, &offered, credentials, &mut attempts)? {
-            return Ok(());
-        }
-        // A server that wants a key and then a password lists the password only once it has taken
-        // the key. Asking costs one of the attempts that it allows.
-        if !credentials.has_more_than(&offered) {
-            break;
+        offered = list;
+        match try_offered(session, user, &offered, credentials, &mut attempts)? {
+            Outcome::LoggedIn => return Ok(()),
+            Outcome::Next(list) => next = Some(list),
+            // A server that wants a key and then a password lists the password only once it has
+            // taken the key. Asking costs one of the attempts that it allows.
+            Outcome::Refused if credentials.has_more_than(&offered) => {}
+            Outcome::Refused => break,
         }
     }
     Err(attempts.refused(&offered))
@@ -240,38 +259,46 @@ fn try_offered(
     offered: &str,
     credentials: &Credentials,
     attempts: &mut Attempts<'_>,
-) -> Result<bool, Failure> {
+) -> Result<Outcome, Failure> {
     if offers(offered, KEYS) {
-        if credentials.agent && try_agent(session, user, attempts)? {
-            return Ok(true);
+        if credentials.agent {
+            match try_agent(session, user, attempts)? {
+                Outcome::Refused => {}
+                outcome => return Ok(outcome),
+            }
         }
         for key in &credentials.keys {
             let public = key.certificate.as_deref().unwrap_or(&key.public);
             let private = rewrapped(&key.text);
             let tried = session.userauth_pubkey_memory(user, Some(public), &private, None);
-            if attempts.note(tried, &key.name)? {
-                return Ok(true);
+            match attempts.note_key(tried, &key.name, session)? {
+                Outcome::Refused => {}
+                outcome => return Ok(outcome),
             }
         }
     }
-    let Some(password) = &credentials.password else { return Ok(false) };
+    let Some(password) = &credentials.password else { return Ok(Outcome::Refused) };
     if offers(offered, PASSWORDS[0]) {
         let tried = session.userauth_password(user, password);
         if attempts.note(tried, "the password")? {
-            return Ok(true);
+            return Ok(Outcome::LoggedIn);
         }
     }
     if offers(offered, PASSWORDS[1]) {
         let mut answers = PasswordAnswers(password);
         let tried = session.userauth_keyboard_interactive(user, &mut answers);
         if attempts.note(tried, "the password as an answer")? {
-            return Ok(true);
+            return Ok(Outcome::LoggedIn);
         }
     }
-    Ok(false)
+    Ok(Outcome::Refused)
 }
 
-fn try_agent(session: &Session, user: &str, attempts: &mut Attempts<'_>) -> Result<bool, Failure> {
+fn try_agent(
+    session: &Session,
+    user: &str,
+    attempts: &mut Attempts<'_>,
+) -> Result<Outcome, Failure> {
     let local = |error: ssh2::Error| {
         Failure::new(Kind::Local, format!("cannot ask the SSH agent: {}", error.message()))
             .hint("ssh_agent_auth needs a running agent; SSH_AUTH_SOCK must name its socket")
@@ -286,17 +313,21 @@ fn try_agent(session: &Session, user: &str, attempts: &mut Attempts<'_>) -> Resu
     }
     for identity in &identities {
         let tried = agent.userauth(user, identity);
-        if attempts.note(tried, &format!("the agent's key {:?}", identity.comment()))? {
-            return Ok(true);
+        let name = format!("the agent's key {:?}", identity.comment());
+        match attempts.note_key(tried, &name, session)? {
+            Outcome::Refused => {}
+            outcome => return Ok(outcome),
         }
     }
-    Ok(false)
+    Ok(Outcome::Refused)
 }
 
 /// What was tried so far.
 struct Attempts<'a> {
     endpoint: &'a Endpoint,
     tried: Vec<String>,
+    /// Whether the server accepted the last key, though it did not let us in.
+    accepted: bool,
 }
 
 impl Attempts<'_> {
@@ -306,6 +337,8 @@ impl Attempts<'_> {
         tracing::debug!(server = %self.endpoint, what, %error, "login refused");
         self.tried.push(what.to_owned());
         let code = session_code(&error);
+        let (not_in, begin) = NOT_IN_WITH_KEY;
+        self.accepted = code == not_in && error.message().starts_with(begin);
         if LOST.contains(&code) || code == TIMEOUT {
             return Err(self.broken(&error));
         }
@@ -314,6 +347,28 @@ impl Attempts<'_> {
             return Err(Failure::new(Kind::Local, message));
         }
         Ok(false)
+    }
+
+    /// [`Attempts::note`] for a key. Where the server has taken it and wants something else besides,
+    /// each other key would cost one of the attempts that it allows.
+    fn note_key(
+        &mut self,
+        tried: Result<(), ssh2::Error>,
+        what: &str,
+        session: &Session,
+    ) -> Result<Outcome, Failure> {
+        if self.note(tried, what)? {
+            return Ok(Outcome::LoggedIn);
+        }
+        if !self.accepted {
+            return Ok(Outcome::Refused);
+        }
+        // An error shows again where the next thing is tried.
+        let list = session.auth_methods(&self.endpoint.user).unwrap_or(KEYS);
+        Ok(match offers(list, KEYS) {
+            true => Outcome::Refused,
+            false => Outcome::Next(list.to_owned()),
+        })
     }
 
     fn broken(&self, error: &ssh2::Error) -> Failure {

@@ -5,7 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use ingot_sdk::output_file::PartialFile;
+use ingot_sdk::partial_file::PartialFile;
 use ingot_sdk::walk::{Entry, EntryKind};
 use ingot_sdk::{Context, Error, Result};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};

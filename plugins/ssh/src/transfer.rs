@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ingot_sdk::command::{only_changed_while_packed, quote_literal_path, quote_path};
 use ingot_sdk::communicator::uploaded_name;
-use ingot_sdk::output_file::PartialFile;
+use ingot_sdk::partial_file::PartialFile;
 use ingot_sdk::shown::Shown;
 use ingot_sdk::walk::{Entry, EntryKind, tree};
 use ingot_sdk::{Context, Error, ExitStatus, FileMeta, Progress, Result, Ui, script};

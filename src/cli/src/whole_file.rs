@@ -45,8 +45,9 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
             return written;
         }
     }
-    old.set_len(0)?;
-    old.write_all(text.as_bytes())
+    // Cut last: what was there has room on a full disk.
+    old.write_all(text.as_bytes())?;
+    old.set_len(text.len() as u64)
 }
 
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
@@ -85,8 +86,10 @@ mod tests {
         write(&file, "new").unwrap();
         assert_eq!((std::fs::read_to_string(&file).unwrap(), owner()), ("new".to_owned(), before));
         std::fs::hard_link(&file, &other).unwrap();
-        write(&file, "two").unwrap();
-        assert_eq!(std::fs::read_to_string(&other).unwrap(), "two");
+        for text in ["longer", "two"] {
+            write(&file, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&other).unwrap(), text);
+        }
     }
 
     #[test]

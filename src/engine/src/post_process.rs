@@ -67,6 +67,9 @@ impl Pipelines<'_> {
         built.processed();
         let keeper = &self.hook.keeper;
         if let Err(error) = Error::all(errors) {
+            artifacts.append(&mut unlisted);
+            let keep_built =
+                keep_built || keeper.artifact_is_users() || self.holds_result(&built, &artifacts);
             if !keeper.leaves(&*built, keep_built, &error) {
                 self.ctx.ui.say(
                     "Removing what the builder created: post-processing failed. -on-error=keep \
@@ -116,8 +119,8 @@ impl Pipelines<'_> {
     }
 
     /// What a pipeline leaves. Sets `keep_built` if the builder's artifact is to be kept, and adds to
-    /// `unlisted` what is left, too, but does not count. There are `before` steps in the pipelines
-    /// before, and `all` in all of them.
+    /// `unlisted` what is left, too, but does not count, as the pipeline failed or ended early. There are
+    /// `before` steps in the pipelines before, and `all` in all of them.
     async fn pipeline(
         &self,
         pipeline: &[Step],
@@ -133,6 +136,10 @@ impl Pipelines<'_> {
             let running = self.ctx.ui.step(info.numbered(before + position + 1, all));
             let done = self.step(step, &current, built).await;
             running.end(&done);
+            if done.is_err() {
+                unlisted.append(&mut left);
+                unlisted.push(Arc::clone(&current));
+            }
             // What the last step was given is not counted then, nor removed: nothing says what the
             // step did with it.
             let Some(Done { created, keep_input }) = done? else {

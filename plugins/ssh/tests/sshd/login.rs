@@ -94,6 +94,21 @@ async fn with_a_key_and_a_password() {
     }
 }
 
+/// After the key that the server takes no other is tried, which it would count.
+#[tokio::test]
+async fn with_one_of_two_keys_and_a_password() {
+    require!(available());
+    let server = Server::start("AuthenticationMethods publickey,password\nMaxAuthTries 2");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let with = options(&server, json!({ "ssh_private_key_file": key, "ssh_password": PASSWORD }));
+    let pair = KeyPair::generate(KeyPairType::Ed25519, "packer_test").await.unwrap();
+    let target = Target { host: "127.0.0.1".to_owned(), port: None, key_pair: Some(pair) };
+    let ctx = context(&Arc::default());
+    let link = prepare(with).unwrap().connect(&ctx, &target).await;
+    let link = link.unwrap_or_else(|error| panic!("{error}\n{}", server.log()));
+    assert_eq!(output(&*link, "echo in").await, "in\n");
+}
+
 /// One of four keys on this curve has a private number with zeros in front, which its file leaves
 /// out; 20 keys are all without, and prove nothing, in one run of 300.
 #[tokio::test]

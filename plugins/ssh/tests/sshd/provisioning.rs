@@ -213,11 +213,13 @@ async fn a_machine_that_reboots_meanwhile_is_waited_for() {
     );
 }
 
-/// A machine that goes down right after the first upload and comes up without what was uploaded.
+/// A machine that goes down right after the first upload and comes up without what was uploaded. Or a
+/// server that hangs up after each upload.
 struct GoesDown {
     server: Server,
     link: Arc<dyn Communicator>,
     went_down: AtomicBool,
+    hangs_up: bool,
 }
 
 #[async_trait]
@@ -246,7 +248,9 @@ impl Communicator for GoesDown {
         meta: FileMeta,
     ) -> Result<()> {
         self.link.upload(destination, source, meta).await?;
-        if !self.went_down.swap(true, Ordering::Relaxed) {
+        if self.hangs_up {
+            self.server.kill_sessions();
+        } else if !self.went_down.swap(true, Ordering::Relaxed) {
             std::fs::remove_file(destination).unwrap();
             self.server.kill_sessions();
         }
@@ -274,19 +278,34 @@ impl Communicator for GoesDown {
 async fn a_machine_that_goes_down_before_the_script_starts_gets_it_again() {
     require!(available());
     for in_file in [false, true] {
-        let server = Server::start("");
-        let link = connected(&server, json!({})).await;
-        let options = json!({
-            "inline": ["echo ran $WORD"], "env": { "WORD": "again" },
-            "remote_folder": server.text("home"), "use_env_var_file": in_file,
-        });
-        let went_down = AtomicBool::new(false);
-        let machine: Arc<dyn Communicator> = Arc::new(GoesDown { server, link, went_down });
-        let (ran, said, _) = shell(&machine, options).await;
-        ran.unwrap();
+        let said = ran_again(in_file, false).await;
         assert!(said.contains("Could not start the script, retrying"), "{in_file}: {said}");
-        assert!(said.contains("ran again"), "{in_file}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_after_each_command_runs_scripts() {
+    require!(available());
+    for in_file in [false, true] {
+        ran_again(in_file, true).await;
+    }
+}
+
+/// Runs a script on a [`GoesDown`] and returns what was shown.
+async fn ran_again(in_file: bool, hangs_up: bool) -> String {
+    let server = Server::start("");
+    let link = connected(&server, json!({})).await;
+    let options = json!({
+        "inline": ["echo ran $WORD"], "env": { "WORD": "again" },
+        "remote_folder": server.text("home"), "use_env_var_file": in_file,
+        "start_retry_timeout": "20s",
+    });
+    let went_down = AtomicBool::new(false);
+    let machine: Arc<dyn Communicator> = Arc::new(GoesDown { server, link, went_down, hangs_up });
+    let (ran, said, _) = shell(&machine, options).await;
+    ran.unwrap_or_else(|error| panic!("{in_file}: {error}: {said}"));
+    assert!(said.contains("ran again"), "{in_file}: {said}");
+    said
 }
 
 /// Puts an `rm` into the user's PATH that does `first` when a script is removed for the first time.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use aws_sdk_ec2::types::{KeyType, ResourceType};
 use ingot_communicator::KeyPair;
-use ingot_sdk::output_file::PartialFile;
+use ingot_sdk::partial_file::PartialFile;
 use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, Result, RunContext, Step, async_trait};
 
