@@ -265,6 +265,36 @@ fn the_agents_keys_are_used() {
     assert!(run.stdout.contains("leave only the right key in the agent"), "{}", run.stdout);
 }
 
+#[test]
+fn a_script_that_is_given_up_does_not_stay_in_the_image() {
+    require!(available());
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    // The next step is what an image would be made of.
+    let steps = r#"
+  provisioner "shell" {
+    inline            = ["echo begun", "sleep 60"]
+    env               = { PW = "hunter22" }
+    use_env_var_file  = true
+    remote_folder     = "~"
+    timeout           = "1s"
+    continue_on_error = true
+  }
+  provisioner "shell-local" {
+    inline = ["echo next"]
+  }"#;
+    let more = format!("ssh_private_key_file = \"{key}\"");
+    let dir = template(&text(&server, &more, steps));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("continue_on_error is set; continuing"), "{}", run.stdout);
+    assert!(run.stdout.contains("n: next"), "{}", run.stdout);
+    let home = std::fs::read_dir(server.path("home")).unwrap();
+    let left: Vec<_> = home.map(|entry| entry.unwrap().file_name()).collect();
+    let scripts = left.iter().filter(|name| name.to_string_lossy().ends_with(".sh"));
+    assert_eq!(scripts.count(), 0, "{left:?}: {}", run.stdout);
+}
+
 /// After the right key the bastion takes no other.
 #[test]
 fn a_bastion_that_wants_a_key_of_the_agent_and_a_password_is_not_asked_too_often() {

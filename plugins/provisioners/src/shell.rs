@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_sdk::communicator::UiOutput;
 use ingot_sdk::interpolate::Interpolation;
@@ -82,6 +83,8 @@ pub(crate) struct Shell {
     /// What tells the files on the machine from those of other steps. The same in every attempt at a
     /// step: the one that succeeds removes what those before it left.
     number: u128,
+    /// Whether files of it may be on the machine.
+    left: AtomicBool,
 }
 
 impl Component for ShellProvisioner {
@@ -112,7 +115,8 @@ impl Component for ShellProvisioner {
             errors.push(ConfigError::on("execute_command", error.to_string()));
         }
         let number = uuid::Uuid::new_v4().as_u128() % 10_000;
-        errors.into_result(Prepared::new(Shell { options, variables, number }))
+        let left = AtomicBool::new(false);
+        errors.into_result(Prepared::new(Shell { options, variables, number, left }))
     }
 }
 
@@ -124,8 +128,7 @@ impl Provision for Shell {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()> {
-        let (options, number) = (&self.options, self.number);
-        let machine = Machine { options, ctx, link: &*communicator, number };
+        let machine = self.machine(ctx, &*communicator);
         let mut variables = self.variables.clone();
         script::build_variables(ctx, data, &mut variables);
         if self.options.inline.is_empty() {
@@ -143,6 +146,24 @@ impl Provision for Shell {
         remote_script::pause(ctx, self.options.pause_after).await;
         Ok(())
     }
+
+    async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
+        if !self.left.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let machine = self.machine(ctx, communicator);
+        let (path, var_file) = machine.paths();
+        let in_file = self.options.use_env_var_file;
+        let paths: Vec<String> = [path].into_iter().chain(in_file.then_some(var_file)).collect();
+        machine.remove(&paths).await
+    }
+}
+
+impl Shell {
+    fn machine<'a>(&'a self, ctx: &'a RunContext, link: &'a dyn Communicator) -> Machine<'a> {
+        let Shell { options, number, left, .. } = self;
+        Machine { options, ctx, link, number: *number, left }
+    }
 }
 
 struct Machine<'a> {
@@ -150,9 +171,19 @@ struct Machine<'a> {
     ctx: &'a RunContext,
     link: &'a dyn Communicator,
     number: u128,
+    left: &'a AtomicBool,
 }
 
 impl Machine<'_> {
+    /// Where a script is on the machine, and where the file with its variables.
+    fn paths(&self) -> (String, String) {
+        let (options, number) = (self.options, self.number);
+        let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
+        let file = options.remote_file.clone().unwrap_or_else(|| format!("script_{number}.sh"));
+        let path = options.remote_path.clone().unwrap_or_else(|| format!("{directory}/{file}"));
+        (path, format!("{directory}/varfile_{number}.sh"))
+    }
+
     async fn run(
         &self,
         mut script_bytes: Vec<u8>,
@@ -163,18 +194,13 @@ impl Machine<'_> {
         if !options.binary {
             script_bytes = with_unix_line_ends(script_bytes);
         }
-        let number = self.number;
-        let directory = options.remote_folder.as_deref().unwrap_or("/tmp");
-        let file = options.remote_file.clone().unwrap_or_else(|| format!("script_{number}.sh"));
-        let path = options.remote_path.clone().unwrap_or_else(|| format!("{directory}/{file}"));
-
+        let (path, var_file) = self.paths();
         let in_file = options.use_env_var_file;
         let format = options.env_var_format.as_deref().unwrap_or(match in_file {
             true => "export %s='%s'\n",
             false => "%s='%s' ",
         });
         let assignments = script::assignments(variables, format);
-        let var_file = format!("{directory}/varfile_{number}.sh");
         let mut uploaded = vec![path.clone()];
         let mut files = Vec::new();
         let mut names = json!(data);
@@ -199,7 +225,11 @@ impl Machine<'_> {
         let removes = !options.skip_clean && !in_file;
         let limit = options.start_retry_timeout;
         let start = Start { ctx: self.ctx, link: self.link, limit, removes };
+        self.left.store(true, Ordering::Relaxed);
         let ScriptOutcome { status, removed } = start.run(&files, &command).await?;
+        if removed {
+            self.left.store(false, Ordering::Relaxed);
+        }
         match status {
             ExitStatus::Disconnected if !options.expect_disconnect => Err(Error::new(
                 "Script disconnected unexpectedly",
@@ -223,7 +253,9 @@ impl Machine<'_> {
         let limit = remote_script::start_timeout(self.options.start_retry_timeout);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
         let removed = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(paths));
-        unless_away(self.link, limit, "start_retry_timeout", removed).await
+        unless_away(self.link, limit, "start_retry_timeout", removed).await?;
+        self.left.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn clean(&self, paths: &[String]) -> Result<()> {

@@ -26,6 +26,15 @@ pub trait Provision: Send + Sync {
         communicator: Arc<dyn Communicator>,
         data: &GeneratedData,
     ) -> Result<()>;
+
+    /// Removes what a [`Provision::provision`] that failed, or was dropped, left on the machine. Called
+    /// where the build goes on all the same (`continue_on_error`): what is left would be in the image.
+    ///
+    /// # Errors
+    /// Something may be left, which is reported and ends nothing.
+    async fn clean_up(&self, _ctx: &RunContext, _communicator: &dyn Communicator) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<P: Provision + 'static> Erase<P> for dyn Provision {

@@ -177,6 +177,7 @@ impl NodeHook {
                      continuing the build.",
                     error.to_string()
                 ));
+                clean_up(ctx, &work).await;
                 Ok(ProvisionerOutcome::Tolerated(error))
             }
             Ok(true) => Ok(ProvisionerOutcome::Succeeded),
@@ -198,6 +199,9 @@ enum ProvisionerOutcome {
 
 /// How long a provisioner has to stop after its `timeout`.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a provisioner may take to remove what it left; the machine may have to come back for that.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A provisioner, and what it works on.
 struct Work<'a> {
@@ -234,6 +238,17 @@ async fn provision(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<boo
             }
         }
     }
+}
+
+/// Lets a provisioner that failed remove what it left on the machine, of which an image will be made.
+async fn clean_up(ctx: &RunContext, work: &Work<'_>) {
+    let cleaning = ctx.unless_cancelled(work.ready.clean_up(ctx, &**work.communicator));
+    let error = match tokio::time::timeout(CLEAN_UP_TIMEOUT, cleaning).await {
+        Ok(Ok(()) | Err(Error::Cancelled)) => return,
+        Ok(Err(error)) => error,
+        Err(_) => Error::new(format!("not done after {}", GoDuration(CLEAN_UP_TIMEOUT))),
+    };
+    ctx.ui.error(format!("It may have left files on the machine: {error}"));
 }
 
 async fn attempt(step: &Step, ctx: &RunContext, work: &Work<'_>) -> Result<()> {

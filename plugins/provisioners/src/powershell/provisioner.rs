@@ -1,6 +1,7 @@
 //! The provisioner, and one run of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::communicator::{CapturedOutput, unsigned_exit_code};
@@ -20,6 +21,11 @@ use crate::remote_script::{ScriptOutcome, Start, Upload, pause, start_timeout, u
 
 /// How long removing temporary files is tried on a machine that does not restart.
 const CLEANING: Duration = Duration::from_secs(60);
+/// What that limit is called where no option sets it.
+const CLEANING_LIMIT: &str = "the most that removing files may take";
+
+/// The name of an inline script, where `remote_path` is a directory.
+const INLINE: &str = "inline.ps1";
 
 /// `provisioner "powershell"`
 pub(crate) struct PowershellProvisioner;
@@ -28,6 +34,8 @@ pub(crate) struct PowershellProvisioner;
 pub(crate) struct Powershell {
     options: Options,
     paths: RemotePaths,
+    /// Whether files of it may be on the machine.
+    left: AtomicBool,
 }
 
 /// Where files are on the machine. The same in every attempt at a step: the one that succeeds removes
@@ -52,6 +60,15 @@ impl RemotePaths {
             runner: format!("C:/Windows/Temp/ingot-elevated-{id}.ps1"),
         }
     }
+
+    /// Where the script with this name is: under it where `remote_path` is a directory.
+    fn script_called(&self, name: &str) -> String {
+        let path = &self.script;
+        match path.ends_with(['/', '\\']) {
+            true => format!("{path}{name}"),
+            false => path.clone(),
+        }
+    }
 }
 
 impl Component for PowershellProvisioner {
@@ -70,7 +87,7 @@ impl Component for PowershellProvisioner {
     ) -> Result<Prepared<Powershell>, ConfigErrors> {
         options.check(ctx)?;
         let paths = RemotePaths::new(&options);
-        Ok(Prepared::new(Powershell { options, paths }))
+        Ok(Prepared::new(Powershell { options, paths, left: AtomicBool::new(false) }))
     }
 }
 
@@ -91,7 +108,7 @@ impl Provision for Powershell {
                 self.options.debug_mode,
                 &run.assignments,
             );
-            run.script("inline.ps1", &powershell::file(&text)).await?;
+            run.script(INLINE, &powershell::file(&text)).await?;
         }
         for path in self.options.script.files() {
             ctx.ui.say(format!("Provisioning with powershell script: {path}"));
@@ -100,6 +117,42 @@ impl Provision for Powershell {
         }
         pause(ctx, self.options.pause_after).await;
         Ok(())
+    }
+
+    async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
+        let files = self.files();
+        if self.left.load(Ordering::Relaxed) && !files.is_empty() {
+            let run = Run {
+                options: &self.options,
+                ctx,
+                link: communicator,
+                names: Value::Null,
+                assignments: String::new(),
+                paths: &self.paths,
+                left: &self.left,
+            };
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            run.clean(&files, None, CLEANING, CLEANING_LIMIT).await;
+        }
+        Ok(())
+    }
+}
+
+impl Powershell {
+    /// The files that it may have put on the machine, and does not leave there.
+    fn files(&self) -> Vec<String> {
+        let Powershell { options, paths, .. } = self;
+        let mut files = Vec::new();
+        if !options.skip_clean {
+            let inline = (!options.script.inline.is_empty()).then_some(INLINE);
+            let scripts = options.script.files().map(|path| script::file_name(path));
+            files.extend(inline.into_iter().chain(scripts).map(|name| paths.script_called(name)));
+            files.push(paths.variables.clone());
+        }
+        if options.elevated_user().is_some() {
+            files.push(paths.runner.clone());
+        }
+        files
     }
 }
 
@@ -113,11 +166,12 @@ struct Run<'a> {
     /// The environment as PowerShell statements.
     assignments: String,
     paths: &'a RemotePaths,
+    left: &'a AtomicBool,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        Powershell { options, paths }: &'a Powershell,
+        Powershell { options, paths, left }: &'a Powershell,
         ctx: &'a RunContext,
         link: &'a dyn Communicator,
         data: &GeneratedData,
@@ -126,15 +180,12 @@ impl<'a> Run<'a> {
         let variables = options.script.variables(ctx, data)?;
         let format = options.variable_format();
         let assignments = script::assignments_with(&variables, format, powershell::escape);
-        Ok(Run { options, ctx, link, names, assignments, paths })
+        Ok(Run { options, ctx, link, names, assignments, paths, left })
     }
 
     /// Runs one script, and removes what it left behind however it ends.
     pub(super) async fn script(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let mut path = self.paths.script.clone();
-        if path.ends_with(['/', '\\']) {
-            path.push_str(name);
-        }
+        let path = self.paths.script_called(name);
         let mut names = self.names.clone();
         names["Path"] = path.as_str().into();
         names["Vars"] = self.paths.variables.as_str().into();
@@ -164,6 +215,7 @@ impl<'a> Run<'a> {
 
         let limit = self.options.script.start_retry_timeout;
         let start = Start { ctx: self.ctx, link: self.link, limit, removes: false };
+        self.left.store(true, Ordering::Relaxed);
         let ended = start.run(&files, &command).await;
         let elevated_only = self.options.skip_clean;
         let left: Vec<&str> = files
@@ -179,9 +231,10 @@ impl<'a> Run<'a> {
                 matches!(ended, Ok(ScriptOutcome { status: ExitStatus::Disconnected, .. }));
             let (limit, option) = match restarts {
                 true => (start_timeout(limit).max(CLEANING), "start_retry_timeout"),
-                false => (CLEANING, "the most that removing files may take"),
+                false => (CLEANING, CLEANING_LIMIT),
             };
             self.clean(&left, tries, limit, option).await;
+            self.left.store(false, Ordering::Relaxed);
         }
         self.options.script.check_exit(ended?.status)
     }
