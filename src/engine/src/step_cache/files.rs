@@ -9,8 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use ingot_sdk::communicator::uploaded_name;
 use ingot_sdk::file_work::Reader;
-use ingot_sdk::{Context, Error, Result, StateKey, hash};
+use ingot_sdk::{Context, Error, Result, StateKey, hash, script};
 use tokio_util::sync::CancellationToken;
 
 /// How many files and directories of one are looked at: links can make many out of few.
@@ -63,15 +64,18 @@ impl<'a> Contents<'a> {
             parts.add(self.content(path)?);
             return Ok(StateKey::of("local file 1", parts.0));
         }
-        // With a slash at its end, a directory stands for what is in it.
-        let contents_only = file.path.ends_with('/');
-        parts.add([u8::from(contents_only)]);
-        parts.add(path.file_name().unwrap_or_default().as_bytes());
+        // What the machine knows it by: nothing where only what is in a directory goes there.
+        let name = match found.is_dir() {
+            true => uploaded_name(path, file.path.ends_with('/'))?,
+            false => Some(script::file_name(&file.path).to_owned()),
+        };
+        parts.add([u8::from(name.is_none())]);
+        parts.add(name.unwrap_or_default());
         match found.is_dir() {
             true => self.directory(path, &found, &mut parts)?,
             false => self.file(path, &found, &mut parts)?,
         }
-        Ok(StateKey::of("local file 1", parts.0))
+        Ok(StateKey::of("local file 2", parts.0))
     }
 
     fn content(&mut self, path: &Path) -> Result<String> {
@@ -184,6 +188,9 @@ mod tests {
         let mut seen = vec![key(&tree, true).unwrap()];
         let slash = key(&format!("{tree}/"), true).unwrap();
         assert_ne!(seen[0], slash);
+        // As communicators read paths.
+        assert_eq!(slash, key(&format!("{tree}/."), true).unwrap());
+        assert_eq!(seen[0], key(&format!("{tree}/sub/.."), true).unwrap());
         let mut changed = |what: &str| {
             let now = key(&tree, true).unwrap();
             assert!(!seen.contains(&now), "{what} does not count");
