@@ -49,8 +49,9 @@ pub enum Effect {
     Unknown,
     /// On nothing else.
     Options,
-    /// On the contents of the files that its options [name](crate::Reads), whose names do not matter, and on
-    /// the source's name and type, which scripts can see.
+    /// On the contents of the files that its options [name](crate::Reads), whose names do not matter unless
+    /// its option `remote_path` is a directory for them, and on the source's name and type, which scripts
+    /// can see.
     Scripts,
     /// On the files and directories that its options [name](crate::Reads), and on how they are called.
     Copies,

@@ -8,7 +8,7 @@ use ingot_hcl::{Scope, Unknowns};
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::interpolate::{COMPATIBLE_PACKER_VERSION, Interpolation};
 use ingot_sdk::{
-    Config, Effect, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey,
+    Config, Effect, OptionValue, PrepareContext, Result, RunContext, Schema, StateKey, script,
 };
 use ingot_template::steps::Step;
 use serde_json::json;
@@ -115,7 +115,14 @@ pub(super) fn describe(of: &BuildContext, step: &Step) -> Result<Description, Re
         }
     }
     let copied = effect == Effect::Copies;
-    let files = options.local_files(&config).into_iter();
+    let files = options.local_files(&config);
+    // Of a directory, in which PowerShell scripts keep their names.
+    let remote_path = config.get("remote_path").and_then(OptionValue::as_str);
+    if effect == Effect::Scripts && remote_path.is_some_and(|path| path.ends_with(['/', '\\'])) {
+        let names: Vec<_> = files.iter().map(|(_, path)| script::file_name(path)).collect();
+        found.parts.push(("the names of the scripts".into(), json!(names).to_string()));
+    }
+    let files = files.into_iter();
     found.files.extend(files.map(|(option, path)| (option, LocalFile { path, copied })));
     for (option, value) in config.values() {
         if schema.get(option).is_none_or(|spec| spec.reads.is_none()) {

@@ -119,6 +119,26 @@ async fn where_files_are_does_not_count() {
 }
 
 #[tokio::test]
+async fn names_of_scripts_count_where_the_machine_sees_them() {
+    let step = |path: &str, script: &str| {
+        format!(
+            "  provisioner \"powershell\" {{\n    remote_path = \"{path}\"\n    script = \
+             \"DIR/{script}\"\n  }}\n"
+        )
+    };
+    let world = world("");
+    let dir = world.dir.path();
+    std::fs::copy(dir.join("a"), dir.join("c")).unwrap();
+    let options = || StepCacheOptions { enabled: true, ..Default::default() };
+    for (path, renamed) in [("C:/x.ps1", 1), ("C:/Scripts/", 0), ("C:\\\\Scripts\\\\", 0)] {
+        rewrite(&world, &step(path, "a"));
+        assert_eq!(world.build(true, "base", options()).await.cached, 0, "{path}");
+        rewrite(&world, &step(path, "c"));
+        assert_eq!(world.build(true, "base", options()).await.cached, renamed, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_kept_of_files_that_change_meanwhile() {
     let world = world("  provisioner \"shell\" {\n    script = \"DIR/pipe\"\n  }\n");
     let path = world.dir.path().join("pipe");
