@@ -392,6 +392,13 @@ fn what_is_on_another_machine_is_left_to_it() {
     let told = "`null.n` cannot go on: what is kept of it is on the machine far";
     let said = format!("{}{}", resumed.stdout, resumed.stderr);
     assert!(said.contains(told), "{said}");
+    // What nothing here knows may be anywhere.
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let unknown = json!({ "record": 2, "resource": { "kind": "new-thing", "id": "n" } });
+    std::fs::write(&journal, format!("{text}{unknown}\n")).unwrap();
+    let unknown = cleanup(dir, &[]);
+    let told = "could not remove new-thing n: nothing here can remove things of this kind";
+    assert!(unknown.code == Some(1) && unknown.stdout.contains(told), "{}", unknown.stdout);
     for path in [dir.join("kept"), dir.join("left"), record, journal] {
         assert!(path.exists(), "{} is gone", path.display());
     }

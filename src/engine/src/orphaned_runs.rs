@@ -134,7 +134,8 @@ impl OrphanedRun {
     }
 
     /// The machine on which alone `resource`, which it left, can be removed, where that is another than
-    /// this: not finding it here says nothing.
+    /// this: not finding it here says nothing. None for what no plugin here knows, which every machine
+    /// may be able to remove.
     pub fn elsewhere(&self, resource: &Resource, plugins: &PluginSet) -> Option<&HostMachine> {
         self.elsewhere.as_ref().filter(|_| is_local(plugins, resource))
     }
@@ -326,9 +327,14 @@ fn reclaimer<'a>(plugins: &'a PluginSet, resource: &Resource) -> Option<&'a dyn 
     plugins.reclaimers.iter().find(of_kind).map(|one| &**one)
 }
 
-/// Whether a thing can be reached from the machine only on which it was created.
+/// Whether a thing is known to be reached from the machine only on which it was created.
 pub(crate) fn is_local(plugins: &PluginSet, resource: &Resource) -> bool {
-    reclaimer(plugins, resource).is_none_or(|reclaimer| reclaimer.is_local(resource))
+    reclaimer(plugins, resource).is_some_and(|reclaimer| reclaimer.is_local(resource))
+}
+
+/// The same, also of what no plugin here knows: that may be anywhere.
+pub(crate) fn may_be_local(plugins: &PluginSet, resource: &Resource) -> bool {
+    reclaimer(plugins, resource).is_none() || is_local(plugins, resource)
 }
 
 /// Where a thing is, for people.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingot_sdk::{Error, PluginSet, Ui};
 use tokio::time::{Instant, timeout};
 
-use super::{Listing, OrphanedResource, OrphanedRun, is_local, orphaned_runs, reclaimer};
+use super::{Listing, OrphanedResource, OrphanedRun, may_be_local, orphaned_runs, reclaimer};
 
 /// How long a build waits for the removal of what other runs left. What takes no time is removed all the
 /// same when that is over.
@@ -44,14 +44,16 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
             mention(&run, &all, &then, plugins, ui);
             continue;
         }
-        let (mut local, remote): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|orphan| is_local(plugins, &orphan.resource));
+        let (local, remote): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|orphan| may_be_local(plugins, &orphan.resource));
         mention(&run, &remote, "`ingot cleanup` removes that.", plugins, ui);
         let forget = run.how_to_forget().map_or_else(String::new, |how| format!("; {how}"));
+        let (there, local): (Vec<_>, Vec<_>) = local
+            .into_iter()
+            .partition(|orphan| run.elsewhere(&orphan.resource, plugins).is_some());
         if let Some(machine) = &run.elsewhere {
             let then = format!("`ingot cleanup` on {machine} removes that{forget}.");
-            mention(&run, &local, &then, plugins, ui);
-            local.clear();
+            mention(&run, &there, &then, plugins, ui);
         }
         let mut late = Vec::new();
         for orphan in local {
@@ -160,6 +162,18 @@ mod tests {
         let said = reclaimed(dir.path(), &machine("far"), PATIENCE).await;
         assert_eq!(said.matches("Removed unfinished-file ").count(), 2, "{said}");
         assert!(!there("a") && !there("b") && !there("0-1-x.journal"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn what_nothing_here_knows_may_be_anywhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file(&dir.path().join("a"));
+        write_journal(dir.path(), &[file, json!({ "kind": "new-thing", "id": "n" })]);
+        let said = reclaimed(dir.path(), &machine("near"), PATIENCE).await;
+        let told = "Could not remove new-thing n, left by an interrupted run: nothing here can remove \
+                    things of this kind\nA newer Ingot, or one with its builder, can remove it";
+        assert!(said.contains(told), "{said}");
+        assert!(dir.path().join("a").exists() && said.contains("on the machine far"), "{said}");
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use crate::host_machine::HostMachine;
 use crate::journal::{self, as_text, owner_runs, process_name};
-use crate::orphaned_runs::is_local;
+use crate::orphaned_runs::{is_local, may_be_local};
 
 /// The form of the records that this version writes.
 const FORMAT: u32 = 3;
@@ -168,16 +168,22 @@ impl KeptBuild {
         HostMachine::other(self.host.as_ref(), HostMachine::this().as_ref())
     }
 
-    /// Whether something that it needs can be reached from its machine only.
-    pub(super) fn needs_host(&self, plugins: &PluginSet) -> bool {
+    /// What is left of it, and what its artifact is besides files.
+    fn resources(&self) -> impl Iterator<Item = &Resource> {
         let made = self.artifact.iter().flat_map(RecordedArtifact::resources);
-        self.left.iter().chain(made).any(|resource| is_local(plugins, resource))
+        self.left.iter().chain(made)
+    }
+
+    /// Whether something that it needs can, as far as is known here, be reached from its machine only.
+    pub(super) fn needs_host(&self, plugins: &PluginSet) -> bool {
+        self.resources().any(|resource| may_be_local(plugins, resource))
     }
 
     /// Whether something of it can be removed on its machine only.
     pub fn is_bound(&self, plugins: &PluginSet) -> bool {
         let made = self.artifact.as_ref().filter(|_| self.owns_artifact);
-        self.needs_host(plugins) || made.is_some_and(RecordedArtifact::has_files)
+        self.resources().any(|resource| is_local(plugins, resource))
+            || made.is_some_and(RecordedArtifact::has_files)
     }
 
     /// Whether something has to be removed before the record may go.
