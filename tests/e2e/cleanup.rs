@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -304,7 +304,7 @@ fn what_nothing_can_remove_can_be_forgotten() {
 }
 
 #[test]
-fn what_was_kept_meanwhile_goes_too() {
+fn what_was_kept_meanwhile_goes_if_it_is_chosen() {
     let step = "  provisioner \"shell-local\" {\n    inline = [\"exit 3\"]\n  }";
     let dir = template(&null_template(step));
     let dir = dir.path();
@@ -327,8 +327,12 @@ fn what_was_kept_meanwhile_goes_too() {
     let endpoint = json!({ "endpoint": format!("unix://{}", socket.display()) });
     write("one", 1, json!([{ "kind": "docker-container", "id": "c", "attributes": endpoint }]));
     write("two", 2, json!([]));
+    write("three", 3, json!([]));
     let mut cleanup = ingot_command();
-    cleanup.args(["cleanup", "-kept"]).current_dir(dir).env("INGOT_STATE_DIR", dir.join("state"));
+    cleanup
+        .args(["cleanup", "-kept", "-older-than=24h"])
+        .current_dir(dir)
+        .env("INGOT_STATE_DIR", dir.join("state"));
     let cleanup = cleanup.stdout(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     let connection = loop {
@@ -338,16 +342,20 @@ fn what_was_kept_meanwhile_goes_too() {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    // While it is at work on the first one, a run goes on with the second and keeps something.
-    let file = dir.join("left");
-    std::fs::write(&file, "").unwrap();
+    // While it is at work on the first one, runs go on with the others and keep something.
+    let (file, new) = (dir.join("left"), dir.join("new"));
+    [&file, &new].map(|path| std::fs::write(path, "").unwrap());
     write("two", 2, json!([{ "kind": "unfinished-file", "id": file }]));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_millis()).unwrap();
+    write("three", now, json!([{ "kind": "unfinished-file", "id": new }]));
     std::fs::remove_file(&socket).unwrap();
     drop((listener, connection));
     let output = cleanup.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(!file.exists(), "{output:?}");
-    assert!(all.join("one").exists() && !all.join("two").exists(), "{output:?}");
+    assert!(!file.exists() && new.exists(), "{output:?}");
+    let there = ["one", "two", "three"].map(|name| all.join(name).exists());
+    assert_eq!(there, [true, false, true], "{output:?}");
 }
 
 /// Machines may share the home directory.

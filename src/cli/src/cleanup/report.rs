@@ -11,7 +11,7 @@ use ingot_engine::resume::{KeptBuild, KeptRecord};
 use ingot_sdk::{Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 
-use super::{CleanupArgs, Run};
+use super::{CleanupArgs, Run, is_chosen};
 
 /// The report of a cleanup, in lines or as JSON.
 pub(super) struct Report<'a> {
@@ -135,6 +135,10 @@ impl<'a> Report<'a> {
             return self.say(format!("Another run has just finished '{name}'."));
         };
         let build = &record.build;
+        // What a run kept meanwhile may be too new, or another's.
+        if !is_chosen(self.args, Some(&build.run), Some(build.kept_at)) {
+            return;
+        }
         if is_remembered(build) {
             if removes && let Err(error) = record.remove() {
                 self.not_removed(&record, &error.to_string());
