@@ -39,18 +39,28 @@ build {
 #[test]
 fn a_directory_whose_name_is_not_utf_8_is_built_in() {
     let all = tempfile::tempdir().unwrap();
-    let dir = all.path().join(OsStr::from_bytes(b"t\xe9"));
-    std::fs::create_dir(&dir).unwrap();
-    let build = |flag: &str, text: &str| {
+    let [dir, other] = [b"t\xe9", b"t\xe8"].map(|name| all.path().join(OsStr::from_bytes(name)));
+    let build_in = |dir: &Path, flag: &str, text: &str| {
+        std::fs::create_dir_all(dir).unwrap();
         std::fs::write(dir.join("t.pkr.hcl"), text).unwrap();
         let mut ingot = ingot_command();
-        ingot.args(["build", "-color=false", flag, "."]).current_dir(&dir);
+        ingot.args(["build", "-color=false", flag, "."]).current_dir(dir);
         let output = ingot.env("INGOT_STATE_DIR", all.path().join("state")).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        let said =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (output.status.code(), said.concat())
     };
-    let file = "source \"file\" \"f\" {\n  content = \"abc\"\n  target = \"f.txt\"\n}\nbuild {\n  \
-                sources = [\"file.f\"]\n}\n";
-    let (code, said) = build("-on-error=cleanup", file);
+    let build = |flag: &str, text: &str| build_in(&dir, flag, text);
+    let file = |command: &str| {
+        format!(
+            "source \"file\" \"f\" {{\n  content = \"abc\"\n  target = \"f.txt\"\n}}\nbuild {{\n  \
+             sources = [\"file.f\"]\n  post-processor \"shell-local\" {{\n    inline = \
+             [\"{command}\"]\n  }}\n}}\n"
+        )
+    };
+    let (code, said) = build("-on-error=keep", &file("exit 3"));
+    assert!(code == Some(1) && said.contains("`ingot build -resume"), "{said}");
+    let (code, said) = build("-resume", &file("true"));
     assert_eq!((code, dir.join("f.txt").exists()), (Some(0), true), "{said}");
     let null = |command: &str| {
         null_template(&format!(
@@ -59,8 +69,13 @@ fn a_directory_whose_name_is_not_utf_8_is_built_in() {
     };
     let (code, said) = build("-on-error=keep", &null("exit 3"));
     assert!(code == Some(1) && said.contains("`ingot build -resume"), "{said}");
+    let nothing = "nothing is kept of a build of this template";
+    let (code, said) = build_in(&other, "-resume", &null("true"));
+    assert!(code == Some(1) && said.contains(nothing), "{said}");
     let (code, said) = build("-resume", &null("true"));
     assert_eq!(code, Some(0), "{said}");
+    let (code, said) = build("-resume", &null("true"));
+    assert!(code == Some(1) && said.contains(nothing), "{said}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl OutputLock {
                 return Err(Error::Cancelled);
             }
             // Recorded before it exists; resolved if somebody else has the lock.
-            let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
+            let resource = Resource::at(UNFINISHED_FILE, &path);
             let entry = JournalEntry::open(journal, &resource)?;
             match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(_) => return Ok(OutputLock::File { path, entry: Some(entry) }),

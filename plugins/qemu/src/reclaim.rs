@@ -48,7 +48,7 @@ impl Reclaim for QemuReclaim {
 
 /// The journal's record of the directory `path`, before it is created.
 pub(crate) fn output_resource(path: &Path) -> Resource {
-    Resource::new(OUTPUT, path.to_string_lossy())
+    Resource::at(OUTPUT, path)
 }
 
 /// The same once it is there: what tells it from a directory that the user puts there later.
@@ -62,7 +62,7 @@ pub(crate) fn created_output_resource(path: &Path) -> Result<Resource> {
 /// Whether the directory that `created` is the record of is still there, and no other one in its place.
 pub(crate) fn is_same(created: &Resource) -> bool {
     let expected = identity_of(created);
-    identity(Path::new(&created.id)).is_ok_and(|found| Some(found.as_str()) == expected)
+    identity(&created.path()).is_ok_and(|found| Some(found.as_str()) == expected)
 }
 
 /// What the directory is known by that `created` is the record of. None before it is created.
@@ -72,7 +72,7 @@ pub(crate) fn identity_of(created: &Resource) -> Option<&str> {
 
 /// The journal's record of a directory for states, before it is created.
 pub(crate) fn states_resource(path: &Path) -> Resource {
-    Resource::new(STATES, path.to_string_lossy())
+    Resource::at(STATES, path)
 }
 
 /// The same once it is there, as [`created_output_resource`].
@@ -102,7 +102,8 @@ fn identity(path: &Path) -> std::io::Result<String> {
 /// # Errors
 /// It may still be there.
 pub(crate) fn remove_output(resource: &Resource) -> Result<bool> {
-    let path = Path::new(&resource.id);
+    let recorded = resource.path();
+    let path = recorded.as_path();
     let removing = || format!("removing {}", path.display());
     let removed = match (identity(path), identity_of(resource)) {
         (Err(error), _) => Err(error),
@@ -174,6 +175,9 @@ fn with_marker(marker: &str) -> Result<Vec<i32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[tokio::test]
@@ -204,7 +208,8 @@ mod tests {
     #[tokio::test]
     async fn an_output_directory_is_removed_only_if_it_is_the_same() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("output");
+        // Not UTF-8, as the journal is.
+        let path = directory.path().join(OsStr::from_bytes(b"t\xe9"));
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("disk"), "x").unwrap();
         let resource = created_output_resource(&path).unwrap();

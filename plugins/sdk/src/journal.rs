@@ -1,11 +1,14 @@
 //! The list of things a build has created and must remove again.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::Result;
+use crate::recorded_path::{RecordedPath, escaped};
 
 /// Something that exists outside this process and must not outlive the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +23,32 @@ pub struct Resource {
     pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
+/// The attribute with the path of what has one that is not UTF-8.
+const PATH: &str = "path";
+
 impl Resource {
     /// A resource without attributes.
     pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
         Resource { kind: kind.into(), id: id.into(), attributes: Default::default() }
+    }
+
+    /// The file or directory at `path`, which is its id. Where that is not UTF-8, an attribute has the
+    /// path itself.
+    pub fn at(kind: impl Into<String>, path: &Path) -> Self {
+        let resource = Resource::new(kind, escaped(path));
+        match path.to_str() {
+            Some(_) => resource,
+            None => resource.with(PATH, json!(RecordedPath(path.to_owned()))),
+        }
+    }
+
+    /// Where it is, if it is a file or directory.
+    pub fn path(&self) -> PathBuf {
+        let recorded = self.attributes.get(PATH);
+        match recorded.and_then(|path| RecordedPath::deserialize(path).ok()) {
+            Some(RecordedPath(path)) => path,
+            None => PathBuf::from(&self.id),
+        }
     }
 
     /// Adds an attribute.

@@ -110,7 +110,7 @@ impl OutputFile {
         let created = CreatedDirectories::create(directory)
             .with_context(|| format!("creating the directory {}", directory.display()))?;
         let unfinished = directory.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
-        let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
+        let resource = Resource::at(UNFINISHED_FILE, &unfinished);
         let entry = JournalEntry::open(journal, &resource)?;
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -301,7 +301,7 @@ impl Reclaim for ReclaimUnfinishedFiles {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        match tokio::fs::remove_file(&resource.id).await {
+        match tokio::fs::remove_file(resource.path()).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(Error::from(error).context(format_args!("removing {}", resource.id)))
             }
@@ -313,6 +313,7 @@ impl Reclaim for ReclaimUnfinishedFiles {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::ffi::OsStrExt;
 
     use super::*;
     use crate::journal::NoJournal;
@@ -462,13 +463,16 @@ mod tests {
     async fn leftovers_are_reclaimed() {
         let directory = tempfile::tempdir().unwrap();
         let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let output = OutputFile::create(&journal, &directory.path().join("x"), 0o644).unwrap();
+        // Not UTF-8, as the journal is.
+        let inside = directory.path().join(std::ffi::OsStr::from_bytes(b"t\xe9"));
+        let output = OutputFile::create(&journal, &inside.join("x"), 0o644).unwrap();
         let unfinished = output.unfinished.clone().unwrap();
-        let resource = Resource::new(UNFINISHED_FILE, unfinished.to_string_lossy());
+        let recorded = serde_json::to_value(Resource::at(UNFINISHED_FILE, &unfinished)).unwrap();
         std::mem::forget(output);
-        assert_eq!(names(directory.path()).len(), 1);
+        assert_eq!(names(&inside).len(), 1);
+        let resource: Resource = serde_json::from_value(recorded).unwrap();
         ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
-        assert_eq!(names(directory.path()), [""; 0]);
+        assert_eq!(names(&inside), [""; 0]);
         ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
     }
 }

@@ -152,7 +152,7 @@ impl ShellLocal {
         };
         let name = format!("ingot-shell{}{extension}", uuid::Uuid::new_v4().simple());
         let path = std::env::temp_dir().join(name);
-        let resource = Resource::new(UNFINISHED_FILE, path.to_string_lossy());
+        let resource = Resource::at(UNFINISHED_FILE, &path);
         let entry = Some(JournalEntry::open(&ctx.journal, &resource)?);
         let script = InlineScript { path, entry };
         process::while_nothing_starts(|| {

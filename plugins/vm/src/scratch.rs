@@ -62,7 +62,7 @@ impl Scratch {
     /// Makes a directory in `parent`, which is absolute.
     fn create_in(ctx: &RunContext, parent: &Path) -> Result<Self> {
         let path = parent.join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
-        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
+        let resource = Resource::at(SCRATCH_DIRECTORY, &path);
         let entry = JournalEntry::open(&ctx.journal, &resource)?;
         let scratch = Scratch { path, entry: Some(Entry(entry)) };
         std::fs::DirBuilder::new().mode(0o700).create(&scratch.path).with_context(|| {
@@ -83,7 +83,7 @@ impl Scratch {
                 path.display()
             )));
         }
-        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
+        let resource = Resource::at(SCRATCH_DIRECTORY, path);
         let entry = JournalEntry::open(&ctx.journal, &resource)?;
         Ok(Scratch { path: path.to_owned(), entry: Some(Entry(entry)) })
     }
@@ -177,7 +177,7 @@ impl Reclaim for ReclaimScratch {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        let path = PathBuf::from(&resource.id);
+        let path = resource.path();
         let ours = path.file_name().and_then(|name| name.to_str());
         if !ours.is_some_and(|name| name.starts_with(PREFIX)) {
             return Err(Error::new(format!("{} is not a temporary directory", path.display())));
@@ -205,7 +205,7 @@ mod tests {
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o700);
         std::mem::forget(scratch);
-        let resource = Resource::new(SCRATCH_DIRECTORY, path.to_string_lossy());
+        let resource = Resource::at(SCRATCH_DIRECTORY, &path);
         ReclaimScratch.reclaim(&resource).await.unwrap();
         assert!(!path.exists());
         ReclaimScratch.reclaim(&resource).await.unwrap();

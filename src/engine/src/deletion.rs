@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ingot_sdk::Artifact;
+use ingot_sdk::{Artifact, Resource};
 
 /// A file of one of `others` that would be deleted with `artifact`, without being one of its files: it
 /// is in a directory that goes.
@@ -15,9 +15,8 @@ pub(crate) fn also_deleted(
     let own = artifact.files();
     let own: HashSet<PathBuf> = own.iter().filter_map(|file| entry(file)).collect();
     let resources = artifact.resources();
-    let directories = resources.iter().map(|resource| Path::new(&resource.id));
-    let directories: HashSet<PathBuf> =
-        directories.filter(|path| path.is_absolute()).filter_map(entry).collect();
+    let directories = resources.iter().map(Resource::path).filter(|path| path.is_absolute());
+    let directories: HashSet<PathBuf> = directories.filter_map(|path| entry(&path)).collect();
     let goes =
         |path: &Path| path.ancestors().any(|part| own.contains(part) || directories.contains(part));
     let is_lost = |file: &PathBuf| {
@@ -38,7 +37,7 @@ fn entry(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use ingot_sdk::{Resource, Result};
+    use ingot_sdk::Result;
 
     use super::*;
 
@@ -67,8 +66,7 @@ mod tests {
         }
 
         fn resources(&self) -> Vec<Resource> {
-            let ids = self.directory.iter().map(|path| path.to_string_lossy());
-            ids.map(|id| Resource::new("directory", id)).collect()
+            self.directory.iter().map(|path| Resource::at("directory", path)).collect()
         }
 
         async fn destroy(&self) -> Result<()> {

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::home::home_dir;
 use ingot_sdk::process_table::Stat;
+use ingot_sdk::recorded_path::escaped;
 use ingot_sdk::{Context, Journal, Resource, Result, environment};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{Access, access};
@@ -59,10 +60,10 @@ impl RunInfo {
     }
 }
 
-/// A template's path as records have it, for people: they are text, so that what is not UTF-8 in it
-/// becomes U+FFFD.
+/// A template's path as records have it, for people and to compare: they are text, so that it is
+/// [escaped].
 pub(crate) fn as_text(path: &Path) -> PathBuf {
-    path.to_string_lossy().into_owned().into()
+    escaped(path).into()
 }
 
 /// One line of a journal. Journals without the optional parts are from before there were any.

@@ -1,10 +1,10 @@
 //! A machine that a build leaves running for `-resume`, and goes on with.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ingot_communicator::{CommunicatorKind, KeyPair};
-use ingot_sdk::{Context, Error, OnError, Result, RunContext, Step, async_trait};
+use ingot_sdk::{Context, Error, OnError, RecordedPath, Result, RunContext, Step, async_trait};
 use ingot_vm::scratch::ScratchFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,16 +19,16 @@ use crate::output_directory::OutputDirectory;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct KeptMachine {
     /// The directory that relative paths in the options start from.
-    directory: PathBuf,
+    directory: RecordedPath,
     /// The temporary directories and files that QEMU uses.
-    scratch: PathBuf,
-    tpm: Option<PathBuf>,
-    cd: Option<PathBuf>,
-    floppy: Option<PathBuf>,
+    scratch: RecordedPath,
+    tpm: Option<RecordedPath>,
+    cd: Option<RecordedPath>,
+    floppy: Option<RecordedPath>,
     accelerator: String,
     forwarded_port: Option<u16>,
     vnc_port: u16,
-    efi_variables: Option<PathBuf>,
+    efi_variables: Option<RecordedPath>,
     http_port: u16,
     /// What the output directory is known by, if the record is not of a version before that.
     #[serde(default)]
@@ -57,18 +57,19 @@ pub(super) fn keep(ctx: &RunContext, state: &State) {
         CommunicatorKind::Winrm(_) | CommunicatorKind::None => false,
     };
     let key = state.key.as_ref().filter(|_| made);
-    let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| file.path().to_owned());
+    let path = |path: &Path| RecordedPath(path.to_owned());
+    let file = |file: &Option<ScratchFile>| file.as_ref().map(|file| path(file.path()));
     let output = state.directory.as_ref().and_then(OutputDirectory::identity);
     let kept = KeptMachine {
-        directory,
-        scratch: machine.scratch().to_owned(),
-        tpm: state.tpm.as_ref().map(|tpm| tpm.directory().to_owned()),
+        directory: RecordedPath(directory),
+        scratch: path(machine.scratch()),
+        tpm: state.tpm.as_ref().map(|tpm| path(tpm.directory())),
         cd: file(&state.cd),
         floppy: file(&state.floppy),
         accelerator: state.runtime.accelerator.clone(),
         forwarded_port: state.runtime.forwarded_port,
         vnc_port: state.runtime.vnc_port,
-        efi_variables: state.runtime.efi_variables.clone(),
+        efi_variables: state.runtime.efi_variables.as_deref().map(path),
         http_port: state.http_port(),
         output: output.map(str::to_owned),
         secrets: Secrets { private_key: key.map(|key| key.private.clone()) },
@@ -111,29 +112,29 @@ impl Step<State> for ResumeMachine {
 
     async fn run(&self, ctx: &RunContext, state: &mut State) -> Result<()> {
         let kept = &self.0;
-        if std::env::current_dir().is_ok_and(|here| here != kept.directory) {
+        if std::env::current_dir().is_ok_and(|here| here != kept.directory.0) {
             return Err(Error::new("the machine was made in another directory").hint(format!(
                 "run this in {}, where the paths in the template lead to the same files",
-                kept.directory.display()
+                kept.directory.0.display()
             )));
         }
         // Before anything is taken over that would be removed with it.
         let output = find_output(&state.settings.output, kept.output.as_deref())?;
-        let machine = Machine::resume(ctx, &kept.scratch).await.map_err(|error| {
+        let machine = Machine::resume(ctx, &kept.scratch.0).await.map_err(|error| {
             error.context("the machine that was kept is gone").hint(REMOVE_KEPT)
         })?;
         state.machine = Some(machine);
         ctx.ui.say("Going on with the machine that was kept");
         take_output(ctx, state, output)?;
-        state.tpm = kept.tpm.as_deref().map(|tpm| Tpm::resume(ctx, tpm)).transpose()?;
-        let file = |file: &Option<PathBuf>| {
-            file.as_deref().map(|path| ScratchFile::resume(ctx, path)).transpose()
+        state.tpm = kept.tpm.as_ref().map(|tpm| Tpm::resume(ctx, &tpm.0)).transpose()?;
+        let file = |file: &Option<RecordedPath>| {
+            file.as_ref().map(|file| ScratchFile::resume(ctx, &file.0)).transpose()
         };
         (state.cd, state.floppy) = (file(&kept.cd)?, file(&kept.floppy)?);
         state.runtime.accelerator.clone_from(&kept.accelerator);
         state.runtime.forwarded_port = kept.forwarded_port;
         state.runtime.vnc_port = kept.vnc_port;
-        state.runtime.efi_variables.clone_from(&kept.efi_variables);
+        state.runtime.efi_variables = kept.efi_variables.as_ref().map(|path| path.0.clone());
         state.http_port_before = Some(kept.http_port).filter(|&port| port != 0);
         if let CommunicatorKind::Ssh(ssh) = &state.settings.communication.kind {
             state.key = match (&ssh.login.key, &kept.secrets.private_key) {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ingot_sdk::{
-    Artifact, Context, Error, FileArtifact, PluginSet, Reclaim, RegistryImage, Resource, Result,
+    Artifact, Context, Error, FileArtifact, PluginSet, Reclaim, RecordedPath, RegistryImage,
+    Resource, Result,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,9 +36,9 @@ const SECRET_DATA: &[&str] = &["Password", "WinRMPassword", "SSHPrivateKey", "SS
 pub struct RecordedArtifact {
     builder_id: String,
     id: String,
-    files: Vec<PathBuf>,
+    files: Vec<RecordedPath>,
     /// What their paths start from.
-    directory: PathBuf,
+    directory: RecordedPath,
     description: String,
     size: Option<u64>,
     images: Vec<RegistryImage>,
@@ -61,7 +62,7 @@ impl RecordedArtifact {
         });
         let files = artifact.files();
         RecordedArtifact {
-            directory: std::env::current_dir().unwrap_or_default(),
+            directory: RecordedPath(std::env::current_dir().unwrap_or_default()),
             builder_id: artifact.builder_id().to_owned(),
             id: artifact.id(),
             description: artifact.description(),
@@ -71,7 +72,7 @@ impl RecordedArtifact {
             resources: artifact.resources(),
             foreign: hosted && files.is_empty(),
             recorded: SystemTime::now(),
-            files,
+            files: files.into_iter().map(RecordedPath).collect(),
         }
     }
 
@@ -90,6 +91,11 @@ impl RecordedArtifact {
         !self.files.is_empty()
     }
 
+    /// Its files, from the root.
+    fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|file| self.directory.0.join(&file.0))
+    }
+
     /// The artifact, for post-processors. Unless it is `owned`, it is the user's, and nothing of it
     /// is ever deleted.
     ///
@@ -104,8 +110,7 @@ impl RecordedArtifact {
             Error::new(format!("{what} is gone, which the builder created"))
                 .hint("build again without -resume")
         };
-        let files = self.files.iter().map(|file| self.directory.join(file));
-        if let Some(file) = files.into_iter().find(|file| !file.exists()) {
+        if let Some(file) = self.paths().find(|file| !file.exists()) {
             return Err(gone(&file.display()));
         }
         for resource in &self.resources {
@@ -117,8 +122,8 @@ impl RecordedArtifact {
             }
         }
         let mut record = self.clone();
-        if std::env::current_dir().is_ok_and(|here| here != self.directory) {
-            record.files = self.files.iter().map(|file| self.directory.join(file)).collect();
+        if std::env::current_dir().is_ok_and(|here| here != self.directory.0) {
+            record.files = self.paths().map(RecordedPath).collect();
         }
         Ok(Arc::new(Restored { record, owned, reclaimers: plugins.reclaimers.clone() }))
     }
@@ -141,7 +146,6 @@ impl RecordedArtifact {
             })?;
             able.reclaim(resource).await?;
         }
-        let files = self.files.iter().map(|file| self.directory.join(file));
         let unchanged = |file: &PathBuf| {
             let written = std::fs::symlink_metadata(file).and_then(|found| found.modified());
             written.is_ok_and(|written| written <= self.recorded)
@@ -149,7 +153,7 @@ impl RecordedArtifact {
         let files = FileArtifact {
             builder_id: String::new(),
             id: String::new(),
-            files: files.filter(unchanged).collect(),
+            files: self.paths().filter(unchanged).collect(),
             description: String::new(),
         };
         files.destroy().await
@@ -174,7 +178,7 @@ impl Artifact for Restored {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        self.record.files.clone()
+        self.record.files.iter().map(|file| file.0.clone()).collect()
     }
 
     fn description(&self) -> String {
