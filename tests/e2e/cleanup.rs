@@ -283,7 +283,7 @@ fn what_nothing_can_remove_can_be_forgotten() {
     let dir = left_on("unix:///nowhere/docker.sock");
     let journal = dir.path().join("state/0-1-a.journal");
     let text = std::fs::read_to_string(&journal).unwrap().replace("docker-container", "new-thing");
-    std::fs::write(&journal, text).unwrap();
+    std::fs::write(&journal, &text).unwrap();
     let hint = "a newer Ingot, or one with its builder, can remove it; `ingot cleanup -forget \
                 -run=7d1f` gives it up";
     let build = ingot(dir.path(), &["build", "."]).stdout.replace("A newer", "a newer");
@@ -301,6 +301,11 @@ fn what_nothing_can_remove_can_be_forgotten() {
     assert_eq!((forgot.code, journal.exists()), (Some(0), false), "{}", forgot.stdout);
     assert!(forgot.stdout.contains("  forgot new-thing ingot-of-a-test, "), "{}", forgot.stdout);
     assert!(forgot.stdout.contains("Forgot 1 thing."), "{}", forgot.stdout);
+    for (age, stays) in [("-older-than=999999h", true), ("-older-than=24h", false)] {
+        std::fs::write(&journal, &text).unwrap();
+        let forgot = cleanup(dir.path(), &["-forget", age]);
+        assert_eq!((forgot.code, journal.exists()), (Some(0), stays), "{}", forgot.stdout);
+    }
 }
 
 #[test]

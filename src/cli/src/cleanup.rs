@@ -36,7 +36,7 @@ pub(super) struct CleanupArgs {
     /// Only resources of this run
     #[arg(long, value_name = "ID")]
     pub run: Vec<String>,
-    /// Remove nothing, and forget what is recorded of the runs of -run
+    /// Remove nothing, and forget what is recorded of the runs of -run or -older-than
     #[arg(long)]
     pub forget: bool,
     /// Only resources of runs that started longer ago than this
@@ -72,9 +72,9 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
         )
         .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
     }
-    if args.forget && args.run.is_empty() {
+    if args.forget && args.run.is_empty() && args.older_than.is_none() {
         return Err(Error::new("-forget needs the runs of which the records are given up")
-            .hint("look with -list, then name them with -run=ID"));
+            .hint("look with -list, then choose runs with -run=ID or -older-than=24h"));
     }
     if args.forget && !args.aws_region.is_empty() {
         return Err(Error::new("-forget gives up records, and what -aws-region finds has none")

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostMachine {
-    /// The same until the system is installed anew.
+    /// The same until the system is installed anew or, where its root is new at each boot, starts again.
     id: String,
     /// What its users call it; empty where it has no name.
     name: String,
@@ -26,6 +26,10 @@ const LONGEST: u64 = 4096;
 /// others of the kernel. A container has some of its own.
 const FIRST_NAMESPACES: [(&str, u64); 3] =
     [("pid", 0xEFFF_FFFC), ("uts", 0xEFFF_FFFE), ("ipc", 0xEFFF_FFFF)];
+
+/// What machines are called that nobody has named, or that were just installed.
+const COMMON_NAMES: [&str; 8] =
+    ["", "(none)", "localhost", "alpine", "archlinux", "debian", "fedora", "ubuntu"];
 
 impl HostMachine {
     /// This machine. None where it is not known: in a container, whose id can be that of its image or
@@ -49,13 +53,22 @@ impl HostMachine {
         &self.name
     }
 
-    /// `recorded`, if it is another machine than `here`; none where one of them is not known.
+    /// `recorded`, if it is another machine than `here`; none where one of them is not known. One of the
+    /// same name is the same, whatever its id: machines are installed anew, and a chroot has an id of
+    /// its own.
     pub(crate) fn other(
         recorded: Option<&HostMachine>,
         here: Option<&HostMachine>,
     ) -> Option<HostMachine> {
         let (recorded, here) = recorded.zip(here)?;
-        (recorded.id != here.id).then(|| recorded.clone())
+        let named_alike = recorded.name == here.name && recorded.has_own_name();
+        (recorded.id != here.id && !named_alike).then(|| recorded.clone())
+    }
+
+    /// Whether somebody has given it a name.
+    fn has_own_name(&self) -> bool {
+        let first = self.name.split('.').next().unwrap_or_default();
+        !COMMON_NAMES.contains(&first.to_ascii_lowercase().as_str())
     }
 }
 
@@ -102,6 +115,11 @@ mod tests {
         // Machines keep their id when they get another name.
         let renamed = HostMachine { name: "c".to_owned(), ..a.clone() };
         assert_eq!(HostMachine::other(Some(&renamed), Some(&a)), None);
+        // And their name when they are installed anew, if that tells them from others.
+        for (name, is_other) in [("build1", false), ("", true), ("localhost.localdomain", true)] {
+            let [old, new] = ["1", "2"].map(|id| HostMachine { id: id.into(), name: name.into() });
+            assert_eq!(HostMachine::other(Some(&old), Some(&new)).is_some(), is_other, "{name}");
+        }
     }
 
     #[test]
