@@ -274,7 +274,7 @@ fn what_cannot_be_removed_is_an_error_and_stays() {
     // It does not fail a build.
     let build = ingot(dir.path(), &["build", "."]);
     assert_eq!(build.code, Some(0), "{}", build.stdout);
-    assert!(build.stdout.contains("`ingot cleanup` tries again"), "{}", build.stdout);
+    assert!(build.stdout.contains("`ingot cleanup` tries again.\n"), "{}", build.stdout);
     assert_eq!(states(dir.path()), 1);
 }
 

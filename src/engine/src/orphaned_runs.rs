@@ -208,12 +208,16 @@ impl OrphanedRun {
         }
     }
 
-    /// How to give up its records, for people; none if it has none.
+    /// How to give up its records, which is all of them, for people; none if it has none.
     pub fn how_to_forget(&self) -> Option<String> {
         let LockedJournal { path, .. } = self.journal.as_ref()?;
+        let gives_up = match self.left.len() {
+            0 | 1 => "gives it up".to_owned(),
+            number => format!("gives up the {number} things of that run"),
+        };
         Some(match &self.info {
-            Some(run) => format!("`ingot cleanup -forget -run={}` gives it up", run.run),
-            None => format!("removing {} gives it up", path.display()),
+            Some(run) => format!("`ingot cleanup -forget -run={}` {gives_up}", run.run),
+            None => format!("removing {} {gives_up}", path.display()),
         })
     }
 

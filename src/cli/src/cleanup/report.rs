@@ -283,9 +283,9 @@ impl<'a> Report<'a> {
             None => self.say(format!("  {what}")),
             Some(error) if !self.args.json => {
                 let forget = match (untouched, &run.id) {
-                    ("kept", Some(id)) => {
-                        Some(format!("`ingot cleanup -forget -kept -run={id}` gives it up"))
-                    }
+                    ("kept", Some(id)) => Some(format!(
+                        "`ingot cleanup -forget -kept -run={id}` gives up all of that run"
+                    )),
                     _ => run.dead.how_to_forget(),
                 };
                 let advice = [error.advice().map(str::to_owned), forget];

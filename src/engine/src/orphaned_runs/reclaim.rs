@@ -47,12 +47,11 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
         let (local, remote): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|orphan| may_be_local(plugins, &orphan.resource));
         mention(&run, &remote, "`ingot cleanup` removes that.", plugins, ui);
-        let forget = run.how_to_forget().map_or_else(String::new, |how| format!("; {how}"));
         let (there, local): (Vec<_>, Vec<_>) = local
             .into_iter()
             .partition(|orphan| run.elsewhere(&orphan.resource, plugins).is_some());
         if let Some(machine) = &run.elsewhere {
-            let then = format!("`ingot cleanup` on {machine} removes that{forget}.");
+            let then = format!("`ingot cleanup` on {machine} removes that{}.", forget(&run));
             mention(&run, &there, &then, plugins, ui);
         }
         let mut late = Vec::new();
@@ -74,12 +73,16 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
             match removed {
                 Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
                 Err(error) => {
+                    // What fails now may be removed later: that is not to be given up.
                     let then = match reclaimer(plugins, &orphan.resource) {
-                        Some(_) => "`ingot cleanup` tries again",
-                        None => "A newer Ingot, or one with its builder, can remove it",
+                        Some(_) => "`ingot cleanup` tries again".to_owned(),
+                        None => format!(
+                            "A newer Ingot, or one with its builder, can remove it{}",
+                            forget(&run)
+                        ),
                     };
                     ui.error(format!(
-                        "Could not remove {what}, left by an interrupted run: {error}\n{then}{forget}."
+                        "Could not remove {what}, left by an interrupted run: {error}\n{then}."
                     ));
                 }
             }
@@ -88,6 +91,11 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
         mention(&run, &late, then, plugins, ui);
         run.close();
     }
+}
+
+/// How to give up the records of a run, after other advice.
+fn forget(run: &OrphanedRun) -> String {
+    run.how_to_forget().map_or_else(String::new, |how| format!("; {how}"))
 }
 
 /// Names what a run left. `then` says what becomes of it.
@@ -156,7 +164,7 @@ mod tests {
         let said = reclaimed(dir.path(), &machine("near"), PATIENCE).await;
         assert!(said.contains("was interrupted and left unfinished-file "), "{said}");
         let then = "`ingot cleanup` on the machine far removes that; `ingot cleanup -forget -run=r` \
-                    gives it up.";
+                    gives up the 2 things of that run.";
         assert!(said.contains(then), "{said}");
         assert!(there("a") && there("b") && there("0-1-x.journal"), "{said}");
         let said = reclaimed(dir.path(), &machine("far"), PATIENCE).await;
