@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{Listing, OrphanedResource, OrphanedRun, may_be_local, orphaned_runs, reclaimer};
 
-/// How long a build waits for the removal of what other runs left. What takes no time is removed all the
-/// same when that is over.
+/// How long a build waits for the removal of what other runs left.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it waits for each thing when that is over: what takes little time is removed all the same.
+const AT_LEAST: Duration = Duration::from_secs(1);
 /// How many things a build names that it leaves to `ingot cleanup`.
 const NAMED: usize = 5;
 
@@ -64,7 +65,7 @@ async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: 
                 ui.say("Removing what interrupted runs left...");
             }
             let what = format!("{} {}", orphan.resource.kind, orphan.resource.id);
-            let limit = deadline.saturating_duration_since(Instant::now()).max(patience / 20);
+            let limit = deadline.saturating_duration_since(Instant::now()).max(AT_LEAST);
             let removed = timeout(limit, run.remove(&orphan, plugins)).await;
             let removed = removed.unwrap_or_else(|_| {
                 slow.insert(orphan.resource.kind.clone());
