@@ -79,6 +79,21 @@ fn a_json_template_builds() {
     assert!(!dir.path().join("file.tar.gz").exists() && !dir.path().join("file.sum").exists());
 }
 
+/// As of `ingot build <(jsonnet t.jsonnet)`.
+#[test]
+fn a_template_may_come_through_a_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("t");
+    output_of("mkfifo", &[pipe.to_str().unwrap()]);
+    for command in ["validate", "fix", "build"] {
+        let (pipe, text) =
+            (pipe.clone(), r#"{ "builders": [{ "type": "null", "communicator": "none" }] }"#);
+        let writer = std::thread::spawn(move || std::fs::write(pipe, text).unwrap());
+        good(dir.path(), &[command, "t"]);
+        writer.join().unwrap();
+    }
+}
+
 #[test]
 fn an_override_adds_to_a_map() {
     let dir = directory(

@@ -48,7 +48,9 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     if !metadata.is_dir() {
         let name = path.to_string_lossy();
         let hcl2 = name.ends_with(".pkr.hcl") || name.ends_with(".pkr.json");
-        if !hcl2 && !name.ends_with(".json") && !looks_like_json(path) {
+        // What is read of a pipe is gone: parsing says what is wrong with it.
+        let can_look = metadata.is_file() && !hcl2 && !name.ends_with(".json");
+        if can_look && !looks_like_json(path) {
             return Err(Diagnostic::error(format!("{shown} is not a template")).help(
                 "templates are files whose names end in .pkr.hcl or .pkr.json, and legacy JSON \
                  templates",
