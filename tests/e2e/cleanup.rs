@@ -349,7 +349,9 @@ fn what_was_kept_meanwhile_goes_if_it_is_chosen() {
     };
     // While it is at work on the first one, runs go on with the others and keep something.
     let (file, new) = (dir.join("left"), dir.join("new"));
-    [&file, &new].map(|path| std::fs::write(path, "").unwrap());
+    for path in [&file, &new] {
+        std::fs::write(path, "").unwrap();
+    }
     write("two", 2, json!([{ "kind": "unfinished-file", "id": file }]));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let now = u64::try_from(now.as_millis()).unwrap();
