@@ -194,3 +194,25 @@ async fn a_request_that_is_given_up_may_have_been_carried_out() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert_eq!(admin.call(Method::GET, "/buckets/slow2", Value::Null).await.0, 200);
 }
+
+/// What a server leaves running in the database, or a lock that it holds when it is gone, ends there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_has_limits_in_the_database() {
+    let postgres = require!(Postgres::start());
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["-rate-limit=0", "-database-url", &postgres.url()]);
+    let admin = server.admin().await;
+    postgres.query("CREATE TABLE limits (name TEXT, value TEXT)");
+    postgres.query(
+        "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN \
+         INSERT INTO limits SELECT name, current_setting(name) FROM pg_settings WHERE name IN \
+         (''statement_timeout'', ''lock_timeout'', ''idle_in_transaction_session_timeout''); \
+         RETURN NULL; END'",
+    );
+    postgres
+        .query("CREATE TRIGGER look AFTER INSERT ON buckets FOR EACH ROW EXECUTE FUNCTION look()");
+    admin.put("/buckets", json!({ "name": "b" })).await;
+    let limits = postgres.query("SELECT name || ' ' || value FROM limits ORDER BY name");
+    let wanted = ["idle_in_transaction_session_timeout 1min", "lock_timeout 20s"];
+    assert_eq!(limits, format!("{}\nstatement_timeout 30s", wanted.join("\n")));
+}

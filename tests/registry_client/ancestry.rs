@@ -1,5 +1,7 @@
 //! The tree of what was built from what.
 
+use sqlx::{Connection, SqliteConnection};
+
 use crate::world::{World, with_both};
 
 /// Publishes `name`, built from the newest versions of others, each of which is a bucket and the
@@ -93,4 +95,44 @@ fn a_revocation_says_what_it_reaches_and_stays_in_sight() {
         let said = world.ok(&["registry", "buckets", "delete", "under"]);
         assert_eq!(said, "Removed the bucket under with its version.\n");
     });
+}
+
+/// Six hundred versions of the bucket `many`, as old as its first.
+const MANY: &str = "
+    INSERT INTO versions (id, bucket_id, fingerprint, number, template_type, author, revoked,
+        revocation_message, revocation_author, revocation_type, revoke_rollback, revoke_descendants,
+        created_at, updated_at)
+    WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 600)
+    SELECT substr(v.id, 1, 20) || printf('%06d', x), v.bucket_id, 'copy-' || x, x + 1,
+        v.template_type, v.author, 0, '', '', v.revocation_type, 0, 0, v.created_at, v.updated_at
+    FROM n CROSS JOIN versions v WHERE v.fingerprint = 'many-1';
+    INSERT INTO builds (id, version_id, component_type, status, run_uuid, platform, labels, metadata,
+        source_external_identifier, parent_version_id, created_at, updated_at)
+    SELECT 'b' || v.id, v.id, b.component_type, b.status, b.run_uuid, b.platform, b.labels,
+        b.metadata, b.source_external_identifier, b.parent_version_id, b.created_at, b.updated_at
+    FROM versions o JOIN builds b ON b.version_id = o.id
+    CROSS JOIN versions v WHERE o.fingerprint = 'many-1' AND v.fingerprint LIKE 'copy-%'";
+
+#[test]
+fn a_revocation_shows_channels_of_more_versions_than_it_lists() {
+    let world = World::local();
+    publish(&world, "top", &[]);
+    publish(&world, "many", &[("top", "new")]);
+    publish(&world, "left", &[("top", "new")]);
+    world.ok(&["registry", "channels", "create", "left", "stable", "-assign=v1"]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let url = world.path().join("registry.db").display().to_string();
+        let mut database = SqliteConnection::connect(&url).await.expect("the database");
+        sqlx::raw_sql(MANY).execute(&mut database).await.expect("they are added");
+        database.close().await.expect("it is written");
+    });
+    let said = world.ok(&["registry", "revoke", "top", "v1"]);
+    assert!(!said.contains("left v1 is revoked"), "it is among the first: {said}");
+    for wanted in [
+        "There is more that was built from it; channels of other buckets may have moved, too.\n",
+        "The channel stable of left: v1 → none.\n",
+    ] {
+        assert!(said.contains(wanted), "{wanted:?} is not in {said}");
+    }
 }

@@ -25,4 +25,5 @@ mod sboms;
 mod silent;
 mod template;
 mod transfer;
+mod transfer_revocations;
 mod world;

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::progress::Work;
+use super::progress::{AGAIN, Work};
 use super::{App, Shared, hosts, secret};
 use ingot_base::error::IntoError as _;
 use ingot_registry::api::{Result, Timestamp};
@@ -33,12 +33,10 @@ fn later(wait: Duration) -> Timestamp {
 }
 
 pub(super) async fn run(app: Shared, stop: CancellationToken) {
-    let clients = match Clients::new(&app.webhook_hosts) {
-        Ok(clients) => clients,
-        Err(error) => {
-            tracing::error!(%error, "webhooks cannot be delivered");
-            return;
-        }
+    let create = || Clients::new(&app.webhook_hosts);
+    let clients = tokio::select! {
+        () = stop.cancelled() => return,
+        clients = app.progress.until_created(Work::Webhooks, AGAIN, create) => clients,
     };
     let clients = &clients;
     let mut posts = FuturesUnordered::new();

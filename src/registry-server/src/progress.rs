@@ -10,6 +10,9 @@ use ingot_registry::api::{Code, Error, Result};
 /// minutes.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
+/// How long to wait before what could not be created is tried again.
+pub(crate) const AGAIN: Duration = Duration::from_secs(60);
+
 /// A part of the server's own work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Work {
@@ -43,6 +46,28 @@ impl Progress {
     /// A round has ended.
     pub(crate) fn round(&self, work: Work) {
         self.0.lock()[work as usize] = Instant::now();
+    }
+
+    /// What `create` returns, which is tried until it succeeds, with `pause` in between. Without it nothing
+    /// can be done, but a restart would not help, so each try is a round.
+    pub(crate) async fn until_created<T>(
+        &self,
+        work: Work,
+        pause: Duration,
+        create: impl Fn() -> ingot_base::Result<T>,
+    ) -> T {
+        loop {
+            match create() {
+                Ok(created) => return created,
+                Err(error) => {
+                    let wait = pause.as_secs();
+                    let name = NAMES[work as usize];
+                    tracing::error!(%error, "{name} must wait; next try in {wait} seconds");
+                }
+            }
+            self.round(work);
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Whether all of it goes on.
@@ -79,5 +104,24 @@ mod tests {
         assert!(error.message.starts_with("scheduled revocations have not"), "{error}");
         progress.0.lock()[Work::Revocations as usize] = later;
         progress.check(later).expect("it goes on");
+    }
+
+    /// As where no certificates are installed yet.
+    #[tokio::test]
+    async fn what_waits_for_its_client_goes_on() {
+        let progress = Progress::default();
+        let start = Instant::now();
+        let tries = std::cell::Cell::new(0);
+        let create = || {
+            tries.set(tries.get() + 1);
+            match tries.get() {
+                3 => Ok("a client"),
+                _ => Err(ingot_base::Error::new("no certificates")),
+            }
+        };
+        let pause = Duration::from_millis(1);
+        let created = progress.until_created(Work::Webhooks, pause, create).await;
+        assert_eq!((created, tries.get()), ("a client", 3));
+        assert!(progress.0.lock()[Work::Webhooks as usize] > start, "a try is no round");
     }
 }

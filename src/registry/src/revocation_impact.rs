@@ -45,7 +45,15 @@ pub async fn version_children(
     bucket: &str,
     fingerprint: &str,
 ) -> Result<Vec<Child>> {
-    first_children(registry, bucket, fingerprint, usize::MAX).await
+    first_children(registry, bucket, fingerprint, Which::All, usize::MAX).await
+}
+
+/// Which of the versions that were built from one a registry is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// Those that are the newest complete ones of their buckets.
+    Newest,
 }
 
 /// The versions that were built from one, as far as pages have them until there are `most`: a registry
@@ -54,11 +62,16 @@ async fn first_children(
     registry: &dyn Registry,
     bucket: &str,
     fingerprint: &str,
+    which: Which,
     most: usize,
 ) -> Result<Vec<Child>> {
     let query = AncestryQuery {
         kind: BucketAncestryType::Children,
-        version_fingerprint: fingerprint.to_owned(),
+        // Of a whole bucket a registry gives only what is in use.
+        version_fingerprint: match which {
+            Which::All => fingerprint.to_owned(),
+            Which::Newest => String::new(),
+        },
         ..AncestryQuery::default()
     };
     let query = &query;
@@ -92,11 +105,19 @@ impl RevocationImpact {
         let mut seen = BTreeSet::new();
         let mut waiting = vec![(bucket.to_owned(), fingerprint.to_owned())];
         let mut more = false;
+        let mut below = BTreeSet::new();
         while let Some((bucket, fingerprint)) = waiting.pop()
             && descendants.len() < MOST
         {
-            let children = first_children(registry, &bucket, &fingerprint, MOST).await?;
-            more |= children.len() >= MOST;
+            let children =
+                first_children(registry, &bucket, &fingerprint, Which::All, MOST).await?;
+            if children.len() >= MOST {
+                more = true;
+                // The first are the oldest; channels rather point at the newest.
+                let newest = Which::Newest;
+                let newest = first_children(registry, &bucket, &fingerprint, newest, MOST).await?;
+                below.extend(newest.into_iter().map(|child| child.bucket_name));
+            }
             for child in children {
                 if seen.insert(child.version_id.clone()) {
                     waiting.push((child.bucket_name.clone(), child.version_fingerprint.clone()));
@@ -104,8 +125,7 @@ impl RevocationImpact {
                 }
             }
         }
-        let below: BTreeSet<String> =
-            descendants.iter().map(|child| child.bucket_name.clone()).collect();
+        below.extend(descendants.iter().map(|child| child.bucket_name.clone()));
         let others = below.into_iter().filter(|name| name != bucket);
         let buckets: Vec<String> = std::iter::once(bucket.to_owned()).chain(others).collect();
         let channels = channels(registry, &buckets).await?;

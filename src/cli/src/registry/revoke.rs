@@ -124,7 +124,12 @@ async fn show_impact(
         line(plain(format!("{bucket_name} {version_name} {what}.")));
     }
     if impact.more {
-        line("There is more that was built from it.");
+        line(match descendants && !scheduled {
+            true => {
+                "There is more that was built from it; channels of other buckets may have moved, too."
+            }
+            false => "There is more that was built from it.",
+        });
     }
     match impact.moved_channels(session.registry()).await {
         Ok(moved) => moved.iter().for_each(show_moved),

@@ -108,10 +108,13 @@ impl Store {
                 file.display()
             )));
         }
-        // What has nothing to do with what is in the file is passed on: a disk that is full, a newer
-        // Ingot.
+        // What has nothing to do with what is in the file is passed on: a disk that is full.
         let not_one = |error: Error| match error.code {
-            Code::Unavailable | Code::FailedPrecondition => error,
+            Code::Unavailable => error,
+            // It is of a newer Ingot or another program, not the database that is to be filled.
+            Code::FailedPrecondition => {
+                Error::precondition(format!("{}: {}", file.display(), error.message))
+            }
             _ => Error::invalid(format!("{} is not a backup of a registry", file.display())),
         };
         let fail = |error: std::io::Error| file_error(file, &error);
@@ -371,6 +374,8 @@ mod tests {
     use std::fs::{Permissions, metadata, read, set_permissions, write};
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sqlx::Connection as _;
+
     use super::*;
 
     #[test]
@@ -400,11 +405,20 @@ mod tests {
         let mut damaged = b"SQLite format 3\0".to_vec();
         damaged.resize(8192, 7);
         write(at("damaged"), damaged).expect("it is written");
-        for (name, why) in
-            [("other", "is not a backup"), ("damaged", "is not a backup"), ("none", "No such file")]
-        {
+        let url = format!("sqlite://{}?mode=rwc", at("program").display());
+        let mut program = sqlx::SqliteConnection::connect(&url).await.expect("a database");
+        let table = "CREATE TABLE migrations (id BIGINT, name TEXT)";
+        sqlx::raw_sql(table).execute(&mut program).await.expect("a table");
+        program.close().await.expect("it is written");
+        for (name, why) in [
+            ("other", "is not a backup"),
+            ("damaged", "is not a backup"),
+            ("none", "No such file"),
+            ("program", "program: this database belongs to another program"),
+        ] {
             let error = to.restore(&at(name), &mut |_, _| {}).await.expect_err("it is no backup");
             assert!(error.message.contains(why) && error.message.contains(name), "{error}");
+            assert_eq!(error.what_to_do(), None, "{error}");
         }
         to.close().await;
     }

@@ -32,12 +32,7 @@ const BUSY: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection that was idle may take to show that it lives.
 const PING: Duration = Duration::from_secs(2);
-/// How long a statement, and waiting for a lock, may take on PostgreSQL, and how long a transaction
-/// may be left alone. A request that is over rolls its transaction back; this is for what it leaves
-/// running in the database, and for a server that is gone.
-const POSTGRES_LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '20s'; \
-     SET idle_in_transaction_session_timeout = '60s'";
-/// As PostgreSQL's `statement_timeout`, for SQLite.
+/// As PostgreSQL's `statement_timeout`, which each transaction sets, for SQLite.
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long PostgreSQL may be silent during a statement: longer than it lets one take. A connection
 /// that a firewall or a load balancer has forgotten stays open and is silent for ever.
@@ -191,13 +186,7 @@ impl Pool {
     /// Connects to a PostgreSQL server.
     pub(super) async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
         let server: PgConnectOptions = url.parse()?;
-        let options = options::<Postgres>(connections).after_connect(|connection, _| {
-            Box::pin(async move {
-                sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
-                Ok(())
-            })
-        });
-        options.connect_with(server).await.map(Pool::Postgres)
+        options::<Postgres>(connections).connect_with(server).await.map(Pool::Postgres)
     }
 
     /// How many connections there may be.

@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::{Columns, Tx, labels_text, new_id};
 use crate::api::{Labels, Result, TemplateType, Timestamp};
+use crate::id::new_id_after;
 
 /// An enforced block.
 #[derive(Debug, Clone)]
@@ -168,7 +169,12 @@ impl Tx {
 
     /// Adds a version to an enforced block; its id.
     pub async fn insert_enforced_version(&mut self, row: &EnforcedVersionRow) -> Result<String> {
-        let id = new_id();
+        // The newest is the last by its id, also if an import or two servers add them at once.
+        let sql =
+            "SELECT id FROM enforced_block_versions WHERE block_id = $1 ORDER BY id DESC LIMIT 1";
+        let query = sqlx::query_scalar(sql).bind(&row.block_id);
+        let last: Option<String> = query.fetch_optional(self.raw()).await?;
+        let id = new_id_after(last.as_deref());
         sqlx::query(
             "INSERT INTO enforced_block_versions (id, block_id, version, template_type, content, \
              description, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -252,12 +258,17 @@ impl Tx {
         version: &str,
         bucket: &str,
     ) -> Result<()> {
+        // Builds run blocks by the ids of their links, also if an import or two servers link them at once.
+        let sql =
+            "SELECT id FROM enforced_block_buckets WHERE bucket_id = $1 ORDER BY id DESC LIMIT 1";
+        let query = sqlx::query_scalar(sql).bind(bucket);
+        let last: Option<String> = query.fetch_optional(self.raw()).await?;
         sqlx::query(
             "INSERT INTO enforced_block_buckets (id, block_id, version_id, bucket_id, created_at) \
              VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (block_id, bucket_id) DO UPDATE SET version_id = excluded.version_id",
         )
-        .bind(new_id())
+        .bind(new_id_after(last.as_deref()))
         .bind(block)
         .bind(version)
         .bind(bucket)

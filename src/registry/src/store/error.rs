@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// PgBouncer in its transaction mode answers with these.
+    /// PgBouncer in its transaction mode answers with these, if it keeps no prepared statements for clients.
     #[test]
     fn a_pooler_of_transactions_is_told() {
         for code in ["42P05", "26000"] {

@@ -39,9 +39,9 @@ async fn taken(tx: &mut Tx) -> Result<usize> {
     let columns: i64 = sqlx::query_scalar(sql).fetch_one(tx.raw()).await?;
     if columns < 2 {
         return Err(Error::precondition(
-            "this database belongs to another program, as its table `migrations` does; give the registry one \
-             of its own",
-        ));
+            "this database belongs to another program, as its table `migrations` does",
+        )
+        .advise(Some("give the registry one of its own")));
     }
     let taken: i64 =
         sqlx::query_scalar("SELECT count(*) FROM migrations").fetch_one(tx.raw()).await?;

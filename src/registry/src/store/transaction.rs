@@ -37,12 +37,27 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// How much room there must be where SQLite's file is, in bytes, for a server to be of use.
 const ROOM: u64 = 1 << 20;
 
+/// A statement that begins a transaction on PostgreSQL, with how long a statement, and waiting for a
+/// lock, may take, and how long the transaction may be left alone. A request that is over rolls its
+/// transaction back; this is for what it leaves running in the database, and for a server that is gone.
+///
+/// The limits are the transaction's, not the connection's, which a pooler may give to other programs.
+macro_rules! with_limits {
+    ($begin:literal) => {
+        concat!(
+            $begin,
+            "; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '20s'; \
+             SET LOCAL idle_in_transaction_session_timeout = '60s'"
+        )
+    };
+}
+
 /// How a transaction begins. SQLite: from the start as a writer, or another one may come between
 /// read and write.
 const WRITE_SQLITE: &str = "BEGIN IMMEDIATE";
-const WRITE_POSTGRES: &str = "BEGIN";
+const WRITE_POSTGRES: &str = with_limits!("BEGIN");
 const READ_SQLITE: &str = "BEGIN";
-const READ_POSTGRES: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const READ_POSTGRES: &str = with_limits!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
 /// A transaction. Dropped without [`Tx::commit`] it changes nothing.
 #[derive(Debug)]

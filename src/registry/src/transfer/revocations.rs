@@ -1,6 +1,7 @@
 //! Revocations on their way from one registry to the other: what is revoked in the file is revoked here, and
 //! what is valid there is valid here.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{Export, ExportedVersion};
 use super::import::{Import, Key, about};
-use crate::api::{self, Code, RevocationType, UpdateVersionBody, Version};
+use crate::api::{self, Code, RevocationType, Timestamp, UpdateVersionBody, Version};
 use crate::poll::poll;
 
 /// How long all together are waited for that inherit revocations which were just imported.
@@ -39,42 +40,71 @@ fn parents(exported: &ExportedVersion) -> impl Iterator<Item = Key> + '_ {
 /// What a whole file says of revocations, also of buckets that are not imported.
 #[derive(Debug, Default)]
 pub(super) struct FileRevocations {
-    /// The versions that are revoked, or are to be.
-    revoked: BTreeSet<Key>,
+    /// The versions that are revoked, or are to be: when, and why.
+    revoked: BTreeMap<Key, (Timestamp, String)>,
     /// Those from which others inherited.
     heirs_of: BTreeSet<Key>,
-    /// The versions that valid ones were built from, directly or not.
-    below_are_valid: BTreeSet<Key>,
+    /// Of versions that others were built from, directly or not, which have not inherited a revocation:
+    /// until when the last of these is valid.
+    valid_below: BTreeMap<Key, Validity>,
+}
+
+/// Until when a version is valid, the shortest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Validity {
+    Until(Timestamp),
+    Unlimited,
+}
+
+impl Validity {
+    fn of(version: &Version) -> Self {
+        match version.revoke_at.is_set() {
+            true => Validity::Until(version.revoke_at),
+            false => Validity::Unlimited,
+        }
+    }
 }
 
 impl FileRevocations {
     pub(super) fn of(export: &Export) -> Self {
         let versions = || export.buckets.iter().flat_map(|bucket| &bucket.versions);
-        let is_revoked = |exported: &&ExportedVersion| exported.version.revoke_at.is_set();
         let by_key: BTreeMap<Key, &ExportedVersion> =
             versions().map(|exported| (key(&exported.version), exported)).collect();
-        let mut below_are_valid = BTreeSet::new();
-        let mut open: Vec<Key> =
-            versions().filter(|exported| !is_revoked(exported)).flat_map(parents).collect();
-        while let Some(ancestor) = open.pop() {
-            if below_are_valid.insert(ancestor.clone()) {
-                open.extend(
-                    by_key.get(&ancestor).into_iter().flat_map(|exported| parents(exported)),
-                );
+        let mut own: Vec<&ExportedVersion> = versions()
+            .filter(|exported| exported.version.revocation_type != RevocationType::Inherited)
+            .collect();
+        // The longest first: each ancestor is looked at once.
+        own.sort_by_key(|exported| Reverse(Validity::of(&exported.version)));
+        let mut valid_below = BTreeMap::new();
+        for exported in own {
+            let validity = Validity::of(&exported.version);
+            let mut open: Vec<Key> = parents(exported).collect();
+            while let Some(ancestor) = open.pop() {
+                if valid_below.contains_key(&ancestor) {
+                    continue;
+                }
+                open.extend(by_key.get(&ancestor).into_iter().flat_map(|it| parents(it)));
+                valid_below.insert(ancestor, validity);
             }
         }
-        let revoked = || versions().filter(is_revoked);
+        let revoked = || versions().map(|it| &it.version).filter(|it| it.revoke_at.is_set());
+        let how = |version: &Version| (version.revoke_at, version.revocation_message.clone());
         FileRevocations {
-            revoked: revoked().map(|exported| key(&exported.version)).collect(),
-            heirs_of: revoked().filter_map(|exported| inherited_from(&exported.version)).collect(),
-            below_are_valid,
+            revoked: revoked().map(|version| (key(version), how(version))).collect(),
+            heirs_of: revoked().filter_map(inherited_from).collect(),
+            valid_below,
         }
     }
 
-    /// Whether what was built from a version is revoked with it. The file does not say so; where nothing
-    /// was built from it yet, what is being built from it has to be.
+    /// Whether what was built from a version is revoked with it. The file does not say so; but what is
+    /// valid for longer, or was revoked by itself later, has not inherited it. Where neither is there,
+    /// what is being built from it has to be revoked, too.
     fn reaches_descendants(&self, version: &Key) -> bool {
-        self.heirs_of.contains(version) || !self.below_are_valid.contains(version)
+        let outlived = || {
+            let (at, _) = self.revoked.get(version)?;
+            Some(self.valid_below.get(version)? > &Validity::Until(*at))
+        };
+        self.heirs_of.contains(version) || outlived() != Some(true)
     }
 }
 
@@ -173,7 +203,7 @@ impl Import<'_> {
         for exported in versions {
             let key = key(&exported.version);
             if parents(exported)
-                .any(|it| self.in_file.revoked.contains(&it) || below_revoked.contains(&it))
+                .any(|it| self.in_file.revoked.contains_key(&it) || below_revoked.contains(&it))
             {
                 below_revoked.insert(key.clone());
             }
@@ -202,7 +232,7 @@ impl Import<'_> {
             let stays = match created {
                 true => self.restore(version, there).await?.revoke_at.is_set(),
                 // It stays as it is. What was revoked here since is no news.
-                false => there.revoke_at.is_set() && self.inherits_as_in_file(&there),
+                false => there.revoke_at.is_set() && self.inherited_as_in_file(&there).is_some(),
             };
             if stays {
                 still_revoked.push(version);
@@ -211,17 +241,27 @@ impl Import<'_> {
         Ok(still_revoked)
     }
 
-    /// Whether a version of this registry has inherited a revocation that the file has, too.
-    fn inherits_as_in_file(&self, there: &Version) -> bool {
-        inherited_from(there).is_some_and(|from| self.in_file.revoked.contains(&from))
+    /// The version from which one of this registry has inherited a revocation that the file has, too: of the
+    /// same version, for the same reason, and carried out or not. Another one was made here.
+    fn inherited_as_in_file(&self, there: &Version) -> Option<Key> {
+        let from = inherited_from(there)?;
+        let (at, message) = self.in_file.revoked.get(&from)?;
+        let is_past = *at <= Timestamp::now();
+        let is_same = is_past == there.is_revoked() && *message == there.revocation_message;
+        is_same.then_some(from)
     }
 
     /// Restores a version that was just imported and is valid in the file, if it has inherited a revocation
     /// that the file has, too. Others were made here and hold for it. Returns it as it is then.
     pub(super) async fn restore(&self, exported: &Version, mut there: Version) -> Result<Version> {
         let (bucket, fingerprint) = (&exported.bucket_name, &exported.fingerprint);
+        // An import never passes on what does not reach descendants.
+        let is_of_file = |there: &Version| {
+            let from = self.inherited_as_in_file(there);
+            from.is_some_and(|from| self.in_file.reaches_descendants(&from))
+        };
         for _ in 0..RESTORES {
-            if !there.revoke_at.is_set() || !self.inherits_as_in_file(&there) {
+            if !there.revoke_at.is_set() || !is_of_file(&there) {
                 break;
             }
             let body = UpdateVersionBody { restore: true, ..UpdateVersionBody::default() };
