@@ -299,6 +299,52 @@ fn what_is_created_of_a_secret_is_a_secret() {
     assert!(run.stdout.contains(line) && run.stdout.contains("null.n: late"), "{}", run.stdout);
 }
 
+#[test]
+fn a_script_that_holds_a_secret_does_not_hide_its_other_lines() {
+    let text = r#"
+variable "pw" {
+  default   = "hunter2"
+  sensitive = true
+}
+variable "pin" {
+  default   = "42"
+  sensitive = true
+}
+variable "key" {
+  default   = "first of key\nrest of key"
+  sensitive = true
+}
+local "marked" {
+  expression = "${var.pw}\nline of marked\n"
+  sensitive  = true
+}
+"#;
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = [<<-EOF
+      cat > f <<X
+      ${var.pw}
+      pin=${var.pin}
+      all done
+      X
+      cat f
+    EOF
+    ]
+  }
+  provisioner "shell-local" {
+    environment_vars = ["KEY=${var.key}", "MARKED=${local.marked}"]
+    inline           = ["echo \"$KEY\"; echo \"$MARKED\"; echo well done"]
+  }"#;
+    let (run, _dir) = run("build", &format!("{text}{}", null_template(steps)));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    for shown in ["null.n: <sensitive>", "null.n: all done", "null.n: well done"] {
+        assert!(run.stdout.contains(shown), "{shown}: {}", run.stdout);
+    }
+    for secret in ["hunter2", "pin=42", "first of key", "rest of key", "line of marked"] {
+        assert!(!run.stdout.contains(secret), "{secret}: {}", run.stdout);
+    }
+}
+
 /// A source whose every name is the password of its machine.
 const VAGRANT: &str = r#"
 source "null" "vagrant" {

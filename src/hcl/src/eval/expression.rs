@@ -33,8 +33,16 @@ pub fn eval(expr: &Expr, scope: &Scope) -> Result {
             | ExprKind::Binary(..)
             | ExprKind::For(_)
     );
-    if makes {
-        scope.add_secrets(&value);
+    match &expr.kind {
+        _ if !makes => {}
+        ExprKind::Template(..) | ExprKind::Conditional(_) | ExprKind::For(_) => {
+            scope.add_secrets(&value);
+        }
+        ExprKind::Call { name, .. } if matches!(name.as_str(), "templatefile" | "try") => {
+            scope.add_secrets(&value);
+        }
+        // Which text it is could depend on a secret, even if a template composed it.
+        _ => scope.add_secret_lines(&value),
     }
     Ok(value)
 }
@@ -155,7 +163,11 @@ fn conditional(parts: &[Expr; 3], scope: &Scope) -> Result {
             .at(expr.span)
             .label(error.to_string())
     })?;
-    Ok(value.mark(sensitive))
+    let value = value.mark(sensitive);
+    if truth.sensitive {
+        scope.add_secret_lines(&value);
+    }
+    Ok(value)
 }
 
 pub(super) fn condition_of(expr: &Expr, scope: &Scope) -> Result {

@@ -35,7 +35,7 @@ mod volatile;
 mod yaml;
 
 pub use call::call;
-pub use context::{FunctionContext, SecretSink};
+pub use context::{FoundSecret, FunctionContext, SecretSink};
 pub use json::to_text as json_text;
 pub use pipes::Pipes;
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
