@@ -20,8 +20,8 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
         return Ok(Value::null(Type::Dynamic));
     };
     match name.as_str() {
-        "try" => return attempt(args, *name_span, scope),
-        "can" => return can(args, *name_span, scope),
+        "try" => return attempt(args, *expand, *name_span, scope),
+        "can" => return can(args, *expand, *name_span, scope),
         "convert" => return convert(args, *name_span, scope),
         _ => {}
     }
@@ -37,18 +37,9 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
             values.push(value);
             continue;
         }
-        if value.is_unknown() && !value.ty().is_primitive() {
-            return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive));
-        }
-        match value.as_items() {
-            Some(items) => {
-                values.extend(items.iter().map(|item| item.clone().mark(value.sensitive)));
-            }
-            None => {
-                return Err(Diagnostic::error("only a list, set or tuple can be spread with ...")
-                    .at(arg.span)
-                    .label(format!("this is {}", value.ty().with_article())));
-            }
+        match spread(&value, arg)? {
+            Some(items) => values.extend(items),
+            None => return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive)),
         }
     }
     functions::call(function, &values, scope.functions()).map_err(
@@ -65,11 +56,40 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
     )
 }
 
-/// `try(…)`: the first expression that can be evaluated.
-fn attempt(args: &[Expr], name: Span, scope: &Scope) -> Result {
+/// The items of `value`, which `arg` gives with `...` after it; none while they are not known.
+fn spread(value: &Value, arg: &Expr) -> Result<Option<Vec<Value>>> {
+    if value.is_unknown() && !value.ty().is_primitive() {
+        return Ok(None);
+    }
+    match value.as_items() {
+        Some(items) => {
+            Ok(Some(items.iter().map(|item| item.clone().mark(value.sensitive)).collect()))
+        }
+        None => Err(Diagnostic::error("only a list, set or tuple can be spread with ...")
+            .at(arg.span)
+            .label(format!("this is {}", value.ty().with_article()))),
+    }
+}
+
+/// `try(…)`: the first expression that can be evaluated. Of a list that is spread that is the first
+/// item.
+fn attempt(args: &[Expr], expand: bool, name: Span, scope: &Scope) -> Result {
     let mut last = Diagnostic::error("`try` needs at least one expression").at(name);
-    for arg in args {
-        match eval(arg, scope) {
+    for (position, arg) in args.iter().enumerate() {
+        let mut result = eval(arg, scope);
+        if let Ok(value) = &result
+            && expand
+            && position + 1 == args.len()
+        {
+            match spread(value, arg)? {
+                None => return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive)),
+                Some(items) => match items.into_iter().next() {
+                    Some(item) => result = Ok(item),
+                    None => break,
+                },
+            }
+        }
+        match result {
             // What is unknown may yet turn out to fail.
             Ok(value) if !value.is_wholly_known() => {
                 return Ok(Value::unknown(Type::Dynamic).mark(value.holds_secret()));
@@ -82,8 +102,8 @@ fn attempt(args: &[Expr], name: Span, scope: &Scope) -> Result {
 }
 
 /// `can(…)`: whether an expression can be evaluated.
-fn can(args: &[Expr], name: Span, scope: &Scope) -> Result {
-    let [arg] = args else {
+fn can(args: &[Expr], expand: bool, name: Span, scope: &Scope) -> Result {
+    let ([arg], false) = (args, expand) else {
         return Err(Diagnostic::error("`can` takes one expression").at(name));
     };
     Ok(match eval(arg, scope) {
