@@ -300,6 +300,23 @@ fn what_is_created_of_a_secret_is_a_secret() {
 }
 
 #[test]
+fn a_type_within_a_string_of_json_may_have_attributes() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{
+  "locals": { "x": "${convert({a = \"x\"}, object({a = string}))}" },
+  "source": { "null": { "n": { "communicator": "none" } } },
+  "build": {
+    "sources": ["null.n"],
+    "provisioner": { "shell-local": { "inline": ["echo got ${local.x.a}"] } }
+  }
+}"#;
+    std::fs::write(dir.path().join("t.pkr.json"), text).unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("null.n: got x"), "{}", run.stdout);
+}
+
+#[test]
 fn a_script_that_holds_a_secret_does_not_hide_its_other_lines() {
     let text = r#"
 variable "pw" {

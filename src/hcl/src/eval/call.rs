@@ -131,9 +131,11 @@ fn convert(args: &[Expr], name: Span, scope: &Scope) -> Result {
 
 /// Types in quotes and collections of nothing in particular are only for old declarations.
 fn refuse_old_forms(ty: &Expr) -> Result<()> {
-    let mut old = None;
+    let mut old = match &ty.kind {
+        ExprKind::String(_) => Some(ty),
+        _ => None,
+    };
     ty.walk(&mut |part| match &part.kind {
-        ExprKind::String(_) if part.span == ty.span => old = Some(part),
         ExprKind::Variable(name) if matches!(&**name, "list" | "set" | "map") => old = Some(part),
         _ => {}
     });
