@@ -300,6 +300,20 @@ fn what_is_created_of_a_secret_is_a_secret() {
 }
 
 #[test]
+fn an_empty_default_in_a_variables_block_is_its_type() {
+    let validate = |declared: &str| {
+        let dir = template(&format!("{declared}\n{NULL}"));
+        ingot(dir.path(), &["validate", "-var", "zones=[\"a\"]", "."])
+    };
+    let old = validate("variables {\n  zones = []\n}");
+    assert_eq!(old.code, Some(1), "{}", old.stdout);
+    assert!(old.stdout.contains("this value does not fit the variable `zones`"), "{}", old.stdout);
+    assert!(old.stdout.contains("type = list(any)"), "{}", old.stdout);
+    let new = validate("variable \"zones\" {\n  default = []\n}");
+    assert_eq!(new.code, Some(0), "{}", new.stdout);
+}
+
+#[test]
 fn a_type_within_a_string_of_json_may_have_attributes() {
     let dir = tempfile::tempdir().unwrap();
     let text = r#"{
