@@ -42,7 +42,7 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
             None => return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive)),
         }
     }
-    functions::call(function, &values, scope.functions()).map_err(
+    let result = functions::call(function, &values, scope.functions()).map_err(
         |Failure { argument, message }| {
             let place = argument.and_then(|position| args.get(position)).or(args.last());
             let span = match argument {
@@ -53,7 +53,13 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
                 .at(span)
                 .note(format!("usage: {}", functions::signature(function)))
         },
-    )
+    )?;
+    // `templatefile` tells its lines apart by the secrets among its variables, not by one that they
+    // are as a whole.
+    if values.iter().any(|value| value.sensitive) {
+        scope.add_secret_lines(&result);
+    }
+    Ok(result)
 }
 
 /// The items of `value`, which `arg` gives with `...` after it; none while they are not known.

@@ -74,7 +74,11 @@ fn eval_any(expr: &Expr, scope: &Scope) -> Result {
         ExprKind::Index(base, key) => {
             let value = eval(base, scope)?;
             let key_value = eval(key, scope)?;
-            access::index(&value, &key_value).map_err(|error| error.at(key.span))
+            let item = access::index(&value, &key_value).map_err(|error| error.at(key.span))?;
+            if key_value.sensitive {
+                scope.add_secret_lines(&item);
+            }
+            Ok(item)
         }
         ExprKind::Splat { source, each } => access::splat(source, each, scope),
         ExprKind::SplatItem => {
