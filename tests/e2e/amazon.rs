@@ -321,6 +321,26 @@ fn ebs(name: &str, more: &str) -> String {
 }
 
 #[test]
+fn invalid_options_are_reported_beside_values_that_are_not_known() {
+    let build = "build {\n  sources = [\"amazon-ebs.a\"]\n}\n";
+    let validate = |options: &str| {
+        let dir = template(&format!("{}{build}", ebs("a", options)));
+        ingot(dir.path(), &["validate", "."])
+    };
+    let tag = |value: &str| format!("  tag {{\n    key = \"base\"\n    value = {value}\n  }}\n");
+    for value in ["\"q\"", "consul_key(\"a\")"] {
+        let valid = validate(&tag(value));
+        assert_eq!(valid.code, Some(0), "{}", valid.stdout);
+        for wrong in ["  imds_support = \"v7\"", "  ssh_port = 70000", "  ssh_timeout = \"5x\""] {
+            let run = validate(&format!("{}{wrong}", tag(value)));
+            assert_eq!(run.code, Some(1), "{wrong}: {}", run.stdout);
+            // It points at the option.
+            assert!(run.stdout.contains(wrong), "{wrong}: {}", run.stdout);
+        }
+    }
+}
+
+#[test]
 fn two_sources_that_create_one_ami_are_a_warning() {
     let build = "build {\n  sources = [\"amazon-ebs.a\", \"amazon-ebs.b\"]\n}\n";
     let checked = |a: &str, b: &str| {

@@ -299,6 +299,83 @@ fn what_is_created_of_a_secret_is_a_secret() {
     assert!(run.stdout.contains(line) && run.stdout.contains("null.n: late"), "{}", run.stdout);
 }
 
+#[test]
+fn an_empty_default_in_a_variables_block_is_its_type() {
+    let validate = |declared: &str| {
+        let dir = template(&format!("{declared}\n{NULL}"));
+        ingot(dir.path(), &["validate", "-var", "zones=[\"a\"]", "."])
+    };
+    let old = validate("variables {\n  zones = []\n}");
+    assert_eq!(old.code, Some(1), "{}", old.stdout);
+    assert!(old.stdout.contains("this value does not fit the variable `zones`"), "{}", old.stdout);
+    assert!(old.stdout.contains("type = list(any)"), "{}", old.stdout);
+    let new = validate("variable \"zones\" {\n  default = []\n}");
+    assert_eq!(new.code, Some(0), "{}", new.stdout);
+}
+
+#[test]
+fn a_type_within_a_string_of_json_may_have_attributes() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{
+  "locals": { "x": "${convert({a = \"x\"}, object({a = string}))}" },
+  "source": { "null": { "n": { "communicator": "none" } } },
+  "build": {
+    "sources": ["null.n"],
+    "provisioner": { "shell-local": { "inline": ["echo got ${local.x.a}"] } }
+  }
+}"#;
+    std::fs::write(dir.path().join("t.pkr.json"), text).unwrap();
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(run.stdout.contains("null.n: got x"), "{}", run.stdout);
+}
+
+#[test]
+fn a_script_that_holds_a_secret_does_not_hide_its_other_lines() {
+    let text = r#"
+variable "pw" {
+  default   = "hunter2"
+  sensitive = true
+}
+variable "pin" {
+  default   = "42"
+  sensitive = true
+}
+variable "key" {
+  default   = "first of key\nrest of key"
+  sensitive = true
+}
+local "marked" {
+  expression = "${var.pw}\nline of marked\n"
+  sensitive  = true
+}
+"#;
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = [<<-EOF
+      cat > f <<X
+      ${var.pw}
+      pin=${var.pin}
+      all done
+      X
+      cat f
+    EOF
+    ]
+  }
+  provisioner "shell-local" {
+    environment_vars = ["KEY=${var.key}", "MARKED=${local.marked}"]
+    inline           = ["echo \"$KEY\"; echo \"$MARKED\"; echo well done"]
+  }"#;
+    let (run, _dir) = run("build", &format!("{text}{}", null_template(steps)));
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    for shown in ["null.n: <sensitive>", "null.n: all done", "null.n: well done"] {
+        assert!(run.stdout.contains(shown), "{shown}: {}", run.stdout);
+    }
+    for secret in ["hunter2", "pin=42", "first of key", "rest of key", "line of marked"] {
+        assert!(!run.stdout.contains(secret), "{secret}: {}", run.stdout);
+    }
+}
+
 /// A source whose every name is the password of its machine.
 const VAGRANT: &str = r#"
 source "null" "vagrant" {

@@ -1,6 +1,6 @@
 //! A plugin's evaluated options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -59,22 +59,69 @@ impl OptionValue {
     /// What is known of it, as JSON: items and attributes that are not known are left out. None
     /// if nothing is.
     pub fn known(&self) -> Option<Value> {
+        self.json(None)
+    }
+
+    /// The value as JSON, with `unknown` in place of what is not known; without that it is left out.
+    fn json(&self, unknown: Option<&str>) -> Option<Value> {
         Some(match self {
-            OptionValue::Unknown => return None,
+            OptionValue::Unknown => return unknown.map(Value::from),
             OptionValue::Null => Value::Null,
             OptionValue::Bool(truth) => Value::Bool(*truth),
             OptionValue::Number(number) => Value::Number(number.clone()),
             OptionValue::String(text) | OptionValue::Secret(text) => Value::String(text.clone()),
             OptionValue::List(items) => {
-                Value::Array(items.iter().filter_map(OptionValue::known).collect())
+                Value::Array(items.iter().filter_map(|item| item.json(unknown)).collect())
             }
-            OptionValue::Map(entries) => Value::Object(known_entries(entries)),
+            OptionValue::Map(entries) => Value::Object(json_entries(entries, unknown)),
         })
     }
 }
 
-fn known_entries(entries: &BTreeMap<String, OptionValue>) -> Map<String, Value> {
-    entries.iter().filter_map(|(name, value)| Some((name.clone(), value.known()?))).collect()
+fn json_entries(
+    entries: &BTreeMap<String, OptionValue>,
+    unknown: Option<&str>,
+) -> Map<String, Value> {
+    let json = |(name, value): (&String, &OptionValue)| Some((name.clone(), value.json(unknown)?));
+    entries.iter().filter_map(json).collect()
+}
+
+/// The field that serde's `error` says is missing.
+fn missing_field(error: &str) -> Option<&str> {
+    error.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// The option that makes decoding fail with `error`: the one without which it succeeds or fails
+/// differently. Alone it cannot be decoded to see that, as others may be required.
+fn option_at_fault<T: DeserializeOwned>(
+    options: &Map<String, Value>,
+    error: &str,
+) -> Option<String> {
+    let at_fault = |name: &&String| {
+        let others = options.iter().filter(|(other, _)| other != name);
+        let others = others.map(|(other, value)| (other.clone(), value.clone())).collect();
+        match serde_json::from_value::<T>(Value::Object(others)) {
+            Ok(_) => true,
+            Err(other) => {
+                let other = other.to_string();
+                // That a required option is missed says nothing of its value.
+                other != error && missing_field(&other) != Some(name.as_str())
+            }
+        }
+    };
+    if let Some(name) = options.keys().find(at_fault) {
+        return Some(name.clone());
+    }
+    // A required option may be at fault itself. Alone it fails the same way, if others are not missed.
+    let alone = |(name, value): &(&String, &Value)| {
+        let alone = Map::from_iter([((*name).clone(), (*value).clone())]);
+        let lone_error = serde_json::from_value::<T>(Value::Object(alone)).err();
+        lone_error.is_some_and(|lone_error| lone_error.to_string() == error)
+    };
+    match missing_field(error) {
+        Some(_) => None,
+        None => options.iter().find(alone).map(|(name, _)| name.clone()),
+    }
 }
 
 fn without_empty(
@@ -155,31 +202,46 @@ impl Config {
         self.values.insert(option.to_owned(), value);
     }
 
-    /// The options as the plugin's own struct. Those that are not known are absent.
+    /// The options as the plugin's own struct. Those that are not known are absent; where a string
+    /// is required, an empty one stands for it.
     ///
     /// # Errors
     /// A value does not have the form that the struct asks for beyond its type, such as a
     /// duration that cannot be read.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ConfigErrors> {
-        // All at once first, then option by option, so that an error can name its option.
-        let known = known_entries(&self.values);
-        serde_json::from_value(Value::Object(known.clone())).map_err(|error| {
-            let text = error.to_string();
-            let mut errors = ConfigErrors::default();
-            for (name, value) in known {
-                let mut lone = Map::new();
-                lone.insert(name.clone(), value);
-                if let Err(lone_error) = serde_json::from_value::<T>(Value::Object(lone))
-                    && !lone_error.to_string().starts_with("missing field")
-                {
-                    errors.push(ConfigError::on(name, lone_error.to_string()));
+        let mut options = json_entries(&self.values, None);
+        let mut errors = ConfigErrors::default();
+        let mut filled = BTreeSet::<String>::new();
+        // Options that are at fault are left out one by one, so that each error names its own.
+        loop {
+            let error = match serde_json::from_value(Value::Object(options.clone())) {
+                Ok(decoded) => return errors.into_result(decoded),
+                Err(error) => error.to_string(),
+            };
+            let missing = missing_field(&error).filter(|&name| {
+                self.get(name) == Some(&OptionValue::Unknown) && !filled.contains(name)
+            });
+            let name = match missing {
+                Some(name) => Some(name.to_owned()),
+                None => option_at_fault::<T>(&options, &error),
+            };
+            match name {
+                Some(name) if !self.is_known(&name) && filled.insert(name.clone()) => {
+                    let value = self.get(&name).and_then(|value| value.json(Some("")));
+                    options.extend(value.map(|value| (name, value)));
+                }
+                Some(name) => {
+                    options.remove(&name);
+                    errors.push(ConfigError::on(name, error));
+                }
+                None => {
+                    if errors.is_empty() {
+                        errors.push(ConfigError::new(error));
+                    }
+                    return Err(errors);
                 }
             }
-            if errors.is_empty() {
-                errors.push(ConfigError::new(text));
-            }
-            errors
-        })
+        }
     }
 
     /// Whether the template sets `option`, be its value known or not.
@@ -350,102 +412,4 @@ impl From<ConfigErrors> for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Sample {
-        #[serde(default)]
-        files: Vec<String>,
-        name: Option<String>,
-        count: Option<u8>,
-    }
-
-    fn text(text: &str) -> OptionValue {
-        OptionValue::String(text.to_owned())
-    }
-
-    #[test]
-    fn what_is_not_known_is_absent() {
-        let files = OptionValue::List(vec![text("a"), OptionValue::Unknown]);
-        let options = [
-            ("files".to_owned(), files),
-            ("name".to_owned(), OptionValue::Unknown),
-            ("count".to_owned(), OptionValue::Number(3.into())),
-        ];
-        let config = Config::new(options);
-        let sample: Sample = config.decode().unwrap();
-        assert_eq!(sample, Sample { files: vec!["a".to_owned()], name: None, count: Some(3) });
-        assert_eq!(config.unknown().collect::<Vec<_>>(), ["files", "name"]);
-        assert!(config.has("name") && !config.is_known("files") && config.is_known("count"));
-        assert!(config.is_known("nope") && !config.has("nope"));
-    }
-
-    #[test]
-    fn an_empty_text_is_not_set() {
-        #[derive(Debug, Default, Deserialize, PartialEq, schemars::JsonSchema)]
-        struct Nested {
-            inner: Option<String>,
-        }
-        #[derive(Debug, Deserialize, PartialEq, schemars::JsonSchema)]
-        struct Options {
-            needed: String,
-            name: Option<String>,
-            #[serde(default = "Options::path")]
-            path: String,
-            wait: Option<crate::GoDuration>,
-            #[serde(default)]
-            items: Vec<String>,
-            #[serde(default)]
-            named: BTreeMap<String, String>,
-            block: Option<Nested>,
-            #[serde(default)]
-            blocks: Vec<Nested>,
-        }
-        impl Options {
-            fn path() -> String {
-                "/tmp".to_owned()
-            }
-        }
-        let all = serde_json::json!({
-            "needed": "", "name": "", "path": "", "wait": "", "items": [""], "named": { "a": "" },
-            "block": { "inner": "" }, "blocks": [{ "inner": "" }, { "inner": "x" }],
-        });
-        let config = Config::new(all.as_object().unwrap().clone());
-        let config = config.without_empty(&Schema::of::<Options>());
-        assert!(!config.has("name") && config.has("needed"));
-        let options: Options = config.decode().unwrap();
-        let expected = Options {
-            needed: String::new(),
-            name: None,
-            path: Options::path(),
-            wait: None,
-            items: vec![String::new()],
-            named: BTreeMap::from([("a".to_owned(), String::new())]),
-            block: Some(Nested::default()),
-            blocks: vec![Nested::default(), Nested { inner: Some("x".to_owned()) }],
-        };
-        assert_eq!(options, expected);
-    }
-
-    #[test]
-    fn errors_wait_for_the_options_that_decide_them() {
-        let options = [("name", OptionValue::Unknown), ("count", text("many"))];
-        let config = Config::new(options.map(|(name, value)| (name.to_owned(), value)));
-        let wrong = config.decode::<Sample>().unwrap_err();
-        assert_eq!(wrong.0.len(), 1);
-        assert!(!wrong.0[0].is_undecided(&config), "{wrong:?}");
-        for (error, undecided) in [
-            (ConfigError::on("name", "is no name"), true),
-            (ConfigError::on("name[0].x", "is no name"), true),
-            (ConfigError::on("count", "is above files"), false),
-            (ConfigError::on("count", "needs a name").related(["name"]), true),
-            (ConfigError::new("something is missing"), true),
-            (ConfigError::new("`files` is missing").related(["files"]), false),
-        ] {
-            assert_eq!(error.is_undecided(&config), undecided, "{error:?}");
-        }
-    }
-}
+mod tests;

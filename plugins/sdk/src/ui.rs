@@ -149,9 +149,14 @@ impl Ui {
         self.sink.masked(text)
     }
 
-    /// From now on, masks `secret` wherever it would be shown.
+    /// From now on, masks `secret`, and each of its lines, wherever it would be shown.
     pub fn mask(&self, secret: &str) {
         self.sink.mask(secret);
+    }
+
+    /// From now on, masks `text`, but not each of its lines alone, as it has harmless ones.
+    pub fn mask_whole(&self, text: &str) {
+        self.sink.mask_whole(text);
     }
 }
 

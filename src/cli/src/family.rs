@@ -44,7 +44,7 @@ pub(super) fn read(
         let selection = (&*selection.only, &*selection.except);
         let (project, member) = read_member(template, &options, selection, &mut found);
         // What one template hides is hidden in what is shown of all.
-        redactor.add_all(project.secrets().all().iter().map(String::as_str));
+        project.secrets().hide(|secret| redactor.add(secret), |text| redactor.add_whole(text));
         redactor.keep(project.public_names());
         show(&found, &project.sources);
         broken |= member.is_none();

@@ -28,7 +28,7 @@ use super::stores::stores;
 use crate::graph::{Filter, Node};
 use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
-use ingot_hcl::functions::{FunctionContext, SecretSink};
+use ingot_hcl::functions::{FoundSecret, FunctionContext, SecretSink};
 use ingot_hcl::source::{SourceMap, Span};
 use ingot_hcl::types::Type;
 use ingot_hcl::{Scope, Unknowns, Value};
@@ -228,7 +228,7 @@ impl Project {
         if options.syntax_only {
             return;
         }
-        self.add_secrets(values.values());
+        secrets_of(values.values()).iter().for_each(|secret| self.secrets.add_lines(secret));
         if let Some(ui) = options.fetch_data.as_ref().or(options.registry_data.as_ref()) {
             self.secrets.hide_in(ui);
         }
@@ -364,9 +364,7 @@ impl Project {
     }
 
     fn add_secrets<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {
-        let mut found = Vec::new();
-        values.into_iter().for_each(|value| value.secrets(&mut found));
-        found.iter().for_each(|secret| self.secrets.add(secret));
+        secrets_of(values).iter().for_each(|secret| self.secrets.add(secret));
     }
 
     /// Warns where a required plugin is part of this binary in another version.
@@ -431,10 +429,20 @@ impl Project {
     }
 }
 
+fn secrets_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    values.into_iter().for_each(|value| value.secrets(&mut found));
+    found
+}
+
 /// Puts the secrets that expressions make with the others.
 fn sink(secrets: &Secrets) -> SecretSink {
     let secrets = secrets.clone();
-    SecretSink::new(move |secret| secrets.add(secret))
+    SecretSink::new(move |found| match found {
+        FoundSecret::Value(secret) => secrets.add(secret),
+        FoundSecret::Lines(secret) => secrets.add_lines(secret),
+        FoundSecret::Composed { text, lines } => secrets.add_composed(text, lines),
+    })
 }
 
 /// A block's labels as messages show them: after its kind, with dots between them, and in quotes.

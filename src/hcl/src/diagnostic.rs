@@ -214,17 +214,20 @@ impl From<Diagnostic> for Diagnostics {
     }
 }
 
-/// One diagnostic as text for people. Of places whose lines are concealed it shows the line's
-/// number and the column.
+/// One diagnostic as text for people. Of places whose lines are concealed or very long it shows the
+/// line's number and the column.
 pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> String {
     let mut labels = Vec::new();
-    let mut concealed = Vec::new();
+    let mut without_line = Vec::new();
+    let mut conceals = false;
     let mut last_line = 0;
     let primary = diagnostic.span.iter().map(|span| (*span, diagnostic.label.as_str(), true));
     let related = diagnostic.related.iter().map(|(span, text)| (*span, text.as_str(), false));
     for (span, text, primary) in primary.chain(related) {
-        if !sources.may_show(span) {
-            concealed.push((span, text));
+        let concealed = !sources.may_show(span);
+        conceals |= concealed;
+        if concealed || !sources.lines_are_short(span) {
+            without_line.push((span, text));
             continue;
         }
         let end = Span { start: span.end, ..span };
@@ -242,7 +245,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> Stri
     };
     let header = codespan::Diagnostic::new(severity).with_message(&diagnostic.message);
     let mut notes = diagnostic.notes.clone();
-    if !concealed.is_empty() {
+    if conceals {
         notes.push("the line is not shown, since it holds a value that may be secret".to_owned());
     }
     let labels_shown = !labels.is_empty();
@@ -254,7 +257,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, color: bool) -> Stri
         false => " ".to_owned(),
     };
     let mut at = emit(&header, sources, color).trim_end().len().min(text.len());
-    for (span, label) in concealed {
+    for (span, label) in without_line {
         let (line, column) = sources.position(span);
         let mut place = format!("\n{margin}┌─ {}:{line}:{column}", sources.get(span.file).name);
         if !label.is_empty() {
@@ -307,5 +310,23 @@ impl<'a> codespan_reporting::files::Files<'a> for Files<'a> {
         let range = self.0.line_range(super::FileId(id), line);
         let too_large = codespan_reporting::files::Error::LineTooLarge { given: line, max: line };
         range.ok_or(too_large)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Diagnostic, render};
+    use crate::source::{SourceMap, Span};
+
+    #[test]
+    fn a_very_long_line_is_not_shown() {
+        let mut sources = SourceMap::default();
+        let file = sources.add("min.pkr.json", "x".repeat(2000));
+        let span = Span { file, start: 1500, end: 1501 };
+        let error = Diagnostic::error("an invalid character").at(span).label("it is here");
+        let text = render(&error, &sources, false);
+        assert!(text.len() < 500, "{text}");
+        assert!(text.contains("min.pkr.json:1:1501") && text.contains("it is here"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }

@@ -64,22 +64,35 @@ pub(crate) fn binary(
 }
 
 /// One side may decide the result alone, even if the other one cannot be evaluated; it must be a
-/// bool if it can.
+/// bool if it can. As in Packer, null decides `&&` as false does, but is no operand otherwise.
 fn logic(operator: BinaryOp, left: Outcome, right: Outcome, exprs: &[Expr; 2]) -> Outcome {
     let decisive = operator == BinaryOp::Or;
     let side = |side: Outcome, expr: &Expr| match side {
+        Ok(value) if value.is_null() => Ok(Ok(Value::null(Type::Bool).mark(value.sensitive))),
         Ok(value) => operand(&value, &Type::Bool, operator.symbol(), expr).map(Ok),
         Err(error) => Ok(Err(error)),
     };
     let sides = [side(left, &exprs[0])?, side(right, &exprs[1])?];
     let sensitive = sides.iter().flatten().any(|value| value.sensitive);
-    if sides.iter().flatten().any(|value| value.as_bool() == Some(decisive)) {
+    let decides =
+        |value: &Value| value.as_bool() == Some(decisive) || (!decisive && value.is_null());
+    if sides.iter().flatten().any(decides) {
         return Ok(Value::from(decisive).mark(sensitive));
     }
     let [left, right] = sides;
-    let known = left?.as_bool().is_some() && right?.as_bool().is_some();
-    let result = if known { Value::from(!decisive) } else { Value::unknown(Type::Bool) };
-    Ok(result.mark(sensitive))
+    let left = left?;
+    if left.is_unknown() {
+        return Ok(Value::unknown(Type::Bool).mark(sensitive));
+    }
+    let right = right?;
+    if right.is_unknown() {
+        return Ok(Value::unknown(Type::Bool).mark(sensitive));
+    }
+    // Only `||` comes here with a null.
+    for (value, expr) in [left, right].iter().zip(exprs) {
+        operand(value, &Type::Bool, operator.symbol(), expr)?;
+    }
+    Ok(Value::from(!decisive).mark(sensitive))
 }
 
 /// None for a division by zero.

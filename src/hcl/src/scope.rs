@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::functions::FunctionContext;
+use super::functions::{FoundSecret, FunctionContext};
 use super::value::Value;
 
 /// The outermost names of templates, of which each place knows some.
@@ -58,15 +58,26 @@ impl<'a> Scope<'a> {
 
     /// Adds the secrets in `value` to those of the run.
     pub fn add_secrets(&self, value: &Value) {
-        if value.holds_secret() {
-            let mut found = Vec::new();
-            value.secrets(&mut found);
-            found.iter().for_each(|secret| self.functions.secrets.add(secret));
-        }
+        let secrets = secrets_of(value);
+        secrets.iter().for_each(|secret| self.functions.secrets.add(FoundSecret::Value(secret)));
+    }
+
+    /// The same, and each line of a secret is one too, also of a text that a template composed.
+    pub fn add_secret_lines(&self, value: &Value) {
+        let secrets = secrets_of(value);
+        secrets.iter().for_each(|secret| self.functions.secrets.add(FoundSecret::Lines(secret)));
     }
 
     /// What functions know about the run.
     pub fn functions(&self) -> &FunctionContext {
         self.functions
     }
+}
+
+fn secrets_of(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if value.holds_secret() {
+        value.secrets(&mut found);
+    }
+    found
 }

@@ -45,6 +45,9 @@ pub struct SourceFile {
     line_starts: Vec<usize>,
 }
 
+/// Longer lines, in bytes, are not shown: the message would be lost in them.
+const LONGEST_SHOWN: usize = 400;
+
 /// All texts of a run.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
@@ -96,15 +99,30 @@ impl SourceMap {
 
     /// Whether diagnostics may show the lines of `span`.
     pub fn may_show(&self, span: Span) -> bool {
-        let SourceFile { text, concealed, .. } = self.get(span.file);
+        let SourceFile { concealed, .. } = self.get(span.file);
         if concealed.is_empty() {
             return true;
         }
+        let Range { start, end } = self.lines(span);
+        !concealed.iter().any(|range| range.start <= end && start <= range.end)
+    }
+
+    /// Whether the lines of `span` are short enough to be read in diagnostics. A generated file can be
+    /// one line.
+    pub fn lines_are_short(&self, span: Span) -> bool {
+        let Range { start, end } = self.lines(span);
+        let lines = self.get(span.file).text.get(start as usize..end as usize);
+        lines.unwrap_or_default().lines().all(|line| line.len() <= LONGEST_SHOWN)
+    }
+
+    /// The bytes of the lines that `span` is on.
+    fn lines(&self, span: Span) -> Range<u32> {
+        let text = &self.get(span.file).text;
         let start = text.get(..span.start as usize).and_then(|before| before.rfind('\n'));
         let start = start.map_or(0, |at| at as u32 + 1);
         let rest = text.get(span.end as usize..).unwrap_or_default();
         let end = span.end + rest.find('\n').unwrap_or(rest.len()) as u32;
-        !concealed.iter().any(|range| range.start <= end && start <= range.end)
+        start..end
     }
 
     /// The text of a file with stars for what is concealed in it, each byte for a byte: for lines

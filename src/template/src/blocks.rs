@@ -333,6 +333,13 @@ fn values_only(block: &Block, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Whether a variable is declared in a `variables` block: its default has its name there, which is
+/// also its header.
+pub(crate) fn is_of_variables_block(variable: &Block) -> bool {
+    let default = variable.body.attributes.first();
+    default.is_some_and(|default| default.name_span == variable.header)
+}
+
 /// Warns of `sensitive = true` among values, where it is one of them and hides none.
 fn warn_sensitive(block: &Block, right: &str, diagnostics: &mut Diagnostics) {
     let Some(flag) = block.body.attribute("sensitive") else { return };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::blocks::{JSON_SHAPE, TOP_LEVEL};
 use ingot_hcl::ast::{Attribute, Block, Body, ExprKind};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
+use ingot_hcl::functions::clean_path;
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::{FileId, SourceMap, Span, read_text, read_text_from};
@@ -25,6 +26,18 @@ pub struct TemplateFiles {
     pub companions: Vec<PathBuf>,
     /// `*.auto.pkrvars.hcl`, then `*.auto.pkrvars.json`: the order they apply in.
     pub auto_variables: Vec<PathBuf>,
+}
+
+/// A directory's shortest name, as Packer gives it for `path.root`. Where a link makes that name
+/// another directory's, it stays as it is.
+fn shortest(directory: &Path) -> PathBuf {
+    let short = directory.to_str().map(|name| PathBuf::from(clean_path(name)));
+    let same = |short: &PathBuf| {
+        let found = short.canonicalize().ok();
+        directory.as_os_str().is_empty()
+            || found.is_some() && found == directory.canonicalize().ok()
+    };
+    short.filter(same).unwrap_or_else(|| directory.to_owned())
 }
 
 /// Finds the files that `path`, a directory or a file, stands for.
@@ -56,10 +69,7 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
                  templates",
             ));
         }
-        let dir = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let dir = path.parent().map_or_else(|| PathBuf::from("."), shortest);
         let companions = companion_of(path).into_iter().collect();
         let path = path.to_owned();
         return Ok(match hcl2 {

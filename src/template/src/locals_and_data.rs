@@ -270,6 +270,9 @@ fn evaluate_local(local: &Local, scope: &Scope, diagnostics: &mut Diagnostics) -
         })
     });
     let value = value.unwrap_or_else(|| Value::unknown(Type::Dynamic)).mark(sensitive);
+    if sensitive {
+        scope.add_secret_lines(&value);
+    }
     match scope.functions().conceals && sensitive {
         true => value.concealed("<local>"),
         false => value,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::block_form::{is_identifier, only};
-use super::blocks::Template;
+use super::blocks::{Template, is_of_variables_block};
 use super::load::read_variables;
 use super::validation::{self, Rule};
 use ingot_hcl::ast::{Attribute, Block, Body, Expr, ExprKind};
@@ -182,9 +182,10 @@ fn declare<'a>(
             .map_err(|error| variable.hidden(error, "the default of"));
         variable.value = found.keep(value);
     }
-    // Without a type of its own, a variable takes what its default is.
+    // Without a type of its own, a variable takes what its default is. An empty default leaves it open
+    // in a `variable` block only, as in Packer.
     if let (Type::Dynamic, Some(value)) = (&variable.ty, &variable.value)
-        && !is_empty(value)
+        && (!is_empty(value) || is_of_variables_block(block))
     {
         variable.ty = value.ty();
         variable.inferred = true;

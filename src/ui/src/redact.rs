@@ -28,6 +28,25 @@ struct Patterns {
     observer: Observer,
 }
 
+impl Patterns {
+    fn add(&mut self, text: &str) {
+        if text.len() < SHORTEST {
+            return;
+        }
+        let before = self.secrets.len();
+        let rust = format!("{text:?}");
+        let json = serde_json::Value::from(text).to_string();
+        let inside = |quoted: &str| quoted[1..quoted.len() - 1].to_owned();
+        if let (Observer(Some(observer)), false) = (&self.observer, self.secrets.contains(text)) {
+            observer(text);
+        }
+        self.secrets.extend([text.to_owned(), inside(&rust), inside(&json)]);
+        if self.secrets.len() > before {
+            self.finders = None;
+        }
+    }
+}
+
 /// The observer of secrets.
 #[derive(Default)]
 struct Observer(Option<SecretObserver>);
@@ -54,27 +73,16 @@ impl Redactor {
     /// output comes in lines; and each also as it is written in quotes.
     pub fn add_all<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) {
         let mut patterns = self.0.write();
-        let before = patterns.secrets.len();
         for secret in secrets {
             let lines = secret.lines().map(str::trim).filter(|_| secret.contains('\n'));
-            for text in lines.chain([secret, secret.trim()]) {
-                if text.len() < SHORTEST {
-                    continue;
-                }
-                let rust = format!("{text:?}");
-                let json = serde_json::Value::from(text).to_string();
-                let inside = |quoted: &str| quoted[1..quoted.len() - 1].to_owned();
-                if let (Observer(Some(observer)), false) =
-                    (&patterns.observer, patterns.secrets.contains(text))
-                {
-                    observer(text);
-                }
-                patterns.secrets.extend([text.to_owned(), inside(&rust), inside(&json)]);
-            }
+            lines.chain([secret, secret.trim()]).for_each(|text| patterns.add(text));
         }
-        if patterns.secrets.len() > before {
-            patterns.finders = None;
-        }
+    }
+
+    /// From now on, hides `text`, but not each of its lines alone, as it has harmless ones.
+    pub fn add_whole(&self, text: &str) {
+        let mut patterns = self.0.write();
+        [text, text.trim()].into_iter().for_each(|text| patterns.add(text));
     }
 
     /// Tells `observer` of each secret, those that are known and those to come. It must not use this
@@ -161,6 +169,8 @@ mod tests {
         assert_eq!(redactor.apply(r#"in "quo\"te\\d" quotes"#), r#"in "<sensitive>" quotes"#);
         assert_eq!(redactor.apply("x abcdef y abc"), "x <sensitive> y <sensitive>");
         assert_eq!(redactor.apply("saw line two"), "saw <sensitive>");
+        redactor.add_whole("pw=abc\ndone\n");
+        assert_eq!(redactor.apply("all done: pw=abc\ndone"), "all done: <sensitive>");
     }
 
     #[test]

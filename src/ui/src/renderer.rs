@@ -339,6 +339,10 @@ impl EventSink for Renderer {
     fn mask(&self, secret: &str) {
         self.redactor.add(secret);
     }
+
+    fn mask_whole(&self, text: &str) {
+        self.redactor.add_whole(text);
+    }
 }
 
 /// Writes to standard error, where the log goes, without tearing the view.

@@ -301,8 +301,12 @@ pub trait EventSink: Send + Sync {
     /// # Errors
     /// There is nobody to ask.
     async fn ask(&self, build: Option<Arc<str>>, question: &str) -> std::io::Result<String>;
-    /// From now on, masks `secret` wherever it would be shown.
+    /// From now on, masks `secret`, and each of its lines, wherever it would be shown.
     fn mask(&self, secret: &str);
+    /// From now on, masks `text`, but not each of its lines alone, as it has harmless ones.
+    fn mask_whole(&self, text: &str) {
+        self.mask(text);
+    }
     /// `text` with all secrets masked, for files that a build leaves.
     fn masked(&self, text: &str) -> String {
         text.to_owned()

@@ -14,8 +14,8 @@ pub struct Filter {
 /// What a flag names.
 #[derive(Debug)]
 enum Pattern {
-    /// All names that it matches.
-    Glob(GlobMatcher),
+    /// All names that it matches, and how it was given.
+    Glob(GlobMatcher, String),
     /// This name.
     Name(String),
 }
@@ -23,7 +23,7 @@ enum Pattern {
 impl Pattern {
     fn is_match(&self, name: &str) -> bool {
         match self {
-            Pattern::Glob(glob) => glob.is_match(name),
+            Pattern::Glob(glob, _) => glob.is_match(name),
             Pattern::Name(wanted) => wanted == name,
         }
     }
@@ -31,7 +31,7 @@ impl Pattern {
     /// As it was given.
     fn text(&self) -> &str {
         match self {
-            Pattern::Glob(glob) => glob.glob().glob(),
+            Pattern::Glob(_, given) => given,
             Pattern::Name(name) => name,
         }
     }
@@ -137,8 +137,9 @@ fn compile(flag: &str, patterns: &[String]) -> Result<Vec<Pattern>, String> {
     patterns
         .iter()
         .flat_map(|list| split(list))
-        .map(|pattern| match Glob::new(pattern) {
-            Ok(glob) => Ok(Pattern::Glob(glob.compile_matcher())),
+        // As in Packer only `!` negates a set; `^` is a character of it.
+        .map(|pattern| match Glob::new(&pattern.replace("[^", "[\\^")) {
+            Ok(glob) => Ok(Pattern::Glob(glob.compile_matcher(), pattern.to_owned())),
             Err(error) => Err(format!("{flag}: `{pattern}` is not a pattern: {}", error.kind())),
         })
         .collect()
@@ -157,6 +158,15 @@ mod tests {
         assert!(!filter.selects("docker.a"));
         let filter = Filter::new(&texts(&["null.{a,b},x"]), &[]).unwrap();
         assert!(filter.selects("null.b") && filter.selects("x") && !filter.selects("null.c"));
+        // `!` negates, `^` does not.
+        for (pattern, selected) in
+            [("null.[^n]", ["null.n", "null.^"]), ("null.[!n]", ["null.a", "null.^"])]
+        {
+            let filter = Filter::new(&texts(&[pattern]), &[]).unwrap();
+            for name in ["null.n", "null.a", "null.^"] {
+                assert_eq!(filter.selects(name), selected.contains(&name), "{pattern}: {name}");
+            }
+        }
         assert!(Filter::default().selects("anything"));
         assert!(Filter::new(&texts(&["[a"]), &[]).unwrap_err().contains("-only"));
     }

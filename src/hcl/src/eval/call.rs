@@ -20,8 +20,8 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
         return Ok(Value::null(Type::Dynamic));
     };
     match name.as_str() {
-        "try" => return attempt(args, *name_span, scope),
-        "can" => return can(args, *name_span, scope),
+        "try" => return attempt(args, *expand, *name_span, scope),
+        "can" => return can(args, *expand, *name_span, scope),
         "convert" => return convert(args, *name_span, scope),
         _ => {}
     }
@@ -37,21 +37,12 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
             values.push(value);
             continue;
         }
-        if value.is_unknown() && !value.ty().is_primitive() {
-            return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive));
-        }
-        match value.as_items() {
-            Some(items) => {
-                values.extend(items.iter().map(|item| item.clone().mark(value.sensitive)));
-            }
-            None => {
-                return Err(Diagnostic::error("only a list, set or tuple can be spread with ...")
-                    .at(arg.span)
-                    .label(format!("this is {}", value.ty().with_article())));
-            }
+        match spread(&value, arg)? {
+            Some(items) => values.extend(items),
+            None => return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive)),
         }
     }
-    functions::call(function, &values, scope.functions()).map_err(
+    let result = functions::call(function, &values, scope.functions()).map_err(
         |Failure { argument, message }| {
             let place = argument.and_then(|position| args.get(position)).or(args.last());
             let span = match argument {
@@ -62,14 +53,49 @@ pub(super) fn call(expr: &Expr, scope: &Scope) -> Result {
                 .at(span)
                 .note(format!("usage: {}", functions::signature(function)))
         },
-    )
+    )?;
+    // `templatefile` tells its lines apart by the secrets among its variables, not by one that they
+    // are as a whole.
+    if values.iter().any(|value| value.sensitive) {
+        scope.add_secret_lines(&result);
+    }
+    Ok(result)
 }
 
-/// `try(…)`: the first expression that can be evaluated.
-fn attempt(args: &[Expr], name: Span, scope: &Scope) -> Result {
+/// The items of `value`, which `arg` gives with `...` after it; none while they are not known.
+fn spread(value: &Value, arg: &Expr) -> Result<Option<Vec<Value>>> {
+    if value.is_unknown() && !value.ty().is_primitive() {
+        return Ok(None);
+    }
+    match value.as_items() {
+        Some(items) => {
+            Ok(Some(items.iter().map(|item| item.clone().mark(value.sensitive)).collect()))
+        }
+        None => Err(Diagnostic::error("only a list, set or tuple can be spread with ...")
+            .at(arg.span)
+            .label(format!("this is {}", value.ty().with_article()))),
+    }
+}
+
+/// `try(…)`: the first expression that can be evaluated. Of a list that is spread that is the first
+/// item.
+fn attempt(args: &[Expr], expand: bool, name: Span, scope: &Scope) -> Result {
     let mut last = Diagnostic::error("`try` needs at least one expression").at(name);
-    for arg in args {
-        match eval(arg, scope) {
+    for (position, arg) in args.iter().enumerate() {
+        let mut result = eval(arg, scope);
+        if let Ok(value) = &result
+            && expand
+            && position + 1 == args.len()
+        {
+            match spread(value, arg)? {
+                None => return Ok(Value::unknown(Type::Dynamic).mark(value.sensitive)),
+                Some(items) => match items.into_iter().next() {
+                    Some(item) => result = Ok(item),
+                    None => break,
+                },
+            }
+        }
+        match result {
             // What is unknown may yet turn out to fail.
             Ok(value) if !value.is_wholly_known() => {
                 return Ok(Value::unknown(Type::Dynamic).mark(value.holds_secret()));
@@ -82,8 +108,8 @@ fn attempt(args: &[Expr], name: Span, scope: &Scope) -> Result {
 }
 
 /// `can(…)`: whether an expression can be evaluated.
-fn can(args: &[Expr], name: Span, scope: &Scope) -> Result {
-    let [arg] = args else {
+fn can(args: &[Expr], expand: bool, name: Span, scope: &Scope) -> Result {
+    let ([arg], false) = (args, expand) else {
         return Err(Diagnostic::error("`can` takes one expression").at(name));
     };
     Ok(match eval(arg, scope) {
@@ -111,9 +137,11 @@ fn convert(args: &[Expr], name: Span, scope: &Scope) -> Result {
 
 /// Types in quotes and collections of nothing in particular are only for old declarations.
 fn refuse_old_forms(ty: &Expr) -> Result<()> {
-    let mut old = None;
+    let mut old = match &ty.kind {
+        ExprKind::String(_) => Some(ty),
+        _ => None,
+    };
     ty.walk(&mut |part| match &part.kind {
-        ExprKind::String(_) if part.span == ty.span => old = Some(part),
         ExprKind::Variable(name) if matches!(&**name, "list" | "set" | "map") => old = Some(part),
         _ => {}
     });

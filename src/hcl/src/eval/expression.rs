@@ -33,8 +33,16 @@ pub fn eval(expr: &Expr, scope: &Scope) -> Result {
             | ExprKind::Binary(..)
             | ExprKind::For(_)
     );
-    if makes {
-        scope.add_secrets(&value);
+    match &expr.kind {
+        _ if !makes => {}
+        ExprKind::Template(..) | ExprKind::Conditional(_) | ExprKind::For(_) => {
+            scope.add_secrets(&value);
+        }
+        ExprKind::Call { name, .. } if matches!(name.as_str(), "templatefile" | "try") => {
+            scope.add_secrets(&value);
+        }
+        // Which text it is could depend on a secret, even if a template composed it.
+        _ => scope.add_secret_lines(&value),
     }
     Ok(value)
 }
@@ -66,7 +74,11 @@ fn eval_any(expr: &Expr, scope: &Scope) -> Result {
         ExprKind::Index(base, key) => {
             let value = eval(base, scope)?;
             let key_value = eval(key, scope)?;
-            access::index(&value, &key_value).map_err(|error| error.at(key.span))
+            let item = access::index(&value, &key_value).map_err(|error| error.at(key.span))?;
+            if key_value.sensitive {
+                scope.add_secret_lines(&item);
+            }
+            Ok(item)
         }
         ExprKind::Splat { source, each } => access::splat(source, each, scope),
         ExprKind::SplatItem => {
@@ -155,7 +167,11 @@ fn conditional(parts: &[Expr; 3], scope: &Scope) -> Result {
             .at(expr.span)
             .label(error.to_string())
     })?;
-    Ok(value.mark(sensitive))
+    let value = value.mark(sensitive);
+    if truth.sensitive {
+        scope.add_secret_lines(&value);
+    }
+    Ok(value)
 }
 
 pub(super) fn condition_of(expr: &Expr, scope: &Scope) -> Result {

@@ -76,7 +76,11 @@ pub(super) fn for_expr(expr: &ForExpr, scope: &Scope) -> Result {
                 .collect(),
         ),
     };
-    Ok(result.mark(sensitive))
+    let result = result.mark(sensitive);
+    if sensitive {
+        scope.add_secret_lines(&result);
+    }
+    Ok(result)
 }
 
 /// What there is to go through.

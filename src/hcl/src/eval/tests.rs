@@ -4,15 +4,24 @@ use crate::Scope;
 use crate::Type;
 use crate::Value;
 use crate::ast::Expr;
-use crate::functions::FunctionContext;
+use crate::functions::{FoundSecret, FunctionContext, SecretSink};
 use crate::source::SourceMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 fn run(text: &str) -> Result {
     evaluated(text, eval)?
 }
 
 fn evaluated<T>(text: &str, evaluate: impl FnOnce(&Expr, &Scope) -> T) -> Result<T> {
+    evaluated_with(SecretSink::default(), text, evaluate)
+}
+
+fn evaluated_with<T>(
+    secrets: SecretSink,
+    text: &str,
+    evaluate: impl FnOnce(&Expr, &Scope) -> T,
+) -> Result<T> {
     let mut sources = SourceMap::default();
     let file = sources.add("test", text);
     let expr = crate::parse::parse_expr(&sources, file)?;
@@ -22,7 +31,7 @@ fn evaluated<T>(text: &str, evaluate: impl FnOnce(&Expr, &Scope) -> T) -> Result
         reproducible: false,
         conceals: false,
         env_allowed: false,
-        secrets: Default::default(),
+        secrets,
         stores: Default::default(),
         volatile: Default::default(),
         pipes: Default::default(),
@@ -190,4 +199,53 @@ fn wrong_indexes_and_conditions_say_what_is_wrong() {
     assert_eq!(message("{ a = 1 }[\"b\"]"), "there is no key \"b\" here");
     assert_eq!(message("true ? 1 : [1]"), "the two results of this condition differ in type");
     assert_eq!(message("[for x in [] : x if nope]"), "nothing is called `nope` here");
+}
+
+/// The lines that are hidden of secret texts of several lines, sorted: all, or those of composed ones.
+fn hidden_lines(text: &str) -> String {
+    let found = Arc::new(Mutex::new(Found::default()));
+    let shared = Arc::clone(&found);
+    let sink = SecretSink::new(move |secret| {
+        let mut found = shared.lock().unwrap();
+        match secret {
+            FoundSecret::Composed { text, lines } => {
+                found.composed.insert(text.to_owned());
+                found.lines.extend(lines.iter().map(|&line| line.to_owned()));
+            }
+            FoundSecret::Value(text) if found.composed.contains(text) => {}
+            FoundSecret::Value(text) | FoundSecret::Lines(text) => {
+                if text.contains('\n') {
+                    found.lines.extend(text.lines().map(str::to_owned));
+                }
+            }
+        }
+    });
+    evaluated_with(sink, text, eval).unwrap().unwrap();
+    let lines: Vec<String> = found.lock().unwrap().lines.iter().cloned().collect();
+    lines.join(",")
+}
+
+#[derive(Default)]
+struct Found {
+    composed: BTreeSet<String>,
+    lines: BTreeSet<String>,
+}
+
+#[test]
+fn lines_of_a_composed_text_are_hidden_where_secrets_are() {
+    for (text, hidden) in [
+        (r#""set -e\npw=${var.secret}\ndone""#, "pw=hunter2"),
+        (r#""set -e\npin=${var.pin}\ndone""#, "pin=1"),
+        (r#""a\n${"${var.secret}\nb"}\nc""#, "b,hunter2"),
+        (r#""a\n%{if var.secret == "hunter2"}b\n%{endif}c""#, "b"),
+        (r#""a\nb%{if var.secret == ""}c%{endif}\nd""#, "b"),
+        (r#""a\n%{for s in [var.secret, "b"]}${s}\n%{endfor}c""#, "hunter2"),
+        (r#"var.name == "web" ? "a\n${var.secret}" : "b""#, "hunter2"),
+        // Which text it is, is secret here.
+        (r#"var.pin == 1 ? "a\n${var.secret}" : "b""#, "a,hunter2"),
+        (r#"["a\n${var.secret}"][var.pin - 1]"#, "a,hunter2"),
+        (r#"replace("a\n${var.secret}", "b", "")"#, "a,hunter2"),
+    ] {
+        assert_eq!(hidden_lines(text), hidden, "{text}");
+    }
 }

@@ -5,8 +5,25 @@ use std::sync::Arc;
 
 use super::{Pipes, Stores, VolatileCalls};
 
+/// A secret text that expressions make.
+#[derive(Debug, Clone, Copy)]
+pub enum FoundSecret<'a> {
+    /// A value. Each of its lines is a secret too, unless it is a text that was composed.
+    Value(&'a str),
+    /// A value of which each line is a secret, however it was made.
+    Lines(&'a str),
+    /// A text of several lines that a template makes of literal text and secrets. Its literal lines
+    /// are none.
+    Composed {
+        /// The text.
+        text: &'a str,
+        /// Those of its lines that secrets are part of.
+        lines: &'a [&'a str],
+    },
+}
+
 /// A callback for each secret text.
-type SecretObserver = dyn Fn(&str) + Send + Sync;
+type SecretObserver = dyn Fn(FoundSecret<'_>) + Send + Sync;
 
 /// Takes the secrets that expressions make; the default one drops them.
 #[derive(Clone, Default)]
@@ -14,12 +31,12 @@ pub struct SecretSink(Option<Arc<SecretObserver>>);
 
 impl SecretSink {
     /// A sink that hands every secret to `take`.
-    pub fn new(take: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn new(take: impl Fn(FoundSecret<'_>) + Send + Sync + 'static) -> Self {
         SecretSink(Some(Arc::new(take)))
     }
 
     /// Takes a secret.
-    pub fn add(&self, secret: &str) {
+    pub fn add(&self, secret: FoundSecret<'_>) {
         if let Some(take) = &self.0 {
             take(secret);
         }

@@ -68,21 +68,52 @@ fn write_string(text: &str, json: &mut String) {
     }
 }
 
+/// How deep JSON and YAML may nest. Everything that walks a value recurses as deep, on stacks of
+/// [`crate::parse::STACK_SIZE`]; documents that people write stay below 30.
+pub(super) const MAX_NESTING: usize = 500;
+
 fn from_text(json: &str) -> Result<Value, serde_json::Error> {
     let raw: &RawValue = serde_json::from_str(json)?;
-    let raw = raw.get();
+    if nests_too_deep(raw.get()) {
+        let message = format!("more than {MAX_NESTING} levels are nested");
+        return Err(serde::de::Error::custom(message));
+    }
+    from_raw(raw.get())
+}
+
+/// Whether valid JSON nests deeper than [`MAX_NESTING`].
+fn nests_too_deep(json: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return true;
+        }
+    }
+    false
+}
+
+/// The value of JSON that is valid and does not nest too deep.
+fn from_raw(raw: &str) -> Result<Value, serde_json::Error> {
     Ok(match raw.as_bytes().first() {
         Some(b'{') => {
             let entries: BTreeMap<String, &RawValue> = serde_json::from_str(raw)?;
             let entries = entries.into_iter().map(|(name, inner)| {
                 let name = Value::from(name).as_str().map(str::to_owned).unwrap_or_default();
-                Ok((name, from_text(inner.get())?))
+                Ok((name, from_raw(inner.get())?))
             });
             Value::object(entries.collect::<Result<_, serde_json::Error>>()?)
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(raw)?;
-            let items = items.into_iter().map(|inner| from_text(inner.get()));
+            let items = items.into_iter().map(|inner| from_raw(inner.get()));
             Value::tuple(items.collect::<Result<_, _>>()?)
         }
         Some(b'"') => Value::from(serde_json::from_str::<String>(raw)?),
@@ -94,4 +125,30 @@ fn from_text(json: &str) -> Result<Value, serde_json::Error> {
             None => return Err(serde::de::Error::custom("a number is too large")),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_NESTING, from_text};
+    use crate::parse::STACK_SIZE;
+
+    fn nesting_is_bounded() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        for (open, close) in [("[", "]"), (r#"{"a[":"#, "}")] {
+            let text = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+            let error = from_text(&text).unwrap_err().to_string();
+            assert_eq!(error, "more than 500 levels are nested");
+        }
+        assert!(from_text(&deep(MAX_NESTING)).is_ok());
+        assert!(from_text(&deep(MAX_NESTING + 1)).is_err());
+        // Brackets in strings do not count, nor those of neighbors.
+        assert!(from_text(&format!(r#"["\"{}"]"#, "[".repeat(1000))).is_ok());
+        assert!(from_text(&format!("[{}[]]", "[],".repeat(1000))).is_ok());
+    }
+
+    #[test]
+    fn nesting_fits_the_stack_and_is_an_error_above_the_limit() {
+        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(nesting_is_bounded);
+        thread.unwrap().join().unwrap();
+    }
 }

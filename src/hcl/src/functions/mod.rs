@@ -35,8 +35,9 @@ mod volatile;
 mod yaml;
 
 pub use call::call;
-pub use context::{FunctionContext, SecretSink};
+pub use context::{FoundSecret, FunctionContext, SecretSink};
 pub use json::to_text as json_text;
+pub use paths::clean as clean_path;
 pub use pipes::Pipes;
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
 pub use stores::{StoredValue, Stores};

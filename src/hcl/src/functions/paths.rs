@@ -1,7 +1,7 @@
 //! Paths as text.
 
 /// A path in its shortest form, by its text alone: without `.`, `name/..` and double slashes.
-pub(super) fn clean(path: &str) -> String {
+pub fn clean(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

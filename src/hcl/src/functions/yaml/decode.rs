@@ -8,6 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use time::OffsetDateTime;
 
 use super::super::date::{self, Lenience};
+use super::super::json::MAX_NESTING;
 use crate::{Number, Type, Value};
 
 /// What a key means that a mapping has twice.
@@ -26,7 +27,7 @@ pub(super) enum Repeated {
 pub(super) fn decode(source: &str, repeated: Repeated) -> Result<Value, String> {
     let parser = Parser::new_from_str(source);
     let anchors = BTreeMap::new();
-    let mut reader = Reader { parser, repeated, anchors, size: 0, aliased: 0, line: 1 };
+    let mut reader = Reader { parser, repeated, anchors, size: 0, aliased: 0, depth: 0, line: 1 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
@@ -60,6 +61,8 @@ struct Reader<'a> {
     size: usize,
     /// How much of that aliases stand for.
     aliased: usize,
+    /// How many sequences and mappings are open.
+    depth: usize,
     line: usize,
 }
 
@@ -96,7 +99,7 @@ impl<'a> Reader<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.only_tag(tag.as_deref(), "seq")?;
-                self.open(anchor);
+                self.open(anchor)?;
                 let mut items = Vec::new();
                 loop {
                     match self.next()? {
@@ -104,12 +107,15 @@ impl<'a> Reader<'a> {
                         event => items.push(self.value(event)?),
                     }
                 }
+                self.depth -= 1;
                 (anchor, Value::tuple(items))
             }
             Event::MappingStart(anchor, tag) => {
                 self.only_tag(tag.as_deref(), "map")?;
-                self.open(anchor);
-                (anchor, self.mapping()?)
+                self.open(anchor)?;
+                let value = self.mapping()?;
+                self.depth -= 1;
+                (anchor, value)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
                 Some(Some((value, size))) => {
@@ -132,10 +138,16 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn open(&mut self, anchor: usize) {
+    /// Begins a sequence or mapping.
+    fn open(&mut self, anchor: usize) -> Result<(), String> {
+        self.depth += 1;
+        if self.depth > MAX_NESTING {
+            return self.fail(format!("more than {MAX_NESTING} levels are nested"));
+        }
         if anchor > 0 {
             self.anchors.insert(anchor, None);
         }
+        Ok(())
     }
 
     fn mapping(&mut self) -> Result<Value, String> {
@@ -289,6 +301,7 @@ fn timestamp(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Repeated, decode};
+    use crate::parse::STACK_SIZE;
 
     #[test]
     fn aliases_of_aliases_are_bounded() {
@@ -302,6 +315,20 @@ mod tests {
         let few = "base: &base {x: 1}\none: *base\nother: {<<: *base, y: 2}\n";
         let few = decode(few, Repeated::LastCounts).unwrap();
         assert_eq!(few.as_entries().map(|entries| entries.len()), Some(3));
+    }
+
+    fn nesting_is_bounded() {
+        let sequences = |levels: usize| format!("{}x\n", "- ".repeat(levels));
+        let error = decode(&sequences(100_000), Repeated::LastCounts).unwrap_err();
+        assert_eq!(error, "line 1: more than 500 levels are nested");
+        assert!(decode(&sequences(500), Repeated::LastCounts).is_ok());
+        assert!(decode(&"- [{a: []}]\n".repeat(1000), Repeated::LastCounts).is_ok());
+    }
+
+    #[test]
+    fn nesting_fits_the_stack_and_is_an_error_above_the_limit() {
+        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn(nesting_is_bounded);
+        thread.unwrap().join().unwrap();
     }
 
     #[test]

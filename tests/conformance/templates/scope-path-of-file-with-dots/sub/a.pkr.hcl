@@ -1,0 +1,9 @@
+locals {
+  root = path.root
+}
+source "null" "n" {
+  communicator = "none"
+}
+build {
+  sources = ["null.n"]
+}
