@@ -62,8 +62,6 @@ pub(super) enum Connection {
 /// How long a statement may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// As long as a look at one row by its key, or the beginning of a transaction.
-    Short,
     /// As long as any statement of a request.
     Usual,
     /// Any time.
@@ -260,11 +258,10 @@ impl Connection {
         match self {
             Connection::Sqlite(_, deadline) => deadline.set(match limit {
                 Limit::None => Deadline::NEVER,
-                Limit::Short | Limit::Usual => clock().saturating_add(millis(STATEMENT)),
+                Limit::Usual => clock().saturating_add(millis(STATEMENT)),
             }),
             Connection::Postgres(_, patience) => {
                 patience.limit = match limit {
-                    Limit::Short => Some(CONNECT),
                     Limit::Usual => Some(SILENCE),
                     Limit::None => None,
                 }

@@ -271,7 +271,7 @@ impl Tx {
 impl Store {
     /// As [`Tx::project`].
     pub async fn project(&self, location: &Location) -> Result<Option<Project>> {
-        self.row(|| project_query(location)).await?.as_ref().map(project).transpose()
+        self.row(project_query(location)).await?.as_ref().map(project).transpose()
     }
 
     /// As [`Tx::principal`].
@@ -279,7 +279,7 @@ impl Store {
         if !may_be_id(id) {
             return Ok(None);
         }
-        self.row(|| principal_query(id)).await?.as_ref().map(principal).transpose()
+        self.row(principal_query(id)).await?.as_ref().map(principal).transpose()
     }
 }
 

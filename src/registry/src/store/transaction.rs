@@ -118,24 +118,20 @@ impl Store {
         self.start(if self.postgres { READ_POSTGRES } else { READ_SQLITE }, turn).await
     }
 
-    /// The first row of a query that finds it by its key, which needs no transaction around it.
+    /// The first row of a query that finds it by its key. On PostgreSQL it has a transaction around it,
+    /// for the limits that the database itself keeps: it does not notice that nobody waits any more.
     pub(super) async fn row(
         &self,
-        query: impl Fn() -> Query<'static, Any, AnyArguments>,
+        query: Query<'static, Any, AnyArguments>,
     ) -> Result<Option<AnyRow>> {
-        let _turn = self.ordinary_turn().await?;
-        let mut lost = 0;
-        loop {
-            let mut connection = self.pool.acquire().await?;
-            connection.begin_statement(Limit::Short);
-            match query().fetch_optional(&mut connection).await {
-                Err(error) if Failure::of(&error) == Failure::Lost && lost < self.pool.most() => {
-                    lost += 1
-                }
-                result => return Ok(result?),
-            }
-            connection.close_on_drop();
+        if self.postgres {
+            let mut tx = self.read().await?;
+            return Ok(query.fetch_optional(tx.raw()).await?);
         }
+        let _turn = self.ordinary_turn().await?;
+        let mut connection = self.pool.acquire().await?;
+        connection.begin_statement(Limit::Usual);
+        Ok(query.fetch_optional(&mut connection).await?)
     }
 
     /// Waits until a list may be put together, which takes memory: few are at once.
