@@ -151,6 +151,7 @@ impl Provision for Shell {
         if !self.left.load(Ordering::Relaxed) {
             return Ok(());
         }
+        ctx.ui.say("Removing the script from the machine. If it restarts, this waits for it...");
         let machine = self.machine(ctx, communicator);
         let (path, var_file) = machine.paths();
         let in_file = self.options.use_env_var_file;

@@ -122,6 +122,8 @@ impl Provision for Powershell {
     async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
         let files = self.files();
         if self.left.load(Ordering::Relaxed) && !files.is_empty() {
+            ctx.ui
+                .say("Removing the script from the machine. If it restarts, this waits for it...");
             let run = Run {
                 options: &self.options,
                 ctx,
@@ -215,7 +217,8 @@ impl<'a> Run<'a> {
 
         let limit = self.options.script.start_retry_timeout;
         let start = Start { ctx: self.ctx, link: self.link, limit, removes: false };
-        self.left.store(true, Ordering::Relaxed);
+        // Of an attempt before, perhaps, whose files could not be removed.
+        let before = self.left.swap(true, Ordering::Relaxed);
         let ended = start.run(&files, &command).await;
         let elevated_only = self.options.skip_clean;
         let left: Vec<&str> = files
@@ -233,15 +236,22 @@ impl<'a> Run<'a> {
                 true => (start_timeout(limit).max(CLEANING), "start_retry_timeout"),
                 false => (CLEANING, CLEANING_LIMIT),
             };
-            self.clean(&left, tries, limit, option).await;
-            self.left.store(false, Ordering::Relaxed);
+            if self.clean(&left, tries, limit, option).await {
+                self.left.store(before, Ordering::Relaxed);
+            }
         }
         self.options.script.check_exit(ended?.status)
     }
 
-    /// Removes files, for `limit` at most, which `option` says. That they stay is a pity, but no reason
-    /// to fail.
-    async fn clean(&self, paths: &[&str], tries: Option<u32>, limit: Duration, option: &str) {
+    /// Removes files, for `limit` at most, which `option` says. Whether they are gone: that they stay is
+    /// a pity, but no reason to fail.
+    async fn clean(
+        &self,
+        paths: &[&str],
+        tries: Option<u32>,
+        limit: Duration,
+        option: &str,
+    ) -> bool {
         let line = powershell::command(self.options.program(), &scripts::removal(paths));
         let command = RemoteCommand::new(line);
         let retry = Retry {
@@ -264,9 +274,11 @@ impl<'a> Run<'a> {
                 ExitStatus::Disconnected => Err(Error::new("the connection was lost").transient()),
             }
         });
-        if let Err(error) = unless_away(self.link, limit, option, cleaning).await {
+        let cleaned = unless_away(self.link, limit, option, cleaning).await;
+        if let Err(error) = &cleaned {
             self.ctx.ui.message(format!("Could not remove {}: {error}", paths.join(", ")));
         }
+        cleaned.is_ok()
     }
 }
 
