@@ -157,7 +157,13 @@ impl Pipelines<'_> {
                 (_, false) if self.holds_result(&input, std::slice::from_ref(&current)) => {
                     left.push(input);
                 }
-                (_, false) => input.destroy().await?,
+                (_, false) => {
+                    if let Err(error) = input.destroy().await {
+                        unlisted.append(&mut left);
+                        unlisted.push(current);
+                        return Err(error);
+                    }
+                }
             }
         }
         left.push(current);
