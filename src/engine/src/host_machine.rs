@@ -27,9 +27,41 @@ const LONGEST: u64 = 4096;
 const FIRST_NAMESPACES: [(&str, u64); 3] =
     [("pid", 0xEFFF_FFFC), ("uts", 0xEFFF_FFFE), ("ipc", 0xEFFF_FFFF)];
 
-/// What machines are called that nobody has named, or that were just installed.
-const COMMON_NAMES: [&str; 8] =
-    ["", "(none)", "localhost", "alpine", "archlinux", "debian", "fedora", "ubuntu"];
+/// What machines are called that nobody has named, or that were just installed or cloned.
+const COMMON_NAMES: [&str; 32] = [
+    "",
+    "(none)",
+    "almalinux",
+    "alpine",
+    "archlinux",
+    "build",
+    "builder",
+    "buildkit",
+    "centos",
+    "ci",
+    "debian",
+    "default",
+    "desktop",
+    "fedora",
+    "host",
+    "kali",
+    "linux",
+    "localhost",
+    "localhost-live",
+    "nixos",
+    "node",
+    "packer",
+    "raspberrypi",
+    "rhel",
+    "rocky",
+    "runner",
+    "server",
+    "ubuntu",
+    "ubuntu-server",
+    "vagrant",
+    "vm",
+    "worker",
+];
 
 impl HostMachine {
     /// This machine. None where it is not known: in a container, whose id can be that of its image or
