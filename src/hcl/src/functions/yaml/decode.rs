@@ -27,7 +27,8 @@ pub(super) enum Repeated {
 pub(super) fn decode(source: &str, repeated: Repeated) -> Result<Value, String> {
     let parser = Parser::new_from_str(source);
     let anchors = BTreeMap::new();
-    let mut reader = Reader { parser, repeated, anchors, size: 0, aliased: 0, depth: 0, line: 1 };
+    let mut reader =
+        Reader { parser, repeated, anchors, size: 0, aliased: 0, depth: 0, deepest: 0, line: 1 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
@@ -56,13 +57,15 @@ struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     repeated: Repeated,
     /// With what each counts for, in bytes; nothing for one that is still being read.
-    anchors: BTreeMap<usize, Option<(Value, usize)>>,
+    anchors: BTreeMap<usize, Option<(Value, usize, usize)>>,
     /// What was read so far counts for, in bytes.
     size: usize,
     /// How much of that aliases stand for.
     aliased: usize,
     /// How many sequences and mappings are open.
     depth: usize,
+    /// The most that were open in the value that is being read.
+    deepest: usize,
     line: usize,
 }
 
@@ -81,6 +84,7 @@ impl<'a> Reader<'a> {
     fn value(&mut self, event: Event<'a>) -> Result<Value, String> {
         let before = self.size;
         self.size += VALUE_SIZE;
+        let outer = std::mem::replace(&mut self.deepest, self.depth);
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.size += text.len();
@@ -118,8 +122,13 @@ impl<'a> Reader<'a> {
                 (anchor, value)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some(Some((value, size))) => {
+                Some(Some((value, size, levels))) => {
                     let value = value.clone();
+                    let deepest = self.depth + levels;
+                    if deepest > MAX_NESTING {
+                        return self.fail(format!("more than {MAX_NESTING} levels are nested"));
+                    }
+                    self.deepest = deepest.max(outer);
                     self.size += size;
                     self.aliased += size;
                     if self.aliased > LARGEST_ALIASES {
@@ -133,14 +142,17 @@ impl<'a> Reader<'a> {
             _ => return self.fail("a value is missing"),
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, Some((value.clone(), self.size - before)));
+            let levels = self.deepest - self.depth;
+            self.anchors.insert(anchor, Some((value.clone(), self.size - before, levels)));
         }
+        self.deepest = self.deepest.max(outer);
         Ok(value)
     }
 
     /// Begins a sequence or mapping.
     fn open(&mut self, anchor: usize) -> Result<(), String> {
         self.depth += 1;
+        self.deepest = self.depth;
         if self.depth > MAX_NESTING {
             return self.fail(format!("more than {MAX_NESTING} levels are nested"));
         }
@@ -323,6 +335,13 @@ mod tests {
         assert_eq!(error, "line 1: more than 500 levels are nested");
         assert!(decode(&sequences(500), Repeated::LastCounts).is_ok());
         assert!(decode(&"- [{a: []}]\n".repeat(1000), Repeated::LastCounts).is_ok());
+        // What aliases stand for counts where they are.
+        let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(300), "]".repeat(300));
+        let aliased = format!("- &a {}\n- {}\n", nested("x"), nested("*a"));
+        let error = decode(&aliased, Repeated::LastCounts).unwrap_err();
+        assert_eq!(error, "line 2: more than 500 levels are nested");
+        let beside = format!("- &a {}\n- [[*a], *a]\n- {}\n", nested("x"), nested("y"));
+        assert!(decode(&beside, Repeated::LastCounts).is_ok());
     }
 
     #[test]
