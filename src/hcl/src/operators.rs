@@ -67,8 +67,12 @@ pub(crate) fn binary(
 /// bool if it can. As in Packer, null decides `&&` as false does, but is no operand otherwise.
 fn logic(operator: BinaryOp, left: Outcome, right: Outcome, exprs: &[Expr; 2]) -> Outcome {
     let decisive = operator == BinaryOp::Or;
+    let may_be_bool =
+        |value: &Value| matches!(value.ty(), Type::Dynamic | Type::Bool | Type::String);
     let side = |side: Outcome, expr: &Expr| match side {
-        Ok(value) if value.is_null() => Ok(Ok(Value::null(Type::Bool).mark(value.sensitive))),
+        Ok(value) if value.is_null() && may_be_bool(&value) => {
+            Ok(Ok(Value::null(Type::Bool).mark(value.sensitive)))
+        }
         Ok(value) => operand(&value, &Type::Bool, operator.symbol(), expr).map(Ok),
         Err(error) => Ok(Err(error)),
     };
