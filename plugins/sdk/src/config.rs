@@ -97,31 +97,38 @@ fn option_at_fault<T: DeserializeOwned>(
     options: &Map<String, Value>,
     error: &str,
 ) -> Option<String> {
-    let at_fault = |name: &&String| {
-        let others = options.iter().filter(|(other, _)| other != name);
-        let others = others.map(|(other, value)| (other.clone(), value.clone())).collect();
-        match serde_json::from_value::<T>(Value::Object(others)) {
-            Ok(_) => true,
-            Err(other) => {
-                let other = other.to_string();
-                // That a required option is missed says nothing of its value.
-                other != error && missing_field(&other) != Some(name.as_str())
-            }
-        }
+    let without = |left_out: &dyn Fn(&String, &Value) -> bool| {
+        let others = options.iter().filter(|(name, value)| !left_out(name, value));
+        let others = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+        serde_json::from_value::<T>(Value::Object(others)).err().map(|error| error.to_string())
+    };
+    let at_fault = |name: &&String| match without(&|other, _| other == *name) {
+        None => true,
+        // That a required option is missed says nothing of its value.
+        Some(other) => other != error && missing_field(&other) != Some(name.as_str()),
     };
     if let Some(name) = options.keys().find(at_fault) {
         return Some(name.clone());
     }
+    if missing_field(error).is_some() {
+        return None;
+    }
+    // Of several with the same value each fails in the same way without the others.
+    let one_of_several = |(_, value): &(&String, &Value)| {
+        options.values().filter(|other| other == value).count() > 1
+            && match without(&|_, other| other == *value) {
+                None => true,
+                Some(other) => other != error && missing_field(&other).is_none(),
+            }
+    };
     // A required option may be at fault itself. Alone it fails the same way, if others are not missed.
     let alone = |(name, value): &(&String, &Value)| {
         let alone = Map::from_iter([((*name).clone(), (*value).clone())]);
         let lone_error = serde_json::from_value::<T>(Value::Object(alone)).err();
         lone_error.is_some_and(|lone_error| lone_error.to_string() == error)
     };
-    match missing_field(error) {
-        Some(_) => None,
-        None => options.iter().find(alone).map(|(name, _)| name.clone()),
-    }
+    let found = options.iter().find(one_of_several).or_else(|| options.iter().find(alone));
+    found.map(|(name, _)| name.clone())
 }
 
 fn without_empty(

@@ -56,6 +56,7 @@ struct Tag {
 #[derive(Debug, Deserialize, PartialEq)]
 struct Login {
     port: Option<u16>,
+    proxy_port: Option<u16>,
     retries: Option<u8>,
 }
 
@@ -102,6 +103,10 @@ fn errors_name_their_options_beside_required_ones() {
     let two = wrong(&config(two));
     assert_eq!((two.len(), &two[0].0), (2, &port().0), "{two:?}");
     assert_eq!(two[1].0.as_deref(), Some("retries"));
+    let alike = [("name", text("web")), ("port", number(70000)), ("proxy_port", number(70000))];
+    let alike = wrong(&config(alike));
+    let options: Vec<_> = alike.iter().map(|(option, _)| option.as_deref()).collect();
+    assert_eq!(options, [Some("port"), Some("proxy_port")], "{alike:?}");
     let required = wrong(&config([("name", number(1)), ("port", number(22))]));
     assert_eq!((required.len(), required[0].0.as_deref()), (1, Some("name")), "{required:?}");
 }
