@@ -39,7 +39,8 @@ impl Lines {
             FamilyEvent::Failed { member, reason } => {
                 self.ui.error(format!("{}: {reason}", member.bucket));
             }
-            FamilyEvent::Secret(secret) => self.redactor.add(secret),
+            // Each line that is to be hidden comes by itself.
+            FamilyEvent::Secret(secret) => self.redactor.add_whole(secret),
             FamilyEvent::Output { member, stream, line } => self.output(member, stream, line),
             FamilyEvent::Cancelling { signal } => {
                 let ui = self.ui.clone();

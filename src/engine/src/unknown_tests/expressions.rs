@@ -105,7 +105,8 @@ fn shown(opened: &Opened, config: &Config) -> Vec<String> {
         }
     }
     let redactor = Redactor::default();
-    redactor.add_all(opened.project.secrets().all().iter().map(String::as_str));
+    let secrets = opened.project.secrets();
+    secrets.hide(|secret| redactor.add(secret), |text| redactor.add_whole(text));
     let mut found = Vec::new();
     config.values().values().for_each(|value| collect(value, &mut found));
     let mut shown: Vec<String> = found.iter().map(|text| redactor.apply(text)).collect();
