@@ -85,11 +85,11 @@ pub async fn import(
     if let Some(name) = buckets.iter().find(|name| !has(name.as_str())) {
         return Err(ImportError::UnknownBucket(name.clone()));
     }
-    let in_file = FileRevocations::of(&export);
+    // Of the whole file: what a version was built from may be in a bucket that is not imported now.
+    let mut import = Import::new(registry, &export, FileRevocations::of(&export));
     if !buckets.is_empty() {
         export.buckets.retain(|it| buckets.contains(&it.bucket.name));
     }
-    let mut import = Import::new(registry, &export, in_file);
     for bucket in &export.buckets {
         import.bucket(bucket).await?;
     }
