@@ -360,7 +360,7 @@ async fn a_scheduled_revocation_is_carried_out(admin: &Caller) {
     }
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(2900), "it was revoked after {took:?}");
-    assert!(took < Duration::from_millis(4500), "it was revoked after {took:?}");
+    assert!(took < Duration::from_secs(6), "it was revoked after {took:?}");
     assert_eq!(print().await, "s1");
     let history = admin.get(&format!("{path}/prod/history")).await;
     assert_eq!(history["count"], 3, "{history}");
