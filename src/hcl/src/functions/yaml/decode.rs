@@ -336,11 +336,12 @@ mod tests {
         assert!(decode(&sequences(500), Repeated::LastCounts).is_ok());
         assert!(decode(&"- [{a: []}]\n".repeat(1000), Repeated::LastCounts).is_ok());
         // What aliases stand for counts where they are.
-        let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(300), "]".repeat(300));
-        let aliased = format!("- &a {}\n- {}\n", nested("x"), nested("*a"));
+        let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(200), "]".repeat(200));
+        let (a, b) = (nested("x"), nested("*a"));
+        let aliased = format!("- &a {a}\n- &b {b}\n- {}\n", nested("*b"));
         let error = decode(&aliased, Repeated::LastCounts).unwrap_err();
-        assert_eq!(error, "line 2: more than 500 levels are nested");
-        let beside = format!("- &a {}\n- [[*a], *a]\n- {}\n", nested("x"), nested("y"));
+        assert_eq!(error, "line 3: more than 500 levels are nested");
+        let beside = format!("- &a {a}\n- &b {b}\n- [[*b], *a]\n- {a}\n");
         assert!(decode(&beside, Repeated::LastCounts).is_ok());
     }
 
