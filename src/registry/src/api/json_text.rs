@@ -21,6 +21,7 @@ impl JsonText {
     ///
     /// # Errors
     /// Why it cannot be read, as it is nested too deep or a number in it is too large.
+    #[cfg(any(test, feature = "store"))]
     pub(crate) fn check(&self) -> serde_json::Result<()> {
         serde_json::from_str::<Value>(self.0.get()).map(drop)
     }
