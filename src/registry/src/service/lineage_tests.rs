@@ -1,5 +1,7 @@
 //! A family that is larger than a page shows.
 
+use std::path::Path;
+
 use super::*;
 use crate::api::*;
 use crate::client::Registry as _;
@@ -29,16 +31,22 @@ pub(super) async fn publish(
     session.get_version(bucket, print).await.expect("the version")
 }
 
-#[tokio::test]
-async fn what_is_out_of_date_is_shown_before_the_rest() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = Location::Sqlite(dir.path().join("r.db"));
+/// A registry in the directory, as its first principal sees it.
+pub(super) async fn first_session(directory: &Path) -> (Store, Session) {
+    let file = Location::Sqlite(directory.join("r.db"));
     let store = Store::open(&file, 4).await.expect("a store");
     let administration = Administration::new(store.clone());
     let (project, _) = administration.bootstrap().await.expect("a first run");
     let (id, name, address) = ("a".to_owned(), "a".to_owned(), String::new());
     let caller = Caller { id, name, role: Role::Admin, address };
     let session = Session::new(store.clone(), project, caller, String::new());
+    (store, session)
+}
+
+#[tokio::test]
+async fn what_is_out_of_date_is_shown_before_the_rest() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, session) = first_session(dir.path()).await;
     let bucket = async |name: &str| {
         let body = CreateBucketBody { name: name.into(), ..CreateBucketBody::default() };
         session.create_bucket(&body).await.expect("a bucket");

@@ -1,23 +1,16 @@
 //! What revoking a version takes, of which many others were built.
 
-use super::lineage_tests::publish;
+use super::lineage_tests::{first_session, publish};
 use super::revocation::settle;
-use super::*;
 use crate::api::*;
 use crate::client::Registry as _;
-use crate::store::{Location, RevocationRow, Role, Store};
+use crate::store::RevocationRow;
 
 /// All buckets of the family are locked meanwhile.
 #[tokio::test]
 async fn it_takes_as_many_statements_for_many_descendants_as_for_few() {
     let dir = tempfile::tempdir().expect("a directory");
-    let file = Location::Sqlite(dir.path().join("r.db"));
-    let store = Store::open(&file, 4).await.expect("a store");
-    let administration = Administration::new(store.clone());
-    let (project, _) = administration.bootstrap().await.expect("a first run");
-    let (id, name, address) = ("a".to_owned(), "a".to_owned(), String::new());
-    let caller = Caller { id, name, role: Role::Admin, address };
-    let session = Session::new(store.clone(), project, caller, String::new());
+    let (store, session) = first_session(dir.path()).await;
     let mut counts = Vec::new();
     for children in [2, 12] {
         let (base, app) = (format!("base-{children}"), format!("app-{children}"));

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::lineage_tests::first_session;
 use super::*;
 use crate::api::*;
 use crate::client::Registry as _;
-use crate::store::{BucketFilter, BucketOrder, Location, Role, Store, VersionFilter, VersionOrder};
+use crate::store::{BucketFilter, BucketOrder, VersionFilter, VersionOrder};
 
 /// What takes no longer has not waited.
 const SOON: Duration = Duration::from_millis(50);
@@ -16,13 +17,7 @@ const SOON: Duration = Duration::from_millis(50);
 #[tokio::test]
 async fn searches_and_lists_each_wait_for_their_turn() {
     let dir = tempfile::tempdir().expect("a directory");
-    let file = Location::Sqlite(dir.path().join("r.db"));
-    let store = Store::open(&file, 4).await.expect("a store");
-    let administration = Administration::new(store.clone());
-    let (project, _) = administration.bootstrap().await.expect("a first run");
-    let (id, name, address) = ("a".to_owned(), "a".to_owned(), String::new());
-    let caller = Caller { id, name, role: Role::Admin, address };
-    let session = Session::new(store.clone(), project, caller, String::new());
+    let (store, session) = first_session(dir.path()).await;
     let bucket = CreateBucketBody { name: "b".into(), ..CreateBucketBody::default() };
     session.create_bucket(&bucket).await.expect("a bucket");
     let version = CreateVersionBody { fingerprint: "f".into(), ..CreateVersionBody::default() };
