@@ -66,10 +66,10 @@ impl Pipelines<'_> {
         }
         built.processed();
         let keeper = &self.hook.keeper;
+        let made: Vec<Shared> = artifacts.iter().cloned().chain(unlisted).collect();
         if let Err(error) = Error::all(errors) {
-            artifacts.append(&mut unlisted);
             let keep_built =
-                keep_built || keeper.artifact_is_users() || self.holds_result(&built, &artifacts);
+                keep_built || keeper.artifact_is_users() || self.holds_result(&built, &made);
             if !keeper.leaves(&*built, keep_built, &error) {
                 self.ctx.ui.say(
                     "Removing what the builder created: post-processing failed. -on-error=keep \
@@ -89,11 +89,7 @@ impl Pipelines<'_> {
             ));
             keep_built = true;
         }
-        if !keep_built {
-            let made: Vec<Shared> = artifacts.iter().chain(&unlisted).cloned().collect();
-            keep_built = self.holds_result(&built, &made);
-        }
-        if keep_built {
+        if keep_built || self.holds_result(&built, &made) {
             keeper.succeeded(Some(&*built));
             artifacts.insert(0, built);
         } else {
