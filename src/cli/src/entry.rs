@@ -22,7 +22,7 @@ use super::{
 
 /// How long a registry's file may take to be closed when a command has ended.
 #[cfg(feature = "registry-server")]
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a program that is made of `built_in` with this process's arguments.
 pub fn run(built_in: &BuiltIn) -> ExitCode {

@@ -341,7 +341,7 @@ impl Tx {
 }
 
 /// A path with more at its end.
-fn beside(file: &Path, more: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(more);
     name.into()

@@ -8,13 +8,12 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::connection::Pool;
 
 /// How long closing a store may take that nobody waits for.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How many SQLite files this process has open.
 static OPEN: Mutex<usize> = Mutex::new(0);
@@ -63,7 +62,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(pool: &Pool, keeper: Option<SqliteConnection>) -> Connections {
-        let counted = matches!(pool, Pool::Sqlite(_)).then(Counted::new);
+        let counted = matches!(pool, Pool::Sqlite(..)).then(Counted::new);
         Connections { pool: pool.clone(), keeper: Mutex::new(keeper), counted }
     }
 
@@ -80,9 +79,9 @@ static CLOSING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn close(pool: &Pool, keeper: Option<SqliteConnection>) {
     let _turn = CLOSING.lock().await;
-    pool.close().await;
-    if let Some(keeper) = keeper {
-        let _ = keeper.close().await;
+    match keeper {
+        Some(keeper) => pool.close_with(keeper).await,
+        None => pool.close().await,
     }
 }
 
@@ -106,5 +105,46 @@ impl Drop for Connections {
         if let Err(error) = closing {
             tracing::warn!(%error, "a database cannot be closed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::Executor as _;
+
+    use super::super::connection::Pool;
+    use super::Connections;
+
+    /// Numbers that take SQLite some tenths of a second to count.
+    const SLOW: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) FROM n";
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    }
+
+    #[test]
+    fn the_log_goes_although_a_connection_was_in_use_when_its_runtime_ended() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("registry.db");
+        let first = runtime();
+        let connections = first.block_on(async {
+            let pool = Pool::open_sqlite(&file, 3).await.expect("it opens");
+            let keeper = pool.detach_sqlite().await.expect("a connection");
+            let Pool::Sqlite(sqlite, _) = &pool else { panic!("it is SQLite") };
+            sqlite.execute("CREATE TABLE t (c)").await.expect("it is created");
+            let mut used = sqlite.acquire().await.expect("a connection");
+            tokio::spawn(async move {
+                let _ = used.execute(SLOW).await;
+            });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Connections::new(&pool, keeper)
+        });
+        drop(first);
+        assert!(directory.path().join("registry.db-wal").exists());
+        runtime().block_on(connections.close());
+        let left: Vec<_> = std::fs::read_dir(directory.path()).expect("it is read").collect();
+        assert_eq!(left.len(), 1, "{left:?}");
     }
 }

@@ -17,13 +17,15 @@ use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{
-    Connection as _, Database, Either, Execute, Executor, PgPool, Postgres, SqlStr, Sqlite,
-    SqlitePool,
+    ConnectOptions as _, Connection as _, Database, Either, Execute, Executor, PgPool, Postgres,
+    SqlStr, Sqlite, SqlitePool,
 };
 use sqlx_core::any::AnyConnectionBackend;
 use tokio::time::{timeout, timeout_at};
 
+use super::backup::beside;
 use super::error::Failure;
+use super::open_connections::OpenConnections;
 
 /// How long to wait for another process that writes to the same SQLite file.
 const BUSY: Duration = Duration::from_secs(20);
@@ -32,6 +34,8 @@ const BUSY: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection that was idle may take to show that it lives.
 const PING: Duration = Duration::from_secs(2);
+/// How long SQLite may take to close connections that nobody uses any more.
+const CLOSED: Duration = Duration::from_secs(5);
 /// As PostgreSQL's `statement_timeout`, which each transaction sets, for SQLite.
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long PostgreSQL may be silent during a statement: longer than it lets one take. A connection
@@ -48,7 +52,7 @@ const CACHE: &str = "-4096";
 /// The connections to one of the two databases.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(SqlitePool, OpenConnections),
     Postgres(PgPool),
 }
 
@@ -129,6 +133,11 @@ fn options<DB: Database>(connections: u32) -> PoolOptions<DB> {
         })
 }
 
+/// What the pools of SQLite have in common.
+fn sqlite_options(connections: u32, open: &OpenConnections) -> PoolOptions<Sqlite> {
+    open.count(options(connections).max_lifetime(LIFETIME))
+}
+
 impl Pool {
     /// Opens a SQLite file, which is created if it is not there.
     ///
@@ -145,16 +154,16 @@ impl Pool {
             .foreign_keys(true)
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", CACHE);
+        let open = OpenConnections::default();
         let start = Instant::now();
         loop {
-            let options = options(connections).max_lifetime(LIFETIME);
-            match options.connect_with(file.clone()).await {
+            match sqlite_options(connections, &open).connect_with(file.clone()).await {
                 Err(error)
                     if Failure::of(&error) == Failure::Conflict && start.elapsed() < BUSY =>
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                result => return result.map(Pool::Sqlite),
+                result => return result.map(|pool| Pool::Sqlite(pool, open)),
             }
         }
     }
@@ -168,17 +177,16 @@ impl Pool {
         path: &Path,
         connections: u32,
     ) -> Result<Self, sqlx::Error> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let file = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
-            .immutable(!Path::new(&log).exists())
+            .immutable(!beside(path, "-wal").exists())
             .busy_timeout(BUSY)
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", CACHE);
-        let options = options::<Sqlite>(connections).max_lifetime(LIFETIME);
-        options.connect_with(file).await.map(Pool::Sqlite)
+        let open = OpenConnections::default();
+        let pool = sqlite_options(connections, &open).connect_with(file).await?;
+        Ok(Pool::Sqlite(pool, open))
     }
 
     /// Connects to a PostgreSQL server.
@@ -190,7 +198,7 @@ impl Pool {
     /// How many connections there may be.
     pub(super) fn most(&self) -> u32 {
         match self {
-            Pool::Sqlite(pool) => pool.options().get_max_connections(),
+            Pool::Sqlite(pool, _) => pool.options().get_max_connections(),
             Pool::Postgres(pool) => pool.options().get_max_connections(),
         }
     }
@@ -198,7 +206,7 @@ impl Pool {
     /// A connection, which nobody else uses until it is dropped.
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Pool::Sqlite(pool) => {
+            Pool::Sqlite(pool, _) => {
                 let mut connection = pool.acquire().await?;
                 let deadline = Arc::new(Deadline(AtomicU64::new(Deadline::NEVER)));
                 let watched = deadline.clone();
@@ -217,7 +225,7 @@ impl Pool {
     /// A connection to SQLite that the pool does not count any more.
     pub(super) async fn detach_sqlite(&self) -> Result<Option<SqliteConnection>, sqlx::Error> {
         match self {
-            Pool::Sqlite(pool) => Ok(Some(pool.acquire().await?.detach())),
+            Pool::Sqlite(pool, _) => Ok(Some(pool.acquire().await?.detach())),
             Pool::Postgres(_) => Ok(None),
         }
     }
@@ -225,7 +233,7 @@ impl Pool {
     /// Whether [`Pool::close`] was called.
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Pool::Sqlite(pool) => pool.is_closed(),
+            Pool::Sqlite(pool, _) => pool.is_closed(),
             Pool::Postgres(pool) => pool.is_closed(),
         }
     }
@@ -233,8 +241,24 @@ impl Pool {
     /// Closes all connections.
     pub(super) async fn close(&self) {
         match self {
-            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Sqlite(pool, _) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Closes all connections to SQLite and then `keeper`, with which the log goes.
+    pub(super) async fn close_with(&self, keeper: SqliteConnection) {
+        self.close().await;
+        let Pool::Sqlite(pool, open) = self else { return };
+        let _ = timeout(CLOSED, open.wait_for(1)).await;
+        let _ = keeper.close().await;
+        // Another process has closed the file at the same moment, and each found that the other had it:
+        // the next one to close takes the log.
+        let options = pool.connect_options();
+        if beside(options.get_filename(), "-wal").exists()
+            && let Ok(next) = (*options).clone().create_if_missing(false).connect().await
+        {
+            let _ = next.close().await;
         }
     }
 }

@@ -17,6 +17,7 @@ mod enforced_blocks;
 mod error;
 mod location;
 mod migrate;
+mod open_connections;
 mod outbox;
 mod overview;
 mod projects;
