@@ -280,6 +280,12 @@ fn a_script_that_is_given_up_does_not_stay_in_the_image() {
     timeout           = "1s"
     continue_on_error = true
   }
+  provisioner "hcp-sbom" {
+    auto_generate     = true
+    execute_command   = "echo {{ .Path }} > ~/scanner; sleep 60"
+    timeout           = "1s"
+    continue_on_error = true
+  }
   provisioner "shell-local" {
     inline = ["echo next"]
   }"#;
@@ -293,6 +299,9 @@ fn a_script_that_is_given_up_does_not_stay_in_the_image() {
     let left: Vec<_> = home.map(|entry| entry.unwrap().file_name()).collect();
     let scripts = left.iter().filter(|name| name.to_string_lossy().ends_with(".sh"));
     assert_eq!(scripts.count(), 0, "{left:?}: {}", run.stdout);
+    let scanner = std::fs::read_to_string(server.path("home").join("scanner")).unwrap();
+    assert!(scanner.starts_with("/tmp/ingot-sbom-"), "{scanner}");
+    assert!(!Path::new(scanner.trim()).exists(), "{}", run.stdout);
 }
 
 /// After the right key the bastion takes no other.

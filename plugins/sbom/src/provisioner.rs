@@ -4,6 +4,7 @@ use std::io::{Result as IoResult, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use ingot_sdk::communicator::{CapturedOutput, UiOutput};
@@ -70,6 +71,11 @@ pub(crate) struct HcpSbomProvisioner;
 pub(crate) struct TakeSbom {
     options: Options,
     args: ScannerArgs,
+    /// Where the scanner is on the machine, and what it writes. The same in every attempt at a step:
+    /// the one that ends removes what those before it left.
+    files: [String; 2],
+    /// Whether the files may be on the machine.
+    left: AtomicBool,
 }
 
 impl Component for HcpSbomProvisioner {
@@ -120,7 +126,14 @@ impl Component for HcpSbomProvisioner {
                 prepared.warnings.push(ConfigWarning::on(*name, warning));
             }
         }
-        errors.into_result(prepared.with(TakeSbom { options, args }))
+        let name = format!("/tmp/ingot-sbom-{}", uuid::Uuid::new_v4());
+        let files = ["sh", "out"].map(|ending| format!("{name}.{ending}"));
+        errors.into_result(prepared.with(TakeSbom {
+            options,
+            args,
+            files,
+            left: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -192,6 +205,13 @@ impl Provision for TakeSbom {
         ctx.hook.keep_sbom(Sbom { name, format, document: document.into() });
         Ok(())
     }
+
+    async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
+        if self.left.load(Ordering::Relaxed) {
+            self.remove(ctx, communicator).await;
+        }
+        Ok(())
+    }
 }
 
 impl TakeSbom {
@@ -215,14 +235,9 @@ impl TakeSbom {
                 "make the SBOM on the machine with a tool of your own, and set `source` to it",
             ));
         }
-        let name = format!("/tmp/ingot-sbom-{}", uuid::Uuid::new_v4());
-        let (script, output) = (format!("{name}.sh"), format!("{name}.out"));
-        let created = self.scan(ctx, link, &script, &output).await;
-        let remove = format!("rm -f {} {}", quote(&script), quote(&output));
-        let removed = link.exec(&RemoteCommand::new(remove), &CapturedOutput::default()).await;
-        if !matches!(removed, Ok(ExitStatus::Code(0))) {
-            ctx.ui.error(format!("{script} and {output} could not be removed from the machine."));
-        }
+        self.left.store(true, Ordering::Relaxed);
+        let created = self.scan(ctx, link).await;
+        self.remove(ctx, link).await;
         let inventory = match read(created?, self.args.exclude.clone()).await? {
             Ok(inventory) => inventory,
             // The user's own scanner.
@@ -237,14 +252,22 @@ impl TakeSbom {
         })
     }
 
+    /// Removes the scanner and what it wrote, which the image must not hold.
+    async fn remove(&self, ctx: &RunContext, link: &dyn Communicator) {
+        let [script, output] = &self.files;
+        let remove = format!("rm -f {} {}", quote(script), quote(output));
+        let removed = link.exec(&RemoteCommand::new(remove), &CapturedOutput::default()).await;
+        match removed {
+            Ok(ExitStatus::Code(0)) => self.left.store(false, Ordering::Relaxed),
+            _ => ctx
+                .ui
+                .error(format!("{script} and {output} could not be removed from the machine.")),
+        }
+    }
+
     /// Runs the scanner, and gives what it wrote.
-    async fn scan(
-        &self,
-        ctx: &RunContext,
-        link: &dyn Communicator,
-        script: &str,
-        output: &str,
-    ) -> Result<Vec<u8>> {
+    async fn scan(&self, ctx: &RunContext, link: &dyn Communicator) -> Result<Vec<u8>> {
+        let [script, output] = &self.files;
         let root = self.scan_path();
         ctx.ui.say(format!("Running scanner on remote host (scanning {root})..."));
         link.upload_script(script, SCRIPT.as_bytes(), 0o755)
