@@ -22,6 +22,7 @@ mod keyless;
 mod legacy;
 mod live_view;
 mod messages;
+mod mounts;
 mod package_checks;
 mod packer_block;
 mod parity;

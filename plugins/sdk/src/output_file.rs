@@ -128,16 +128,17 @@ impl OutputFile {
             created,
         };
         let file = match options.open(&unfinished) {
-            Err(error)
-                if there.is_some()
-                    && matches!(
-                        error.kind(),
-                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-                    ) =>
-            {
-                return Self::existing(&absolute, target);
+            Ok(file) => file,
+            Err(error) => {
+                // Nothing is there to remove, which a file system that can only be read would refuse.
+                output.entry.take().into_iter().for_each(JournalEntry::done);
+                output.created.remove();
+                let refused = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+                return match there.is_some() && refused.contains(&error.kind()) {
+                    true => Self::existing(&absolute, target),
+                    false => Err(error).with_context(creating),
+                };
             }
-            opened => opened.with_context(creating)?,
         };
         if let Some(there) = there {
             output.copies = !can_stand_for(&file, &there);

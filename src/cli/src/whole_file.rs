@@ -34,11 +34,16 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
         let owner = Some((found.uid(), found.gid()));
         let written =
             whole_file::write(path, text.as_bytes(), &Options { mode, owner, durable: true });
-        // No file may be created beside it, or given to its owner.
+        // No file may be created beside it, or given to its owner, or it is mounted by itself, as into a
+        // container.
         let refused = written.as_ref().is_err_and(|error| {
             matches!(
                 error.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported
+                ErrorKind::PermissionDenied
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::ResourceBusy
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::Unsupported
             )
         });
         if !refused {

@@ -1,0 +1,59 @@
+//! Files in places where no other file can be put beside them or in their place.
+
+use std::fs::{create_dir, read_to_string, write};
+use std::path::Path;
+
+use ingot_test_support::{Run, ingot_program, missing, program};
+
+const UNFORMATTED: &str = "source \"null\" \"n\" {\n    communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n  post-processor \"manifest\" {\n    output = \"out/manifest.json\"\n  }\n}\n";
+
+/// Runs Ingot in a place that `mount` makes, which nobody else sees.
+fn mounted(dir: &Path, mount: &str, args: &[&str]) -> Option<Run> {
+    if !rustix::process::geteuid().is_root() {
+        missing("only root may mount");
+        return None;
+    }
+    let script = format!("set -e\n{mount}\nexec \"$0\" \"$@\"");
+    let ingot = ingot_program();
+    let ingot = ingot.to_str().unwrap();
+    let args = [&["-m", "sh", "-c", &script, ingot][..], args].concat();
+    let state = dir.join("state");
+    let env = [("INGOT_STATE_DIR", state.to_str().unwrap())];
+    Some(program("unshare", dir, &args, &env))
+}
+
+#[test]
+fn a_template_that_is_mounted_by_itself_is_formatted() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write(at("theirs"), UNFORMATTED).unwrap();
+    write(at("a.pkr.hcl"), "").unwrap();
+    let mount = "mount --bind theirs a.pkr.hcl";
+    let Some(run) = mounted(dir.path(), mount, &["fmt", "a.pkr.hcl"]) else { return };
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let text = read_to_string(at("theirs")).unwrap();
+    assert!(text.contains("\n  communicator = \"none\"\n"), "{text}");
+}
+
+#[test]
+fn a_file_in_a_directory_that_can_only_be_read_is_written_to_and_leaves_nothing_to_clean_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write(at("a.pkr.hcl"), UNFORMATTED).unwrap();
+    create_dir(at("out")).unwrap();
+    write(at("out/manifest.json"), "").unwrap();
+    write(at("theirs"), "").unwrap();
+    let mount =
+        "mount --bind out out\nmount --bind theirs out/manifest.json\nmount -o remount,bind,ro out";
+    let Some(run) = mounted(dir.path(), mount, &["build", "a.pkr.hcl"]) else { return };
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let manifest = read_to_string(at("theirs")).unwrap();
+    assert!(manifest.contains("\"builder_type\": \"null\""), "{manifest}");
+    let left = mounted(dir.path(), "", &["cleanup", "-list"]).unwrap();
+    assert!(
+        left.stdout.contains("Nothing is left of interrupted runs."),
+        "{}{}",
+        left.stdout,
+        left.stderr
+    );
+}
