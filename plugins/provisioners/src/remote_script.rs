@@ -1,6 +1,6 @@
 //! What the provisioners that upload a script and run it share.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::communicator::{Script, UiOutput};
@@ -160,6 +160,16 @@ impl Start<'_> {
         };
         Ok(ScriptOutcome { status: ran?, removed: false })
     }
+}
+
+/// Says that a provisioner that failed removes `files` from the machine now; false if there is nothing
+/// to remove: `left` is whether files of it may be there.
+pub(crate) fn announces_removal(ctx: &RunContext, left: &AtomicBool, files: &[String]) -> bool {
+    let removes = left.load(Ordering::Relaxed) && !files.is_empty();
+    if removes {
+        ctx.ui.say("Removing the script from the machine. If it restarts, this waits for it...");
+    }
+    removes
 }
 
 /// `pause_after`.
