@@ -362,8 +362,12 @@ impl<'a> Report<'a> {
                 }
                 _ => {}
             }
-        } else if self.args.dry_run && self.elsewhere < left {
-            self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
+        } else if self.args.dry_run && (self.args.forget || self.elsewhere < left) {
+            let without = match self.args.forget {
+                true => "what is recorded of it is forgotten",
+                false => "they are removed",
+            };
+            self.ui.say(format!("Left: {}. Without -list {without}.", count(left)));
         } else if self.args.dry_run || (self.removed + self.failed == 0 && self.elsewhere > 0) {
             self.ui.say(format!("Left: {}.", count(left)));
         } else if self.failed == 0 {
