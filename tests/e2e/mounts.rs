@@ -3,7 +3,8 @@
 use std::fs::{create_dir, read_to_string, write};
 use std::path::Path;
 
-use ingot_test_support::{Run, ingot_program, missing, program};
+use ingot_test_support::{Run, ingot_program, left_in_state, missing, program};
+use serde_json::json;
 
 const UNFORMATTED: &str = "source \"null\" \"n\" {\n    communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n  post-processor \"manifest\" {\n    output = \"out/manifest.json\"\n  }\n}\n";
 
@@ -56,4 +57,24 @@ fn a_file_in_a_directory_that_can_only_be_read_is_written_to_and_leaves_nothing_
         left.stdout,
         left.stderr
     );
+}
+
+#[test]
+fn what_is_not_in_a_file_system_that_can_only_be_read_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    create_dir(at("out")).unwrap();
+    create_dir(at("state")).unwrap();
+    let unfinished = at("out/.manifest.json.1.unfinished");
+    let lines = [
+        json!({ "run": "7d1f", "template": "/far/t.pkr.hcl", "started": 1_700_000_000 }),
+        json!({ "record": 1, "resource": { "kind": "unfinished-file", "id": unfinished } }),
+    ];
+    // Nobody has this process number.
+    write(at("state/0-1-a.journal"), lines.map(|line| format!("{line}\n")).concat()).unwrap();
+    let mount = "mount --bind out out\nmount -o remount,bind,ro out";
+    let Some(run) = mounted(dir.path(), mount, &["cleanup"]) else { return };
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.ends_with("Removed 1 thing.\n"), "{}", run.stdout);
+    assert_eq!(left_in_state(&at("state"), &[]), [""; 0]);
 }

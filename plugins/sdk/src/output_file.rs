@@ -281,13 +281,23 @@ impl Drop for OutputFile {
             return;
         };
         self.file = None;
-        match std::fs::remove_file(&unfinished) {
+        match remove(&unfinished) {
             Ok(()) => entry.done(),
-            Err(error) if error.kind() == ErrorKind::NotFound => entry.done(),
             // It stays in the journal; the next run tries again.
             Err(error) => tracing::warn!(file = %unfinished.display(), %error, "cannot remove"),
         }
         self.created.remove();
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = std::fs::remove_file(path);
+    // A file system that can only be read refuses that for every name, also for one that is not there.
+    let there = path.symlink_metadata().map_err(|error| error.kind());
+    match (removed, there) {
+        (Err(_), Err(ErrorKind::NotFound)) => Ok(()),
+        (removed, _) => removed,
     }
 }
 
@@ -302,12 +312,12 @@ impl Reclaim for ReclaimUnfinishedFiles {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        match tokio::fs::remove_file(resource.path()).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::from(error).context(format_args!("removing {}", resource.id)))
-            }
-            _ => Ok(()),
-        }
+        let path = resource.path();
+        let removed = tokio::task::spawn_blocking(move || remove(&path));
+        removed
+            .await
+            .context("working on files")?
+            .with_context(|| format!("removing {}", resource.id))
     }
 }
 
