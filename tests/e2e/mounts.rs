@@ -8,6 +8,11 @@ use serde_json::json;
 
 const UNFORMATTED: &str = "source \"null\" \"n\" {\n    communicator = \"none\"\n}\nbuild {\n  sources = [\"source.null.n\"]\n  post-processor \"manifest\" {\n    output = \"out/manifest.json\"\n  }\n}\n";
 
+/// The same in canonical layout, which is shorter.
+fn formatted() -> String {
+    UNFORMATTED.replace("    communicator", "  communicator")
+}
+
 /// Runs Ingot in a place that `mount` makes, which nobody else sees.
 fn mounted(dir: &Path, mount: &str, args: &[&str]) -> Option<Run> {
     if !rustix::process::geteuid().is_root() {
@@ -32,8 +37,15 @@ fn a_template_that_is_mounted_by_itself_is_formatted() {
     let mount = "mount --bind theirs a.pkr.hcl";
     let Some(run) = mounted(dir.path(), mount, &["fmt", "a.pkr.hcl"]) else { return };
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    let text = read_to_string(at("theirs")).unwrap();
-    assert!(text.contains("\n  communicator = \"none\"\n"), "{text}");
+    assert_eq!(read_to_string(at("theirs")).unwrap(), formatted());
+    // Where no file can be put beside it either.
+    write(at("theirs"), UNFORMATTED).unwrap();
+    create_dir(at("d")).unwrap();
+    write(at("d/a.pkr.hcl"), "").unwrap();
+    let mount = "mount --bind d d\nmount --bind theirs d/a.pkr.hcl\nmount -o remount,bind,ro d";
+    let run = mounted(dir.path(), mount, &["fmt", "d/a.pkr.hcl"]).unwrap();
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert_eq!(read_to_string(at("theirs")).unwrap(), formatted());
 }
 
 #[test]
@@ -77,4 +89,18 @@ fn what_is_not_in_a_file_system_that_can_only_be_read_is_gone() {
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.ends_with("Removed 1 thing.\n"), "{}", run.stdout);
     assert_eq!(left_in_state(&at("state"), &[]), [""; 0]);
+}
+
+#[test]
+fn a_disk_that_is_full_because_of_what_is_replaced_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path().join("a.pkr.hcl"), UNFORMATTED).unwrap();
+    create_dir(dir.path().join("out")).unwrap();
+    // What is there takes the only page.
+    let mount = "mount -t tmpfs -o size=4k none out\necho '{}' >out/manifest.json";
+    let Some(run) = mounted(dir.path(), mount, &["build", "a.pkr.hcl"]) else { return };
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    let advice = "out/manifest.json stays until the new one is whole: remove it first";
+    assert!(said.contains(advice), "{said}");
 }

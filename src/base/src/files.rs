@@ -166,8 +166,8 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || real_path(one) == real_path(other)
 }
 
-/// The path without links that a path leads to, as far as that is there.
-fn real_path(path: &Path) -> PathBuf {
+/// The path without links that a path leads to, as far as that is there. It is absolute.
+pub fn real_path(path: &Path) -> PathBuf {
     let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for _ in 0..MOST_LINKS {
         if let Ok(real) = path.canonicalize() {

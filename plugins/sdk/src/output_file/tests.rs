@@ -2,7 +2,6 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use super::*;
-use crate::journal::NoJournal;
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
@@ -143,6 +142,58 @@ fn a_full_disk_is_explained_where_a_file_is_replaced() {
     std::fs::write(&target, "before").unwrap();
     let advice = advice().unwrap();
     assert!(advice.contains("x stays until the new one is whole: remove it first"), "{advice}");
+}
+
+#[test]
+fn what_is_written_to_directly_is_cut_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "before, and longer").unwrap();
+    let existing = || OutputFile::existing(&file, &file).unwrap();
+    let text = || std::fs::read_to_string(&file).unwrap();
+    drop(existing());
+    assert_eq!(text(), "before, and longer");
+    existing().finish_with(b"shorter").unwrap();
+    assert_eq!(text(), "shorter");
+    // What comes in pieces is of no length that is known.
+    let filled = existing().fill(|mut file| {
+        assert_eq!(text(), "");
+        file.write_all(b"new")?;
+        Ok(())
+    });
+    filled.unwrap();
+    assert_eq!(text(), "new");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_a_build_goes_where_links_lead() {
+    use std::io::Read as _;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    // As `/dev/stdout` is one to a pipe.
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    symlink(format!("/proc/self/fd/{}", writer.as_raw_fd()), at("pipe")).unwrap();
+    OutputFile::save(&at("pipe"), b"hello").unwrap();
+    drop(writer);
+    let mut read = String::new();
+    reader.read_to_string(&mut read).unwrap();
+    assert_eq!(read, "hello");
+    assert!(at("pipe").is_symlink());
+    // To a file that is not there yet, nor its directory.
+    symlink("new/file", at("link")).unwrap();
+    OutputFile::save(&at("link"), b"world").unwrap();
+    assert!(at("link").is_symlink());
+    assert_eq!(std::fs::read_to_string(at("new/file")).unwrap(), "world");
+    assert_eq!(names(&at("new")), ["file"]);
+    OutputFile::save(&at("link"), b"again").unwrap();
+    assert_eq!(std::fs::read_to_string(at("new/file")).unwrap(), "again");
+    // As any new file.
+    std::fs::write(at("plain"), "").unwrap();
+    let mode = |name: &str| std::fs::metadata(at(name)).unwrap().permissions();
+    assert_eq!(mode("new/file"), mode("plain"));
 }
 
 #[tokio::test]

@@ -91,7 +91,17 @@ impl Packing {
         // What stood for an older file is not true any more.
         let _ = std::fs::remove_file(with_suffix(to, ".unpacked"));
         let output = OutputFile::create(&ctx.journal, to, 0o644)?;
-        let mut writer = BufWriter::with_capacity(CHUNK, output.writer()?);
+        output.fill(|output| self.decompress(stop, file, &mut reader, output))
+    }
+
+    fn decompress(
+        self,
+        stop: &CancellationToken,
+        file: File,
+        reader: &mut Reader,
+        output: File,
+    ) -> Result<()> {
+        let mut writer = BufWriter::with_capacity(CHUNK, output);
         if self == Packing::Zip {
             single(file, |packed| copy(stop, packed, &mut writer))?;
         } else {
@@ -116,8 +126,10 @@ impl Packing {
             }?;
         }
         writer.flush()?;
-        drop(writer);
-        output.finish()
+        match stop.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
     }
 }
 
