@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::upgrade::{self, Form, Kind};
-use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
+use ingot_sdk::{OptionSpec, OptionType, OutputFile, PluginSet, Schema};
 use ingot_template::load;
 use ingot_ui::Redactor;
 
 use super::args::UpgradeArgs;
-use super::whole_file;
+use super::output::diagnostic_of;
 
 /// Writes a JSON template as HCL2: 0 if all of it could be.
 pub(super) fn run(args: &UpgradeArgs, plugins: PluginSet) -> ExitCode {
@@ -60,9 +60,8 @@ fn write(
         name.push(".pkr.hcl");
         name.into()
     });
-    let written = whole_file::write(&output, &upgraded.text);
-    let failed = |error| Diagnostic::error(format!("cannot write {}: {error}", output.display()));
-    diagnostics.keep(written.map_err(failed))?;
+    let written = OutputFile::save(&output, upgraded.text.as_bytes());
+    diagnostics.keep(written.map_err(|error| diagnostic_of(&error)))?;
     for unknown in &upgraded.unknown {
         diagnostics.push(
             Diagnostic::error(format!("{unknown} is not known"))
