@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{Context, Error, Journal, JournalEntry, Resource, Result};
 use tokio_util::sync::CancellationToken;
@@ -43,11 +44,9 @@ impl OutputLock {
         if std::fs::metadata(output).is_ok_and(|found| !found.is_file()) {
             return Ok(OutputLock::Nothing);
         }
-        let mut path = std::path::absolute(output)
-            .with_context(|| format!("finding out where {} is", output.display()))?
-            .into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = std::path::absolute(output)
+            .with_context(|| format!("finding out where {} is", output.display()))?;
+        let path = with_suffix(&path, ".lock");
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)
                 .with_context(|| format!("creating the directory {}", directory.display()))?;

@@ -160,6 +160,13 @@ fn open_any(path: &Path, doing: &str) -> Result<File> {
     Ok(file)
 }
 
+/// A path with `suffix` after its name: of a file that belongs to the one at `path`, beside it.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Whether two paths lead to one file. It need not be there yet: then, whether what is created at one
 /// would be at the other.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::upgrade::{self, Form, Kind};
+use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::{OptionSpec, OptionType, OutputFile, PluginSet, Schema};
 use ingot_template::load;
 use ingot_ui::Redactor;
@@ -55,11 +56,7 @@ fn write(
     }
     let known = KnownPlugins(with_installed(&path, plugins));
     let upgraded = upgrade::upgrade(&template, &known, args.with_annotations);
-    let output = args.output_file.clone().unwrap_or_else(|| {
-        let mut name = path.into_os_string();
-        name.push(".pkr.hcl");
-        name.into()
-    });
+    let output = args.output_file.clone().unwrap_or_else(|| with_suffix(&path, ".pkr.hcl"));
     let written = OutputFile::save(&output, upgraded.text.as_bytes());
     diagnostics.keep(written.map_err(|error| diagnostic_of(&error)))?;
     for unknown in &upgraded.unknown {

@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::file_work::{CHUNK, Reader, blocking, read_small};
+use ingot_sdk::file_work::{CHUNK, Reader, blocking, read_small, with_suffix};
 use ingot_sdk::{Context, Error, OutputFile, Result, RunContext};
 use lzma_rust2::XzReader;
 use tokio_util::sync::CancellationToken;
 
-use super::{sha1, with_suffix};
+use super::sha1;
 
 /// The most memory that unpacking xz may take, in KiB. `xz -9` needs 65 MiB; what needs more was made
 /// by hand, or to do harm: the file itself may ask for 4 GiB.
