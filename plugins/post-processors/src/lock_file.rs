@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::{is_at, try_lock};
 use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{Context, Error, Journal, JournalEntry, Resource, Result};
@@ -101,7 +100,7 @@ impl OutputLock {
             // Writing it says what is wrong with it.
             let Ok(file) = File::open(output) else { return Ok(OutputLock::Nothing) };
             match try_lock(&file) {
-                Ok(true) if leads_to(output, &file) => {
+                Ok(true) if is_at(&file, output) => {
                     return Ok(OutputLock::Output { _locked: file });
                 }
                 // Another process has it, or it was replaced, as where it is a link to elsewhere.
@@ -116,14 +115,6 @@ impl OutputLock {
             }
             std::thread::sleep(POLL);
         }
-    }
-}
-
-/// Whether the file at `path` is the one that is open.
-fn leads_to(path: &Path, open: &File) -> bool {
-    match (std::fs::metadata(path), open.metadata()) {
-        (Ok(there), Ok(open)) => (there.dev(), there.ino()) == (open.dev(), open.ino()),
-        _ => false,
     }
 }
 

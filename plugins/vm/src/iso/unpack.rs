@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::file_work::{CHUNK, Reader, blocking, read_small, with_suffix};
+use ingot_sdk::file_work::{CHUNK, Reader, blocking, is_same_file, read_small, with_suffix};
 use ingot_sdk::{Context, Error, OutputFile, Result, RunContext};
 use lzma_rust2::XzReader;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ impl Packing {
     /// # Errors
     /// `from` is not packed so, or holds several files; `to` cannot be written; cancelled.
     pub(super) async fn unpack(self, ctx: &RunContext, from: &Path, to: &Path) -> Result<()> {
-        if is_same(from, to) {
+        if is_same_file(from, to) {
             return Err(Error::new(format!(
                 "{} cannot be unpacked in its own place, which `iso_target_path` names",
                 from.display()
@@ -165,12 +165,6 @@ fn copy(
         }
     }
     Ok(())
-}
-
-/// Whether two paths are of one file, also by links.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
-    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What changes when a file is written to or replaced: its size in bytes and when it was last changed,
