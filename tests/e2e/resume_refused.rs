@@ -300,6 +300,20 @@ fn post_processors_run_on_what_an_earlier_version_kept() {
 }
 
 #[test]
+fn an_artifact_that_cannot_be_removed_is_an_error_in_the_document() {
+    let dir = template(&file_template("content = \"abc\"", "exit 5"));
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["What the builder made is kept"]);
+    let record = kept(dir)[0].join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    // As if a plugin's program had made it.
+    std::fs::write(&record, text.replace("\"foreign\":false", "\"foreign\":true")).unwrap();
+    let removed = ingot(dir, &["cleanup", "-kept", "-json"]);
+    fails(&removed, &["\"error\": \"only the plugin that made it could delete this: "]);
+    assert!(removed.stdout.starts_with('{'), "{}", removed.stdout);
+}
+
+#[test]
 fn records_of_others_are_not_trusted() {
     let dir = template(&file_template("content = \"abc\"", "exit 5"));
     let dir = dir.path();
