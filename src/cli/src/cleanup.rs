@@ -142,7 +142,7 @@ impl Run {
         let since = self.started.map(|time| format!(", started {}", shown_time(time)));
         match &self.dead.info {
             Some(info) => {
-                format!("{} (run {id}{})", info.template.display(), since.unwrap_or_default())
+                format!("{} (run {id}{})", info.template, since.unwrap_or_default())
             }
             None if self.id.is_none() => "A run of which no more is known".to_owned(),
             None => format!("Run {id}, of which there is no journal{}", since.unwrap_or_default()),

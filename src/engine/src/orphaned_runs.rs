@@ -246,11 +246,9 @@ impl OrphanedRun {
     /// Of which run it is, for people.
     pub fn describe(&self) -> String {
         match &self.info {
-            Some(run) => format!(
-                "a run of {} that started {}",
-                run.template.display(),
-                shown_time(run.started)
-            ),
+            Some(run) => {
+                format!("a run of {} that started {}", run.template, shown_time(run.started))
+            }
             None => "a run of which no more is known".to_owned(),
         }
     }

@@ -150,7 +150,7 @@ impl<'a> Report<'a> {
         self.say(format!(
             "{} of {}, kept at {}{} for `ingot build -resume`:",
             build.build,
-            build.template.display(),
+            build.template,
             shown_time(build.kept_at),
             machine.unwrap_or_default()
         ));
@@ -215,8 +215,7 @@ impl<'a> Report<'a> {
         if !self.args.json {
             self.ui.error(format!(
                 "Could not remove what is kept of '{}' of {}: {why}",
-                build.build,
-                build.template.display()
+                build.build, build.template
             ));
         }
         let mut document = document(build, json!([]));
@@ -301,7 +300,7 @@ impl<'a> Report<'a> {
         let error = error.map(|error| error.to_string());
         let place = place(self.plugins, &orphan.resource);
         let since = orphan.since.map(shown_time);
-        let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
+        let template = run.dead.info.as_ref().map(|info| info.template.clone());
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         self.ui.for_build(&text(&orphan.build)).machine(
             "leftover",
