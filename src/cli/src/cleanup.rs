@@ -105,7 +105,7 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
     }
     // Nobody can say which run they belong to, or from when they are.
     let unreadable = dead.unreadable.iter().filter(|one| one.path.symlink_metadata().is_ok());
-    unreadable.for_each(|one| report.unreadable_journal(one));
+    unreadable.for_each(|one| report.unreadable(one));
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }

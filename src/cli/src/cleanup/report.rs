@@ -1,14 +1,10 @@
 //! What `ingot cleanup` does and says about each thing.
 
-use std::path::Path;
-
-use ingot_engine::HostMachine;
-use ingot_engine::orphaned_runs::{
-    OrphanedResource, OrphanedRun, UnreadableJournal, place, shown_time,
-};
-use ingot_engine::resume::record::{Stage, UnreadableRecord};
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::resume::record::Stage;
 use ingot_engine::resume::{KeptBuild, KeptRecord};
-use ingot_sdk::{Error, PluginSet, Result, Ui};
+use ingot_engine::{HostMachine, Unreadable};
+use ingot_sdk::{PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 
 use super::{CleanupArgs, Run, is_chosen};
@@ -224,24 +220,13 @@ impl<'a> Report<'a> {
     }
 
     /// Reports a record that cannot be read.
-    pub(super) fn unreadable(&mut self, record: &UnreadableRecord) {
-        let UnreadableRecord { path, error } = record;
-        let help = "what it keeps may still be there; look for it, remove it by hand, and then this \
-                    directory";
-        self.cannot_be_read("What is kept in ", path, error, help);
-    }
-
-    /// Reports a journal that cannot be read as a whole.
-    pub(super) fn unreadable_journal(&mut self, journal: &UnreadableJournal) {
-        let UnreadableJournal { path, error } = journal;
-        self.cannot_be_read("The journal ", path, error, error.advice().unwrap_or_default());
-    }
-
-    fn cannot_be_read(&mut self, what: &str, path: &Path, error: &Error, help: &str) {
-        let path = path.display().to_string();
+    pub(super) fn unreadable(&mut self, record: &Unreadable) {
+        let Unreadable { path, error, .. } = record;
         if !self.args.json {
-            self.ui.error(format!("{what}{path} cannot be read: {error}\nhelp: {help}"));
+            let help = error.advice().unwrap_or_default();
+            self.ui.error(format!("{}\nhelp: {help}", record.describe()));
         }
+        let path = path.display().to_string();
         self.unreadable.push(json!({ "path": path, "error": error.to_string() }));
     }
 

@@ -28,6 +28,7 @@ use super::inputs::Inputs;
 use crate::host_machine::HostMachine;
 use crate::journal::{self, owner_runs, process_name};
 use crate::orphaned_runs::{is_local, may_be_local};
+use crate::unreadable::Unreadable;
 
 /// The form of the records that this version writes.
 const FORMAT: u32 = 3;
@@ -333,16 +334,7 @@ pub struct Listing {
     /// The builds, the oldest first.
     pub records: Vec<KeptRecord>,
     /// What cannot be read, or must not be believed.
-    pub unreadable: Vec<UnreadableRecord>,
-}
-
-/// A record that nothing can be done with: what it keeps may still be there.
-#[derive(Debug)]
-pub struct UnreadableRecord {
-    /// Its directory.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub error: Error,
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// All that is kept. Costs a look into few directories when there is nothing.
@@ -362,7 +354,7 @@ fn look_into(all: PathBuf, listing: &mut Listing) {
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            listing.unreadable.push(UnreadableRecord { path: all, error });
+            listing.unreadable.push(Unreadable::kept(&all, error));
             return;
         }
     };
@@ -378,7 +370,7 @@ fn look_into(all: PathBuf, listing: &mut Listing) {
             Ok(record) => listing.records.push(record),
             // Another run may have removed it meanwhile.
             Err(_) if std::fs::symlink_metadata(path.join(RECORD)).is_err() => {}
-            Err(error) => listing.unreadable.push(UnreadableRecord { path, error }),
+            Err(error) => listing.unreadable.push(Unreadable::kept(&path, error)),
         }
     }
 }
