@@ -250,7 +250,8 @@ fn records_that_cannot_be_read_are_reported() {
     let shown = record.parent().unwrap().display().to_string();
     for text in [&whole[..whole.len() / 2], &other, ""] {
         std::fs::write(&record, text).unwrap();
-        fails(&ingot(dir, all), &[&format!("What is kept in {shown} cannot be read")]);
+        let listed = format!("What is kept in {shown} cannot be read");
+        fails(&ingot(dir, all), &[&listed, "help: what it keeps may still be there"]);
         fails(&ingot(dir, RESUME), &["what is kept cannot be read, and may be of this", &shown]);
     }
     std::fs::remove_file(&record).unwrap();
