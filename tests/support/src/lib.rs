@@ -24,6 +24,7 @@ pub mod sshd;
 mod state;
 mod templates;
 pub mod trial_plugin;
+mod wait;
 
 pub use docker::{BASE, docker};
 pub use require::{Required, missing};
@@ -33,3 +34,4 @@ pub use run::{
 };
 pub use state::left_in_state;
 pub use templates::{NULL, docker_template, null_template, template};
+pub use wait::{Awaited, PATIENCE, eventually, eventually_async};
