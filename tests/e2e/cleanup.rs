@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::running::{DISCARD, PATIENCE, Running, SLEEP, container_in, exists, states};
+use crate::running::{DISCARD, Running, SLEEP, container_in, exists, states};
 use ingot_test_support::{
-    BASE, Run, docker, docker_template, ingot, ingot_command, left_in_state, null_template,
-    output_of, require, template,
+    BASE, Run, docker, docker_template, eventually, ingot, ingot_command, left_in_state,
+    null_template, output_of, require, template,
 };
 
 fn cleanup(dir: &Path, args: &[&str]) -> Run {
@@ -121,10 +121,7 @@ fn an_image_that_was_being_committed_is_removed() {
         let files = std::fs::read_dir(&journals).into_iter().flatten().flatten();
         files.flat_map(|file| std::fs::read_to_string(file.path())).any(|text| text.contains(IMAGE))
     };
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !recorded() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the image is recorded", recorded);
     run.signal("KILL");
     assert_eq!(run.end(), None);
     let dir = run.dir.path();
@@ -197,11 +194,7 @@ fn compressing() -> Running {
     big.set_len(4 << 30).unwrap();
     let child = Running::spawn(dir.path(), &["-color=false"]);
     let run = Running { child, dir };
-    let start = std::time::Instant::now();
-    while files_in_out(&run) == 0 {
-        assert!(start.elapsed() < PATIENCE, "{}", run.said());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    eventually("it compresses", || if files_in_out(&run) > 0 { Ok(()) } else { Err(run.said()) });
     run
 }
 
@@ -339,14 +332,7 @@ fn what_was_kept_meanwhile_goes_if_it_is_chosen() {
         .current_dir(dir)
         .env("INGOT_STATE_DIR", dir.join("state"));
     let cleanup = cleanup.stdout(Stdio::piped()).spawn().unwrap();
-    let start = Instant::now();
-    let connection = loop {
-        match listener.accept() {
-            Ok((connection, _)) => break connection,
-            Err(_) => assert!(start.elapsed() < PATIENCE, "it asks no Engine"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
+    let (connection, _) = eventually("it asks the Engine", || listener.accept());
     // While it is at work on the first one, runs go on with the others and keep something.
     let (file, new) = (dir.join("left"), dir.join("new"));
     for path in [&file, &new] {
@@ -466,7 +452,7 @@ fn a_build_that_waits_for_an_engine_can_be_interrupted() {
     run.signal("TERM");
     assert_eq!(run.end(), Some(1), "{}", run.said());
     // It would wait for twenty seconds.
-    assert!(interrupted.elapsed() < Duration::from_secs(10), "{}", run.said());
+    assert!(interrupted.elapsed() < Duration::from_secs(18), "{}", run.said());
     assert!(run.said().contains("Cancelling build after receiving terminated"), "{}", run.said());
     assert_eq!(states(run.dir.path()), 1);
 }
