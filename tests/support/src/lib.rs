@@ -24,12 +24,14 @@ pub mod sshd;
 mod state;
 mod templates;
 pub mod trial_plugin;
+mod wait;
 
 pub use docker::{BASE, docker};
 pub use require::{Required, missing};
 pub use run::{
-    Run, ingot, ingot_command, ingot_program, ingot_with, output_of, program, repository, signal,
-    target_directory, tool,
+    Run, ingot, ingot_command, ingot_program, ingot_with, ingot_without_privileges, output_of,
+    program, repository, signal, target_directory, tool,
 };
 pub use state::left_in_state;
 pub use templates::{NULL, docker_template, null_template, template};
+pub use wait::{Awaited, PATIENCE, eventually, eventually_async};

@@ -449,7 +449,8 @@ mod tests {
             tokio::time::timeout(Duration::from_millis(300), slow).await.expect_err("no end");
             let given_up = Instant::now();
             let mut tx = store.begin().await.expect("the next one begins");
-            assert!(given_up.elapsed() < Duration::from_secs(1), "{:?}", given_up.elapsed());
+            // Less than a statement may take.
+            assert!(given_up.elapsed() < Duration::from_secs(10), "{:?}", given_up.elapsed());
             let count = sqlx::query_scalar("SELECT count(*) FROM organizations");
             let count: i64 = count.fetch_one(tx.raw()).await.expect("a number");
             assert_eq!(count, 0, "it was rolled back");
@@ -469,7 +470,7 @@ mod tests {
         let start = Instant::now();
         let ended = sqlx::query_scalar::<_, i64>(SLOW).fetch_one(connection).await;
         let error = crate::api::Error::from(ended.expect_err("it has no end"));
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         assert_eq!(error.code, Code::Unavailable);
         assert!(error.to_string().contains("took too long"), "{error}");
         drop(tx);
