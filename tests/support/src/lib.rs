@@ -13,7 +13,9 @@
 
 pub mod disk;
 mod docker;
+pub mod http;
 pub mod moto;
+mod pipe;
 pub mod postgres;
 pub mod registry_server;
 mod require;
@@ -27,6 +29,7 @@ pub mod trial_plugin;
 mod wait;
 
 pub use docker::{BASE, docker};
+pub use pipe::Pipe;
 pub use require::{Required, missing};
 pub use run::{
     Run, ingot, ingot_command, ingot_program, ingot_with, ingot_without_privileges, output_of,
