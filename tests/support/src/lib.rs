@@ -7,7 +7,7 @@
 //! forget everything and wait for the next test.
 //!
 //! Knows the binary `ingot` and Ingot's HTTP client; knows nothing of the engine, of templates
-//! or of a plugin. Start with [`ingot`] and [`template`].
+//! or of a plugin. Start with [`ingot`] and [`template`]; wait with [`eventually`].
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
