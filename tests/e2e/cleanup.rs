@@ -288,6 +288,8 @@ fn what_nothing_can_remove_can_be_forgotten() {
     assert_eq!(unnamed.code, Some(1), "{}", unnamed.stdout);
     let list = cleanup(dir.path(), &["-forget", "-run=7d1f", "-list"]);
     assert_eq!((list.code, journal.exists()), (Some(0), true), "{}", list.stdout);
+    let summary = "Left: 1 thing. Without -list what is recorded of it is forgotten.\n";
+    assert!(list.stdout.contains(summary), "{}", list.stdout);
     let other = cleanup(dir.path(), &["-forget", "-run=7d1e"]);
     assert_eq!((other.code, journal.exists()), (Some(0), true), "{}", other.stdout);
     let forgot = cleanup(dir.path(), &["-forget", "-run=7d1f"]);

@@ -248,7 +248,8 @@ fn records_that_cannot_be_read_are_reported() {
     let shown = record.parent().unwrap().display().to_string();
     for text in [&whole[..whole.len() / 2], &other, ""] {
         std::fs::write(&record, text).unwrap();
-        fails(&ingot(dir, all), &[&format!("What is kept in {shown} cannot be read")]);
+        let listed = format!("What is kept in {shown} cannot be read");
+        fails(&ingot(dir, all), &[&listed, "help: what it keeps may still be there"]);
         fails(&ingot(dir, RESUME), &["what is kept cannot be read, and may be of this", &shown]);
     }
     std::fs::remove_file(&record).unwrap();
@@ -295,6 +296,20 @@ fn post_processors_run_on_what_an_earlier_version_kept() {
     fails(&ingot(dir, RESUME), &["`file.f` cannot go on: another version of Ingot kept it", help]);
     succeeds(&ingot(dir, &["build", "-color=false", "-only-post-processors", "."]));
     assert_eq!(log(dir), "processed ");
+}
+
+#[test]
+fn an_artifact_that_cannot_be_removed_is_an_error_in_the_document() {
+    let dir = template(&file_template("content = \"abc\"", "exit 5"));
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["What the builder made is kept"]);
+    let record = kept(dir)[0].join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    // As if a plugin's program had made it.
+    std::fs::write(&record, text.replace("\"foreign\":false", "\"foreign\":true")).unwrap();
+    let removed = ingot(dir, &["cleanup", "-kept", "-json"]);
+    fails(&removed, &["\"error\": \"only the plugin that made it could delete this: "]);
+    assert!(removed.stdout.starts_with('{'), "{}", removed.stdout);
 }
 
 #[test]

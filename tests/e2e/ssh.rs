@@ -302,6 +302,27 @@ fn a_script_that_is_given_up_does_not_stay_in_the_image() {
     assert!(!Path::new(scanner.trim()).exists(), "{}", run.stdout);
 }
 
+#[test]
+fn a_script_that_is_to_stay_on_the_machine_is_not_said_to_be_removed() {
+    require!(available());
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let steps = r#"
+  provisioner "shell" {
+    inline            = ["sleep 60"]
+    remote_folder     = "~"
+    skip_clean        = true
+    timeout           = "1s"
+    continue_on_error = true
+  }"#;
+    let more = format!("ssh_private_key_file = \"{key}\"");
+    let dir = template(&text(&server, &more, steps));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("continue_on_error is set; continuing"), "{}", run.stdout);
+    assert!(!run.stdout.contains("Removing the script"), "{}", run.stdout);
+}
+
 /// After the right key the bastion takes no other.
 #[test]
 fn a_bastion_that_wants_a_key_of_the_agent_and_a_password_is_not_asked_too_often() {

@@ -300,6 +300,19 @@ fn logins_come_from_netrc() {
     let said = retrieve_with(&written("machine 127.0.0.1\n  login me\n  password letmein\n"));
     assert!(said.contains("job: ") && !said.contains("letmein"), "{said}");
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
+    // A pipe gives it once: for the list, and for the image.
+    std::fs::remove_file(&target).unwrap();
+    let pipe = build.path("netrc.pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let login = "machine 127.0.0.1 login me password letmein";
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, login).unwrap()
+    });
+    let said = retrieve_with(&pipe.display().to_string());
+    writer.join().unwrap();
+    assert!(said.contains("job: "), "{said}");
+    assert_eq!(std::fs::read(&target).unwrap(), bytes);
 }
 
 #[tokio::test]

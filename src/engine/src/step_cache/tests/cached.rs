@@ -120,9 +120,9 @@ async fn where_files_are_does_not_count() {
 
 #[tokio::test]
 async fn names_of_scripts_count_where_the_machine_sees_them() {
-    let step = |path: &str, script: &str| {
+    let step = |kind: &str, path: &str, script: &str| {
         format!(
-            "  provisioner \"powershell\" {{\n    remote_path = \"{path}\"\n    script = \
+            "  provisioner \"{kind}\" {{\n    remote_path = \"{path}\"\n    script = \
              \"DIR/{script}\"\n  }}\n"
         )
     };
@@ -130,11 +130,17 @@ async fn names_of_scripts_count_where_the_machine_sees_them() {
     let dir = world.dir.path();
     std::fs::copy(dir.join("a"), dir.join("c")).unwrap();
     let options = || StepCacheOptions { enabled: true, ..Default::default() };
-    for (path, renamed) in [("C:/x.ps1", 1), ("C:/Scripts/", 0), ("C:\\\\Scripts\\\\", 0)] {
-        rewrite(&world, &step(path, "a"));
-        assert_eq!(world.build(true, "base", options()).await.cached, 0, "{path}");
-        rewrite(&world, &step(path, "c"));
-        assert_eq!(world.build(true, "base", options()).await.cached, renamed, "{path}");
+    for (kind, path, renamed) in [
+        ("powershell", "C:/x.ps1", 1),
+        ("powershell", "C:/Scripts/", 0),
+        ("powershell", "C:\\\\Scripts\\\\", 0),
+        // Another provisioner's option of this name is the script itself.
+        ("windows-shell", "C:/Scripts/", 1),
+    ] {
+        rewrite(&world, &step(kind, path, "a"));
+        assert_eq!(world.build(true, "base", options()).await.cached, 0, "{kind} {path}");
+        rewrite(&world, &step(kind, path, "c"));
+        assert_eq!(world.build(true, "base", options()).await.cached, renamed, "{kind} {path}");
     }
 }
 
