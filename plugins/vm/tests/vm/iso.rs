@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::testing::names;
 use ingot_sdk::{ConfigErrors, Error, Prepared};
-use ingot_test_support::eventually;
+use ingot_test_support::{Pipe, eventually};
 use ingot_vm::iso::{IsoOptions, Retrieved};
 use serde_json::{Value, json};
 
@@ -303,14 +303,9 @@ fn logins_come_from_netrc() {
     // A pipe gives it once: for the list, and for the image.
     std::fs::remove_file(&target).unwrap();
     let pipe = build.path("netrc.pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let login = "machine 127.0.0.1 login me password letmein";
-    let writer = std::thread::spawn({
-        let pipe = pipe.clone();
-        move || std::fs::write(pipe, login).unwrap()
-    });
+    let writer = Pipe::feed(&pipe, "machine 127.0.0.1 login me password letmein");
     let said = retrieve_with(&pipe.display().to_string());
-    writer.join().unwrap();
+    writer.end();
     assert!(said.contains("job: "), "{said}");
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
 }
