@@ -7,13 +7,15 @@
 //! forget everything and wait for the next test.
 //!
 //! Knows the binary `ingot` and Ingot's HTTP client; knows nothing of the engine, of templates
-//! or of a plugin. Start with [`ingot`] and [`template`].
+//! or of a plugin. Start with [`ingot`] and [`template`]; wait with [`eventually`].
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
 pub mod disk;
 mod docker;
+pub mod http;
 pub mod moto;
+mod pipe;
 pub mod postgres;
 pub mod registry_server;
 mod require;
@@ -27,6 +29,7 @@ pub mod trial_plugin;
 mod wait;
 
 pub use docker::{BASE, docker};
+pub use pipe::Pipe;
 pub use require::{Required, missing};
 pub use run::{
     Run, ingot, ingot_command, ingot_program, ingot_with, ingot_without_privileges, output_of,
