@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ingot_sdk::{RunContext, Ui};
+use ingot_sdk::{GoDuration, RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -20,6 +20,14 @@ use crate::started::StartedPrograms;
 
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
+/// The same for a provisioner: most of what it creates goes with the machine, which is removed only
+/// after that. It has as long after its `timeout`.
+const PROVISIONER_CANCEL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a plugin may take to confirm that it was asked to stop, before what it started is
+/// interrupted all the same.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a plugin that stops is waited for before a line says so.
+const SILENT_WAIT: Duration = Duration::from_secs(2);
 /// What a plugin does then.
 const STOPPING: &str = "stopping";
 /// How plugins say no more than that they were stopped: Go's text, and that of provisioners here.
@@ -281,8 +289,9 @@ impl Instance {
     }
 
     /// Calls a method that does the component's work, which may take any time. When the build is
-    /// cancelled, the component is asked to stop and gets the time to remove what it created.
-    /// `error` names the field of the response that holds an error, if one does.
+    /// cancelled, the component is asked to stop and gets the time to remove what it created; programs
+    /// that a provisioner or post-processor waits for are interrupted, too. `error` names the field of
+    /// the response that holds an error, if one does.
     ///
     /// # Errors
     /// The method failed, the plugin ended, or the work was cancelled.
@@ -309,8 +318,19 @@ impl Instance {
             },
             () = ctx.cancel.cancelled() => {}
         }
+        let limit = self.cancel_timeout();
         let stop = async {
-            let _ = self.ask("Cancel", Value::Nil, "cancelling").await;
+            let asked = self.ask("Cancel", Value::Nil, "cancelling");
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT, asked).await;
+            if self.is_interrupted() {
+                self.process.interrupt();
+            }
+            tokio::time::sleep(SILENT_WAIT).await;
+            ctx.ui.say(format!(
+                "Waiting for the plugin {} to stop, for at most {}...",
+                self.process.name(),
+                GoDuration(limit)
+            ));
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -320,10 +340,31 @@ impl Instance {
                 Err(error) => Err(self.stopped(error.failure, &ctx.ui)),
             },
             () = stop => Err(self.process.failed(Failure::Cancelled)),
-            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.abandoned(Failure::Timeout {
-                limit: CANCEL_TIMEOUT,
+            () = tokio::time::sleep(limit) => Err(self.abandoned(Failure::Timeout {
+                limit,
                 during: STOPPING.to_owned(),
             })),
+        }
+    }
+
+    /// How long it may take to stop.
+    fn cancel_timeout(&self) -> Duration {
+        match self.id.kind {
+            ComponentKind::Provisioner => PROVISIONER_CANCEL_TIMEOUT,
+            ComponentKind::Builder | ComponentKind::PostProcessor | ComponentKind::DataSource => {
+                CANCEL_TIMEOUT
+            }
+        }
+    }
+
+    /// Whether the programs that it started are interrupted when it is asked to stop. Where Packer
+    /// runs plugins, Ctrl-C of the terminal reaches all of these, and many provisioners, such as
+    /// ansible, do nothing else to end theirs. Builders stop between their steps; one that is just
+    /// removing a machine needs its programs for that.
+    fn is_interrupted(&self) -> bool {
+        match self.id.kind {
+            ComponentKind::Provisioner | ComponentKind::PostProcessor => true,
+            ComponentKind::Builder | ComponentKind::DataSource => false,
         }
     }
 

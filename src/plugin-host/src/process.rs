@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::process_group::kill_group;
+use ingot_sdk::process_group::{interrupt_group, kill_group};
 use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -277,6 +277,19 @@ impl PluginProcess {
         matches!(*self.ended.borrow(), Some(End::WantedTerminal))
     }
 
+    /// Sends SIGINT to the program and to what it started, as the terminal does at Ctrl-C where Packer
+    /// runs plugins. Programs on packer-plugin-sdk ignore it, and what they started ends.
+    pub fn interrupt(&self) {
+        if let Some(group) = self.running_group() {
+            interrupt_group(group);
+        }
+    }
+
+    /// Its process group; none once it has ended, as the number may be another's by then.
+    fn running_group(&self) -> Option<Pid> {
+        self.group.filter(|_| self.ended.borrow().is_none())
+    }
+
     /// Why the connection ended, which may take a moment to be known.
     pub async fn lost(&self, during: &str) -> HostError {
         let mut ended_receiver = self.ended.clone();
@@ -306,10 +319,7 @@ impl PluginProcess {
 impl Drop for PluginProcess {
     fn drop(&mut self) {
         self.mux.close();
-        // The number of a group that ended may be another's by now.
-        if self.ended.borrow().is_none()
-            && let Some(group) = self.group
-        {
+        if let Some(group) = self.running_group() {
             kill_group(group);
         }
     }
