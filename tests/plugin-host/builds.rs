@@ -273,6 +273,7 @@ build {
             "Build 'trial.t' errored",
             "the plugin packer-plugin-trial failed: it ended with exit code 2 while building",
             "panic: crashing on purpose",
+            "help: what packer-plugin-trial had created may be left: look for it, as `ingot cleanup`",
             "Build 'file.f' finished",
         ],
     );
