@@ -1,6 +1,6 @@
 //! Runs components of plugin programs and calls them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::call_timeout::CALL_TIMEOUT;
 use crate::description::{ComponentKind, Description};
 use crate::error::{Failure, HostError, Result};
 use crate::message;
-use crate::process::PluginProcess;
+use crate::process::{PluginProcess, START_TIMEOUT, STARTING, program_name};
 use crate::rpc::{CallError, RpcClient};
 use crate::started::StartedPrograms;
 
@@ -44,8 +44,12 @@ const MAX_IDLE: usize = 3;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
+    /// The components that did not listen in time, with the last lines of their logs. They are not
+    /// started again: whoever asks next would wait as long.
+    hung: Mutex<HashMap<Arc<ComponentId>, Vec<String>>>,
     programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
+    start_timeout: Duration,
     call_timeout: Duration,
     /// Dropped last: it moves what the others still have to say.
     runtime: HostRuntime,
@@ -71,14 +75,21 @@ impl Host {
             runtime: HostRuntime::default(),
             programs,
             environment,
+            start_timeout: START_TIMEOUT,
             call_timeout: CALL_TIMEOUT,
             idle: Mutex::default(),
+            hung: Mutex::default(),
         }
     }
 
     /// The same, with `limit` as the time that a plugin may take to answer.
     pub fn with_call_timeout(self, limit: Duration) -> Host {
         Host { call_timeout: limit, ..self }
+    }
+
+    /// The same, with `limit` as the time that a plugin may take until it listens.
+    pub fn with_start_timeout(self, limit: Duration) -> Host {
+        Host { start_timeout: limit, ..self }
     }
 
     /// Makes sure that plugins do work only if the journal has a record that they run.
@@ -152,6 +163,12 @@ impl Host {
             return Ok(instance);
         }
         drop(ended);
+        let hung = self.hung.lock().get(id).cloned();
+        if let Some(log) = hung {
+            let (program, limit) = (program_name(&id.path), self.start_timeout);
+            let failure = Failure::Timeout { limit, during: STARTING.to_owned() };
+            return Err(HostError { program, failure, log });
+        }
         let mut arguments = vec!["start", id.kind.argument()];
         if id.protobuf {
             arguments.push("--protobuf");
@@ -159,21 +176,28 @@ impl Host {
         arguments.push(&id.name);
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let (environment, limit) = (self.environment.clone(), self.call_timeout);
+        let start_timeout = self.start_timeout;
         let programs = Arc::clone(&self.programs);
-        let id = Arc::clone(id);
+        let component = Arc::clone(id);
         let handle = self.handle();
         let starting = handle.spawn(async move {
+            let id = component;
             let process =
-                PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
+                PluginProcess::start(&programs, &id.path, &arguments, &environment, start_timeout);
+            let process = process.await?;
             let Ok(stream) = process.mux().dial(0).await else {
-                return Err(process.lost("starting").await);
+                return Err(process.lost(STARTING).await);
             };
             Ok(Instance { client: RpcClient::new(stream), process, limit, id })
         });
-        match starting.await {
+        let started = match starting.await {
             Ok(started) => started,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        if let Err(HostError { failure: Failure::Timeout { .. }, log, .. }) = &started {
+            self.hung.lock().insert(Arc::clone(id), log.clone());
         }
+        started
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Instance>> {
