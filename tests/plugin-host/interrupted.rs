@@ -146,6 +146,9 @@ build {
     let run = plugins.ingot(dir.path(), &["cleanup"]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!runs(&daemon), "{}", run.stdout);
+    let remark =
+        "    What packer-plugin-trial created may be left: look for it, as no journal has it.";
+    assert!(run.stdout.contains(remark), "{}", run.stdout);
     assert_eq!(journals(&plugins), 0);
 }
 
@@ -206,6 +209,8 @@ fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
             let run = plugins.ingot(other.path(), ending);
             assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
             assert!(!any_plugin_runs(plugins.directory()), "{args:?} {ending:?}: {}", run.stdout);
+            // They were to create nothing.
+            assert!(!run.stdout.contains("may be left"), "{args:?} {ending:?}: {}", run.stdout);
             assert_eq!(journals(&plugins), 0, "{args:?} {ending:?}");
         }
     }

@@ -100,6 +100,14 @@ impl Host {
         self.programs.record()
     }
 
+    /// The same where `instance` is about to create what no journal has: the record names its program.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn recorded_creator(&self, instance: &Instance) -> ingot_sdk::Result<()> {
+        self.programs.record_creator(instance.process().name())
+    }
+
     fn handle(&self) -> Handle {
         let make = || {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -57,7 +57,7 @@ impl Configure for HostedBuild {
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let host = &self.component.host;
-        host.recorded()?;
+        host.recorded_creator(&self.instance)?;
         // It may have waited for other builds since it was checked.
         let again;
         let instance = match self.instance.is_over() {

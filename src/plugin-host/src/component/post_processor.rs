@@ -49,7 +49,7 @@ impl PostProcess for HostedPostProcess {
         _data: &GeneratedData,
     ) -> Result<Processed> {
         let instance = Arc::new(self.0.take(&ctx.cancel)?);
-        self.0.host().recorded()?;
+        self.0.host().recorded_creator(&instance)?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let callbacks = Callbacks {
