@@ -1,6 +1,6 @@
 //! What `ingot cleanup` does and says about each thing.
 
-use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, remark, shown_time};
 use ingot_engine::resume::record::Stage;
 use ingot_engine::resume::{KeptBuild, KeptRecord};
 use ingot_engine::{HostMachine, Unreadable};
@@ -308,6 +308,10 @@ impl<'a> Report<'a> {
         };
         let what = format!("{}{details}", orphan.describe(self.plugins));
         self.report(&what, status, how_to_forget);
+        let remark = remark(self.plugins, &orphan.resource);
+        if let Some(remark) = &remark {
+            self.say(format!("    {remark}"));
+        }
         let error = status.error().map(Error::to_string);
         let place = place(self.plugins, &orphan.resource);
         let since = orphan.since.map(shown_time);
@@ -335,6 +339,7 @@ impl<'a> Report<'a> {
             "build": orphan.build,
             "status": status.as_str(),
             "error": error,
+            "remark": remark,
         })
     }
 
