@@ -243,6 +243,20 @@ fn only_what_changed_is_built() {
 }
 
 #[test]
+fn a_selection_of_nothing_is_not_taken_for_nothing_changed() {
+    let world = World::local();
+    web(&world);
+    world.build("web.pkr.hcl", "one");
+    for selection in ["-only=file.wbe", "-except=*"] {
+        let run = world.ingot(&["build", "-changed-only", selection, "web.pkr.hcl"]);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.code, Some(1), "{said}");
+        assert!(said.contains("There is nothing to build: no build has a source that"), "{said}");
+        assert!(!said.contains("Nothing has changed"), "{said}");
+    }
+}
+
+#[test]
 fn what_the_step_cache_can_do_is_shown_without_a_machine() {
     let world = World::local();
     let template = r#"

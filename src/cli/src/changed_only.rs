@@ -14,8 +14,8 @@ use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 
-/// Whether a selected build differs from the last complete version of its bucket; reports that for
-/// each build. Adds the provisioners that the registry enforces to `project`, which must be evaluated
+/// Whether a selected build differs from the last complete version of its bucket, or none is selected;
+/// reports the former for each build. Adds the provisioners that the registry enforces to `project`, which must be evaluated
 /// again afterwards.
 ///
 /// # Errors
@@ -34,6 +34,10 @@ pub(super) fn anything(
     let ignored = &mut Diagnostics::default();
     project.enforce(&enforced, ignored);
     let nodes = check(project, filter, flags, ignored);
+    if nodes.is_empty() {
+        // Not that nothing changed, but that nothing is selected: an error, as without the flag.
+        return Ok(true);
+    }
     let parents = parent_records(&parent_references(&project.template, &project.scope()));
     let reader = InputReader::new(project);
     let since = last.as_ref().map(|last| format!(" since {}", last.name)).unwrap_or_default();
