@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ingot_engine::signals::Signals;
+use ingot_publish::beside_commit;
 use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
-use ingot_registry::{Completion, Connected, completion, new_id};
+use ingot_registry::{Completion, Connected, completion};
 use ingot_sdk::{Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -238,8 +239,7 @@ impl Run {
         match (member.of_commit, begun_by_another) {
             (true, false) if !begun.is_complete() => Ok(own.clone()),
             (true, _) => {
-                let commit: String = own.chars().take(12).collect();
-                let new = format!("{commit}-{}", new_id());
+                let new = beside_commit(own);
                 if begun_by_another {
                     let event = FamilyEvent::VersionOfAnotherRun { member, begun: own, new: &new };
                     (self.options.report)(event);

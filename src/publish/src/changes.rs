@@ -91,6 +91,9 @@ pub struct Published {
     pub last: Option<Version>,
     /// The blocks that the registry enforces in the bucket.
     pub enforced: Vec<EnforcedBlock>,
+    /// Whether the version is complete that is called by the commit which the template is at, where
+    /// versions are called so.
+    pub commit_is_built: bool,
 }
 
 /// What the registry says of the bucket of `plan`. Nothing is changed in it.
@@ -101,15 +104,30 @@ pub async fn last_published(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Res
     let Some(connected) = connect_to_read(ui).await? else {
         return Ok(Published { registry: "local".into(), ..Published::default() });
     };
-    let last = last_completed(&*connected.registry, &plan.bucket).await.map_err(|error| {
-        let (name, bucket) = (&connected.name, &plan.bucket);
+    let (name, bucket) = (&connected.name, &plan.bucket);
+    let wrong = |error: api::Error| {
         Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
-    })?;
+    };
+    let last = last_completed(&*connected.registry, bucket).await.map_err(wrong)?;
+    let commit_is_built = plan.fingerprint_of_commit
+        && is_complete(&*connected.registry, bucket, &plan.fingerprint).await.map_err(wrong)?;
     let enforced = match skip_enforcement {
         true => Vec::new(),
         false => enforced_blocks(&connected, &plan.bucket).await?,
     };
-    Ok(Published { registry: connected.name, last, enforced })
+    Ok(Published { registry: connected.name, last, enforced, commit_is_built })
+}
+
+/// Whether a version is there and complete.
+async fn is_complete(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+) -> api::Result<bool> {
+    match registry.get_version(bucket, fingerprint).await {
+        Err(error) if error.is_absent() => Ok(false),
+        found => found.map(|version| version.is_complete()),
+    }
 }
 
 /// The versions that a template's data sources found.

@@ -27,6 +27,7 @@ pub mod sboms;
 mod version;
 
 pub use channels::{ListedChannels, assign_unless_moved};
+pub use fingerprint::beside_commit;
 pub use metadata::{CommandOptions, meant_for};
 pub use plan::{Plan, check, check_artifacts, plan};
 pub use publication::Publication;
