@@ -121,13 +121,12 @@ impl Run {
         }
         if reasons.is_empty() {
             match finish_promotion(&*self.connected.registry, member, &standing).await {
-                Ok(true) => {
+                Ok(Some(channel)) => {
                     let version = standing.last.map(|last| last.name).unwrap_or_default();
-                    let channel = member.promote.clone().unwrap_or_default();
                     return MemberOutcome::Promoted { version, channel };
                 }
-                Ok(false) if self.options.changed_only => {}
-                Ok(false) => return MemberOutcome::Unchanged,
+                Ok(None) if self.options.changed_only => {}
+                Ok(None) => return MemberOutcome::Unchanged,
                 Err(error) => return self.fail(member, format!("it cannot be promoted: {error}")),
             }
         }
