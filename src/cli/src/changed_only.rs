@@ -41,7 +41,7 @@ pub(super) fn anything(
         return Ok(true);
     }
     let parents = parent_records(&parent_references(&project.template, &project.scope()));
-    let reader = InputReader::new(project);
+    let reader = InputReader::new(project).skipping_tests(args.skip_tests);
     let since = last.as_ref().map(|last| format!(" since {}", last.name)).unwrap_or_default();
     let mut any = false;
     for checked in &nodes {

@@ -151,16 +151,17 @@ pub fn parent_records(references: &[ParentReference]) -> Vec<ParentRecord> {
     records
 }
 
-/// What is to be published of the inputs of builds that go as `plans` says, by their components. Reads
-/// the files that they name.
+/// What is to be published of the inputs of builds that go as `plans` says, by their components, and
+/// whose tests are skipped, if `skips_tests`. Reads the files that they name.
 pub fn records<B>(
     project: &Project,
     nodes: &[CheckedNode<B>],
     plans: &Plans,
+    skips_tests: bool,
 ) -> BTreeMap<String, InputsRecord> {
     let references = parent_references(&project.template, &project.scope());
     let parents = parent_records(&references);
-    let reader = InputReader::new(project);
+    let reader = InputReader::new(project).skipping_tests(skips_tests);
     let records = nodes.iter().map(|checked| {
         let inputs = reader.read(checked);
         let partial = plans.is_partial(&checked.node.name);
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_version_without_inputs_counts_as_new() {
-        let inputs = BuildInputs { blocks: Vec::new() };
+        let inputs = BuildInputs::default();
         let of = |last: Option<&Version>| compare(last, "docker.web", &inputs, &[]);
         assert!(matches!(of(None), Change::New(_)));
         assert_eq!(
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_parent_that_moved_is_a_change() {
-        let inputs = BuildInputs { blocks: Vec::new() };
+        let inputs = BuildInputs::default();
         let mut metadata = api::BuildMetadata {
             packer: Some(serde_json::json!({ "version": "1" }).into()),
             ..api::BuildMetadata::default()

@@ -129,7 +129,8 @@ pub(super) fn make_ready(
         reporting.report_diagnostics(&found, &project.sources);
     }
     if let Some(open) = &open {
-        open.publication.set_inputs(changes::records(&project, &prepared, &plans));
+        let inputs = changes::records(&project, &prepared, &plans, args.skip_tests);
+        open.publication.set_inputs(inputs);
     }
     Ok(Ready { project, prepared, plans, open, cache })
 }
