@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
-use super::whole_file;
+use super::output::diagnostic_of;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::{read_text, read_text_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_sdk::OutputFile;
 use ingot_template::load::{COMPANION, conceal_unparsed, without_quotes};
 use ingot_ui::Redactor;
 
@@ -129,9 +130,9 @@ impl Run<'_> {
             return;
         }
         if self.write
-            && let Err(error) = whole_file::write(path, &formatted)
+            && let Err(error) = OutputFile::save(path, formatted.as_bytes())
         {
-            return self.fail("write", path, &error);
+            return self.diagnostics.push(diagnostic_of(&error));
         }
         self.changed = true;
         let mut out = format!("{}\n", path.display());
