@@ -296,6 +296,48 @@ fn post_processors_run_again_over_what_was_made() {
 }
 
 #[test]
+fn post_processors_run_on_what_the_last_build_made() {
+    let text = |step: &str| {
+        format!(
+            "variable \"day\" {{}}\nsource \"file\" \"f\" {{\n  content = var.day\n  target  = \
+             \"out/${{var.day}}.txt\"\n}}\nbuild {{\n  sources = [\"file.f\"]\n  post-processor \
+             {step}\n}}\n"
+        )
+    };
+    let script = |script: &str| format!("\"shell-local\" {{\n    inline = [\"{script}\"]\n  }}");
+    let dropping = "\"compress\" {\n    output = \"${var.day}.tar.gz\"\n    \
+                    keep_input_artifact = false\n  }";
+    let dir = template(&text(&script("true")));
+    let dir = dir.path();
+    let build = |day: &str, flags: &[&str]| {
+        let day = format!("-var=day={day}");
+        ingot(dir, &[&["build", "-color=false", day.as_str()], flags, &["."]].concat())
+    };
+    let (keep, only) = (&["-on-error=keep"], &["-only-post-processors"]);
+    succeeds(&build("monday", keep));
+    // Nothing has it remembered but that an older one is.
+    succeeds(&build("tuesday", &[]));
+    assert_eq!(records(dir), 1);
+    let again = build("tuesday", only);
+    succeeds(&again);
+    let said = "runs its post-processors over what was made before: Stored file: out/tuesday.txt";
+    assert!(again.stdout.contains(said), "{}", again.stdout);
+
+    let nothing = "no artifact is kept for post-processors to run on";
+    write(dir, &text(dropping));
+    succeeds(&build("wednesday", &[]));
+    fails(&build("wednesday", only), &[nothing]);
+
+    write(dir, &text(&script("exit 5")));
+    fails(&build("thursday", keep), &["What the builder made is kept"]);
+    write(dir, &text(dropping));
+    succeeds(&build("friday", &[]));
+    let told = "is not post-processed: a build of it has finished since";
+    fails(&build("friday", only), &[told, nothing]);
+    assert!(dir.join("out/thursday.txt").exists());
+}
+
+#[test]
 fn an_image_is_post_processed_again_and_goes_with_the_record() {
     require!(docker());
     let text = |repository: &str| {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::world::{World, with_both};
 
 /// A template with everything that a plan shows.
-const WEB: &str = r#"
+pub(crate) const WEB: &str = r#"
 variable "who" {
   default = "web"
 }
@@ -43,7 +43,8 @@ build {
 }
 "#;
 
-fn web(world: &World) {
+/// Writes it, and the script that it runs.
+pub(crate) fn web(world: &World) {
     world.write("web.pkr.hcl", WEB);
     world.write("check.sh", "true\n");
 }
@@ -54,7 +55,7 @@ fn plan(world: &World, args: &[&str]) -> Value {
 }
 
 /// The state of the one build, and why.
-fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
+pub(crate) fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
     let plan = plan(world, args);
     let build = &plan["builds"][0];
     let reasons = build["reasons"].as_array().expect("reasons").iter();

@@ -36,6 +36,7 @@ struct PlannedMember {
     level: usize,
     promote: Option<String>,
     state: MemberState,
+    promotion_pending: bool,
     reasons: Vec<String>,
     last_version: Option<PlannedVersion>,
     parents: Vec<PlannedLink>,
@@ -75,6 +76,23 @@ impl MemberState {
             MemberState::NotCompared => Style::Plain,
             MemberState::Stale | MemberState::AfterParents => Style::Attention,
             MemberState::UpToDate => Style::Good,
+        }
+    }
+}
+
+impl PlannedMember {
+    /// How it stands, for people.
+    fn shown(&self) -> &'static str {
+        match self.promotion_pending {
+            true => "to be promoted",
+            false => self.state.shown(),
+        }
+    }
+
+    fn style(&self) -> Style {
+        match self.promotion_pending {
+            true => Style::Attention,
+            false => self.state.style(),
         }
     }
 }
@@ -127,6 +145,9 @@ fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
             Some(_) if !reasons.is_empty() => MemberState::AfterParents,
             Some(_) => MemberState::UpToDate,
         };
+        // What is built anew is promoted in place of what was.
+        let promotion = standing.and_then(|standing| standing.promotion.as_ref());
+        let promotion_pending = promotion.is_some() && reasons.is_empty();
         let links = member.parents.iter().enumerate().map(|(index, link)| PlannedLink {
             data_source: link.data_source.clone(),
             file: link.place.file.clone(),
@@ -147,6 +168,7 @@ fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
             level: family.levels[place],
             promote: member.promote.clone(),
             state,
+            promotion_pending,
             reasons,
             last_version: standing.and_then(|standing| standing.last.as_ref()).map(|last| {
                 PlannedVersion {
@@ -168,10 +190,14 @@ fn tree(plan: &FamilyPlan) -> Branch {
             Some(last) => format!(" {}", last.name),
             None => String::new(),
         };
-        let text = format!("{}{version}: {}", member.bucket, member.state.shown());
-        let mut branch = Branch::new(text).style(member.state.style());
+        let text = format!("{}{version}: {}", member.bucket, member.shown());
+        let mut branch = Branch::new(text).style(member.style());
         for reason in &member.reasons {
-            branch.push(Branch::new(reason).style(member.state.style()));
+            branch.push(Branch::new(reason).style(member.style()));
+        }
+        if member.promotion_pending {
+            let why = "the run that built it ended before it was promoted";
+            branch.push(Branch::new(why).style(member.style()));
         }
         branch.push(Branch::new(&member.template).style(Style::Detail));
         for PlannedLink { standing, .. } in &member.parents {
@@ -194,11 +220,12 @@ fn dot(plan: &FamilyPlan) -> String {
     let mut graph = Graph::new("family");
     for member in &plan.members {
         let color = match member.state {
+            _ if member.promotion_pending => "khaki",
             MemberState::NotCompared => "white",
             MemberState::Stale | MemberState::AfterParents => "khaki",
             MemberState::UpToDate => "palegreen",
         };
-        let label = format!("{}\n{}", member.bucket, member.state.shown());
+        let label = format!("{}\n{}", member.bucket, member.shown());
         graph.node(&member.bucket, &label, &format!("shape=box, style=filled, fillcolor={color}"));
     }
     for member in &plan.members {

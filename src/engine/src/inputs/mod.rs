@@ -11,6 +11,9 @@
 //! | [`files`] | digests of files, and texts without secrets | plans, in part `-resume` |
 //! | [`block`], [`build`], [`record`] | what plans show, and what is published to compare with | plans |
 //!
+//! Plans also compare what the tests of a build check and what its registry block publishes, as a build is
+//! what runs and publishes that.
+//!
 //! The rest differs because the questions do:
 //!
 //! - The step cache asks whether a step will do on the machine what it did. So it takes the values of this
@@ -36,7 +39,7 @@ mod options;
 mod record;
 
 pub use block::{BlockInputs, BlockKind, FileInput};
-pub use build::{BuildInputs, InputReader};
+pub use build::{BuildInputs, InputReader, RegistryInputs, TestInputs};
 pub use encode::{SecretValues, encode};
 pub(super) use evaluate::{Block, NodeEvaluator};
 pub use files::{FileDigest, FileDigests};

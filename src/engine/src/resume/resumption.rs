@@ -129,20 +129,25 @@ pub fn plan(
     }
     let mut plans = Plans::default();
     let mut going = Vec::new();
-    if !flags.only_post_processors {
-        newest.retain(|name, record| match finished.get(name) {
-            Some(&at) if at > record.build.kept_at => {
-                ui.error(format!(
-                    "What is kept of '{name}' since {} is not resumed: a build of it has \
-                     finished since, at {}. `ingot cleanup -kept` removes what is kept.",
-                    shown_time(record.build.kept_at),
-                    shown_time(at)
-                ));
-                false
-            }
-            _ => true,
-        });
-    }
+    let (goes_on, advice) = match flags.only_post_processors {
+        true => (
+            "post-processed",
+            "What that made is not remembered: `-on-error=keep` has it remembered.",
+        ),
+        false => ("resumed", "`ingot cleanup -kept` removes what is kept."),
+    };
+    newest.retain(|name, record| match finished.get(name) {
+        Some(&at) if at > record.build.kept_at => {
+            ui.error(format!(
+                "What is kept of '{name}' since {} is not {goes_on}: a build of it has finished \
+                 since, at {}. {advice}",
+                shown_time(record.build.kept_at),
+                shown_time(at)
+            ));
+            false
+        }
+        _ => true,
+    });
     // When the runs began that were to make a build.
     let mut begun: BTreeMap<String, OffsetDateTime> = BTreeMap::new();
     for record in newest.values().filter(|_| !flags.only_post_processors) {
