@@ -291,9 +291,9 @@ fn a_build_fails_for_what_a_post_processor_said_also_where_the_artifact_stays() 
     let run = ingot(dir.path(), &["build", "-color=false", "."]);
     output_of("docker", &["rmi", &format!("{name}:1"), &format!("{name}:2")]);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-    let mut lines = run.stdout.lines();
-    let verdict = lines.find(|line| line.starts_with("Build 'docker.d' errored after "));
-    assert!(verdict.unwrap().contains("non-zero exit status: 3"), "{}", run.stdout);
+    let (_, verdict) = run.stdout.split_once("Build 'docker.d' errored after ").unwrap();
+    let (verdict, _) = verdict.split_once("\n\n==> ").unwrap();
+    assert!(verdict.contains("non-zero exit status: 3"), "{}", run.stdout);
     let left = "docker.d: It may be left over: removing the image sha256:";
     assert!(run.stdout.contains(left), "{}", run.stdout);
 }
