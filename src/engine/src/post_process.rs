@@ -185,9 +185,14 @@ impl Pipelines<'_> {
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
         let data = with_no_server(data);
         let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
-        match step.shown_name() {
-            name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
-            name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
+        // Packer's line. Only in a legacy template is the type the name of a step that has none.
+        let name = match ctx.prepare.json_template {
+            true => step.shown_name(),
+            false => step.name.as_deref().unwrap_or_default(),
+        };
+        match name == kind {
+            true => ctx.ui.say(format!("Running post-processor: {kind}")),
+            false => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
         }
         let step_ctx = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
         if let Some(complaint) = hook.values.complaint(&step.block, &data) {
