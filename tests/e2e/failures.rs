@@ -4,7 +4,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ingot_test_support::{
-    BASE, Run, docker, docker_template, ingot, ingot_with, output_of, require, template,
+    BASE, Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require,
+    template,
 };
 
 use crate::running::Running;
@@ -296,4 +297,32 @@ fn a_build_fails_for_what_a_post_processor_said_also_where_the_artifact_stays() 
     assert!(verdict.contains("non-zero exit status: 3"), "{}", run.stdout);
     let left = "docker.d: It may be left over: removing the image sha256:";
     assert!(run.stdout.contains(left), "{}", run.stdout);
+}
+
+#[test]
+fn an_error_cleanup_provisioner_that_fails_is_part_of_the_error() {
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["exit 5"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["exit 6"]
+  }
+"#;
+    let dir = template(&null_template(steps));
+    // Packer's words.
+    let failed = |status: u8| {
+        format!("Script exited with non-zero exit status: {status}. Allowed exit codes are: [0]")
+    };
+    let error =
+        format!("Cleanup failed: {}. Original Provisioning error: {}\n", failed(6), failed(5));
+    for flag in ["-on-error=cleanup", "-on-error=run-cleanup-provisioner"] {
+        let run = ingot(dir.path(), &["build", "-color=false", flag, "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        // When the build ends, and in the summary.
+        assert_eq!(run.stdout.matches(&error).count(), 2, "{}", run.stdout);
+        assert!(run.stderr.contains("failed in provisioner `shell-local`"), "{}", run.stderr);
+    }
+    let run = ingot(dir.path(), &["build", "-machine-readable", "."]);
+    assert!(run.stdout.contains(&format!(",null.n,error,{error}")), "{}", run.stdout);
 }

@@ -169,3 +169,10 @@ fn failed_post_processors_say_the_same() {
         assert_eq!(ours.1.len(), 1, "{ours:?}");
     }
 }
+
+#[test]
+fn an_error_cleanup_provisioner_that_fails_says_the_same() {
+    let template = TEMPLATE.replace("echo cleaned", "exit 6");
+    same(&template, &["build", "-color=false", "-only=one.*", "."]);
+    same(&template, &["build", "-machine-readable", "-only=one.*", "."]);
+}
