@@ -6,7 +6,6 @@ mod reporting;
 mod runs;
 mod summary;
 
-use std::io::IsTerminal;
 use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,13 +45,12 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         run_report::show(Diagnostic::error(why).help(help));
         return ExitCode::FAILURE;
     }
-    let may_color = args.color && !super::plain();
-    let color = may_color && std::io::stdout().is_terminal();
+    let color = !args.machine_readable && super::may_color(&std::io::stdout());
     let ci = CiSystem::detect().filter(|_| !args.machine_readable);
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
-        view_color: may_color,
+        view_color: !super::plain(),
         timestamps: args.timestamp_ui,
         view: view(args.progress),
         ci,

@@ -1,6 +1,6 @@
 //! What commands show.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +14,14 @@ use super::program;
 /// Whether the command line says that nothing is to be coloured.
 static COLOR_IS_OFF: AtomicBool = AtomicBool::new(false);
 
+/// Whether the command line says that all is to be coloured.
+static COLOR_IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Colours everything from now on: also what goes to a file or a pipe, as a CI system's log.
+pub(super) fn turn_color_on() {
+    COLOR_IS_ON.store(true, Ordering::Relaxed);
+}
+
 /// Colours nothing from now on: standard error neither, which has no flag of its own.
 pub(super) fn turn_color_off() {
     COLOR_IS_OFF.store(true, Ordering::Relaxed);
@@ -23,6 +31,11 @@ pub(super) fn turn_color_off() {
 pub(super) fn plain() -> bool {
     COLOR_IS_OFF.load(Ordering::Relaxed)
         || ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
+}
+
+/// Whether what goes to `stream` may be coloured: on a terminal, if nothing says otherwise.
+pub(super) fn may_color(stream: &impl IsTerminal) -> bool {
+    !plain() && (COLOR_IS_ON.load(Ordering::Relaxed) || stream.is_terminal())
 }
 
 /// Shows diagnostics on standard error.
@@ -49,7 +62,7 @@ pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
 
 /// Shows an error on standard error.
 pub(super) fn show_error(error: &Error, redactor: &Redactor) {
-    let color = std::io::stderr().is_terminal();
+    let color = may_color(&std::io::stderr());
     show(&diagnostic_of(error).into(), &SourceMap::default(), redactor, color);
 }
 
