@@ -326,3 +326,50 @@ fn an_error_cleanup_provisioner_that_fails_is_part_of_the_error() {
     let run = ingot(dir.path(), &["build", "-machine-readable", "."]);
     assert!(run.stdout.contains(&format!(",null.n,error,{error}")), "{}", run.stdout);
 }
+
+/// What CI keeps of a job that failed.
+#[test]
+fn a_file_for_the_log_gets_the_output_and_the_errors() {
+    let token = "variable \"token\" {\n  default   = \"s3cr3t-value\"\n  sensitive = true\n}\n";
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["echo UNIQUE", "echo ${var.token} >&2", "exit 4"]
+  }
+"#;
+    let dir = template(&format!("{token}{}", null_template(steps)));
+    let path = dir.path().join("packer.log");
+    let env = [("PACKER_LOG", "1"), ("PACKER_LOG_PATH", path.to_str().unwrap())];
+    let error = "Script exited with non-zero exit status: 4. Allowed exit codes are: [0]";
+    let lines = [
+        "ui: ==> null.n: UNIQUE\n".to_owned(),
+        "ui error: ==> null.n: <sensitive>\n".to_owned(),
+        format!("ui error: --> null.n: {error}\n"),
+        format!("machine readable: null.n,error [{error:?}]\n"),
+    ];
+    for flag in ["-color=true", "-machine-readable"] {
+        let run = ingot_with(dir.path(), &["build", flag, "."], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let log = std::fs::read_to_string(&path).unwrap();
+        for line in &lines {
+            assert_eq!(log.matches(line).count(), 1, "{line:?}: {log}");
+        }
+        assert!(!log.contains("s3cr3t-value") && !log.contains('\u{1b}'), "{log}");
+    }
+    // Where the lines stand already, they do not stand twice.
+    let run = ingot_with(dir.path(), &["build", "."], &[("PACKER_LOG", "1")]);
+    assert!(!run.stderr.contains("ui: ==>"), "{}", run.stderr);
+    assert_eq!(logs(dir.path()).len(), 3);
+    for kept in logs(dir.path()) {
+        let kept = std::fs::read_to_string(kept).unwrap();
+        assert!(kept.contains("UNIQUE") && !kept.contains("ui error: "), "{kept}");
+    }
+    // What is wrong before anything is built.
+    for command in ["build", "validate"] {
+        let run = ingot_with(dir.path(), &[command, "nope.pkr.hcl"], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let log = std::fs::read_to_string(&path).unwrap();
+        let told =
+            log.lines().any(|line| line.contains("ui error: ") && line.contains("nope.pkr.hcl"));
+        assert!(told, "{log}");
+    }
+}

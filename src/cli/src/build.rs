@@ -66,7 +66,7 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
     }
     ingot_family::attach(&renderer.redactor());
     let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
-    super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
+    super::logging::start_for_builds(&renderer, logs.clone());
     let report = match RunReport::open(args, &renderer, ci) {
         Ok(report) => report,
         Err(diagnostic) => {

@@ -9,7 +9,7 @@ use ingot_sdk::{Error, Ui, environment};
 use ingot_ui::Redactor;
 use ingot_ui::ci::CiSystem;
 
-use super::program;
+use super::{logging, program};
 
 /// Whether the command line says that nothing is to be coloured.
 static COLOR_IS_OFF: AtomicBool = AtomicBool::new(false);
@@ -48,6 +48,7 @@ pub(super) fn show(
     if !diagnostics.is_empty() {
         let text = redactor.apply(&rendered(diagnostics, sources, color));
         let _ = std::io::stderr().write_all(text.as_bytes());
+        logging::log_shown(diagnostics.has_errors(), &text);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::build_plan::{self, BuildPlan};
 pub(super) fn run(args: &PlanArgs, plugins: PluginSet) -> ExitCode {
     let is_document = args.format != PlanFormat::Tree;
     let renderer = Renderer::new(UiOptions { to_stderr: is_document, ..UiOptions::default() });
-    super::logging::start(renderer.redactor());
+    super::logging::start_with(&renderer);
     if args.family {
         return family_plan::run(args, plugins, renderer);
     }

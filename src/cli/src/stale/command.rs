@@ -25,7 +25,7 @@ pub(crate) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         view: View::Nothing,
         ..UiOptions::default()
     });
-    crate::logging::start(renderer.redactor());
+    crate::logging::start_with(&renderer);
     let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn ingot_sdk::EventSink>);
     if let Err(diagnostic) = check_flags(args) {
         run_report::show(diagnostic);
