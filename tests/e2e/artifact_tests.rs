@@ -133,7 +133,7 @@ fn a_finished_image_is_tested_before_its_post_processors() {
         "==> docker.d: passed: service \"ssh\"",
         "==> docker.d: Running test: the web server answers",
         "==> docker.d: passed: command \"wget -q -O - http://127.0.0.1:8080/\"",
-        "==> docker.d: Running post-processor: docker-tag",
+        "==> docker.d: Running post-processor:  (type docker-tag)",
     ];
     assert!(order.map(at).is_sorted(), "{}", run.stdout);
     assert_eq!(run.stdout.matches(": passed: ").count(), 14, "{}", run.stdout);

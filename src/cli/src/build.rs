@@ -6,7 +6,6 @@ mod reporting;
 mod runs;
 mod summary;
 
-use std::io::IsTerminal;
 use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,13 +45,12 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         run_report::show(Diagnostic::error(why).help(help));
         return ExitCode::FAILURE;
     }
-    let may_color = args.color && !super::plain();
-    let color = may_color && std::io::stdout().is_terminal();
+    let color = !args.machine_readable && super::may_color(&std::io::stdout());
     let ci = CiSystem::detect().filter(|_| !args.machine_readable);
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
-        view_color: may_color,
+        view_color: !super::plain(),
         timestamps: args.timestamp_ui,
         view: view(args.progress),
         ci,
@@ -68,7 +66,7 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
     }
     ingot_family::attach(&renderer.redactor());
     let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
-    super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
+    super::logging::start_for_builds(&renderer, logs.clone());
     let report = match RunReport::open(args, &renderer, ci) {
         Ok(report) => report,
         Err(diagnostic) => {

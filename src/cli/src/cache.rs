@@ -74,7 +74,7 @@ struct PruneArgs {
 pub(super) fn run(args: &CacheArgs, plugins: PluginSet) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     match to_end(Threads::Current, answer(args, plugins, &redactor)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

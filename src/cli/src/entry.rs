@@ -6,11 +6,12 @@ use std::process::ExitCode;
 #[cfg(feature = "registry-server")]
 use std::time::Duration;
 
-use clap::FromArgMatches;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches};
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{show, show_error, turn_color_off};
+use super::output::{show, show_error, turn_color_off, turn_color_on};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -44,18 +45,18 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     }
     let args = argv::normalize(&command, args.into_iter());
     let parsed = command.try_get_matches_from(&args);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = parsed.and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((color(&cli.command, &matches), cli))
+    });
+    let (color, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage::report(&error, &args),
     };
-    let color = match &cli.command {
-        Command::Build(args) => args.color,
-        Command::Test(args) => args.color,
-        Command::Plan(args) => args.color,
-        _ => true,
-    };
-    if !color {
-        turn_color_off();
+    match color {
+        Some(true) => turn_color_on(),
+        Some(false) => turn_color_off(),
+        None => {}
     }
     if let Err(error) = logging::open() {
         show_error(&error, &Redactor::default());
@@ -92,4 +93,16 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         Command::Completions { shell } => completions::run(shell),
         Command::ManPages { directory } => man_pages::run(&directory),
     }
+}
+
+/// What `-color` says, if it was given.
+fn color(command: &Command, matches: &ArgMatches) -> Option<bool> {
+    let color = match command {
+        Command::Build(args) => args.color,
+        Command::Test(args) => args.color,
+        Command::Plan(args) => args.color,
+        _ => return None,
+    };
+    let (_, flags) = matches.subcommand()?;
+    (flags.value_source("color") == Some(ValueSource::CommandLine)).then_some(color)
 }

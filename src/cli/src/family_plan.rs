@@ -1,6 +1,6 @@
 //! `ingot plan -family`: how templates build on each other, and which are out of date.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
     let shown = planned(&family, standings.as_deref());
     let text = match args.format {
         PlanFormat::Tree => {
-            let color = args.color && !super::plain() && std::io::stdout().is_terminal();
+            let color = super::may_color(&std::io::stdout());
             tree(&shown).render(color)
         }
         PlanFormat::Dot => dot(&shown),

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use ingot_engine::signals::or_cancelled;
@@ -39,7 +38,7 @@ const LARGEST: usize = 256 << 20;
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions { to_stderr: true, ..UiOptions::default() });
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     match generate(args, Ui::new(renderer)) {
         Ok(document) => {
             let mut out = std::io::stdout().lock();

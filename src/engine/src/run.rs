@@ -307,6 +307,7 @@ async fn run_node(
             let running = ctx.ui.step(step);
             let built = prepared.builder.build(ctx).await;
             hook.cleanup.over();
+            let built = built.map_err(|error| hook.cleanup.add_failure(error));
             running.end(&built);
             let built = built.inspect_err(|error| hook.keeper.failed(error))?;
             let Some(built) = built else {
