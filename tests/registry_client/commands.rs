@@ -170,6 +170,10 @@ fn a_revocation_at_a_time_in_the_past_is_a_slip() {
             assert!(said.contains("is in the past"), "{said}");
             assert!(said.contains("leave -at out to revoke the version now"), "{said}");
         }
+        for duration in ["-in=-1d", "-in=-0s"] {
+            let said = world.fails(&["registry", "revoke", "web", "one", duration]);
+            assert!(said.contains("leave -in out to revoke the version now"), "{said}");
+        }
         let version = world.json(&["versions", "show", "web", "one"]);
         assert_ne!(version["status"], "VERSION_REVOKED", "{version}");
     });
