@@ -286,13 +286,23 @@ fn post_processors_run_again_over_what_was_made() {
     assert!(dir.join("sum").exists());
     assert!(!done.stdout.contains("the file sum"), "{}", done.stdout);
     assert_eq!(log(dir), "made processed ");
-    // And once more, as often as one likes.
+    // And once more, as often as one likes, also after a cleanup, of what it does not list.
+    let cleaned = ingot(dir, &["cleanup", "-kept"]);
+    succeeds(&cleaned);
+    assert!(cleaned.stdout.contains("Nothing is left of interrupted runs."), "{}", cleaned.stdout);
     let only = &["build", "-color=false", "-only-post-processors", "."];
     succeeds(&ingot(dir, only));
     assert_eq!(log(dir), "made processed processed ");
     assert_eq!(std::fs::read_to_string(dir.join("out/f.txt")).unwrap(), "abc");
     std::fs::remove_file(dir.join("out/f.txt")).unwrap();
     fails(&ingot(dir, only), &["f.txt is gone, which the builder created"]);
+    // Nothing else forgets it.
+    let forgot = ingot(dir, &["cleanup", "-forget", "-kept", "-older-than=0s"]);
+    succeeds(&forgot);
+    let told =
+        "remembered for `ingot build -only-post-processors`:\n  forgot Stored file: out/f.txt";
+    assert!(forgot.stdout.contains(told), "{}", forgot.stdout);
+    fails(&ingot(dir, only), &["no artifact is kept"]);
 }
 
 #[test]
