@@ -131,8 +131,10 @@ fn a_container_that_was_kept_goes_on_at_the_failed_provisioner() {
         ],
     );
     std::fs::write(dir.join("s.sh"), "echo mended >> /log\n").unwrap();
-    let done = ingot(dir, RESUME);
+    let done = ingot(dir, &["build", "-color=false", "-resume", "-cache", "-explain", "."]);
     succeeds(&done);
+    let uncached = "No step is cached: the build goes on with a machine that was kept";
+    assert!(done.stdout.contains(uncached), "{}", done.stdout);
     assert!(!exists(&container));
     assert_eq!(log_of_image(&done), "one two script mended");
     // Nothing is kept any more.
