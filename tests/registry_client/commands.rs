@@ -113,6 +113,11 @@ fn a_rollback_goes_further_back_each_time() {
         let rollback = ["registry", "channels", "rollback", "files", "live"];
         let said = world.fails(&rollback);
         assert!(said.contains("live pointed at no version that is still valid"), "{said}");
+        // Its advice works, so it is another one where nothing can be assigned.
+        let said = world.fails(&["registry", "channels", "rollback", "files", "latest"]);
+        assert!(said.contains("the channel latest is managed by the registry"), "{said}");
+        assert!(said.contains("`ingot registry revoke files VERSION`"), "{said}");
+        assert!(!said.contains("assign"), "{said}");
         let moved = |to: &str, from: &str| {
             format!("live points at {to} now; before, it pointed at {from}.\n")
         };
