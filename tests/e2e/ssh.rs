@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ingot_test_support::sshd::{PASSWORD, Running, Server, USER, available, free_port};
-use ingot_test_support::{ingot, ingot_with, output_of, require, signal, template};
+use ingot_test_support::{eventually, ingot, ingot_with, output_of, require, signal, template};
 
 /// A source for `server` with `more` options, and a build of it with `steps`.
 fn text(server: &Server, more: &str, steps: &str) -> String {
@@ -217,9 +217,7 @@ fn passwords_stay_secret_and_refusals_are_explained() {
 fn agent(socket: &Path) -> Running {
     let mut command = Command::new("ssh-agent");
     let agent = command.args(["-D", "-a"]).arg(socket).stdout(Stdio::null()).spawn().unwrap();
-    while !socket.exists() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    eventually("the agent listens", || socket.exists());
     Running(agent)
 }
 

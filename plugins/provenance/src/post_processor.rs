@@ -129,7 +129,7 @@ impl Attest {
         };
         let document = self.sbom(ctx, artifact).await?;
         let raw = path(ending);
-        write_file(ctx, &raw, document.clone()).await?;
+        OutputFile::write(ctx, &raw, 0o664, document.clone()).await?;
         // It may be large.
         let parse = move || serde_json::from_slice::<Value>(&document);
         let parsed = tokio::task::spawn_blocking(parse).await.context("working on the SBOM")?;

@@ -93,7 +93,7 @@ impl Component for ShellProvisioner {
     type Ready = Shell;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Scripts)
+        Facts::of_effect(Effect::Scripts { named_in: None })
     }
 
     fn prepare(

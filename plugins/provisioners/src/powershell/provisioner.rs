@@ -79,7 +79,7 @@ impl Component for PowershellProvisioner {
     type Ready = Powershell;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Scripts)
+        Facts::of_effect(Effect::Scripts { named_in: Some("remote_path") })
     }
 
     fn prepare(

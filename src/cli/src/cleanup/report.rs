@@ -1,13 +1,9 @@
 //! What `ingot cleanup` does and says about each thing.
 
-use std::path::Path;
-
-use ingot_engine::HostMachine;
-use ingot_engine::orphaned_runs::{
-    OrphanedResource, OrphanedRun, UnreadableJournal, place, shown_time,
-};
-use ingot_engine::resume::record::{Stage, UnreadableRecord};
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::resume::record::Stage;
 use ingot_engine::resume::{KeptBuild, KeptRecord};
+use ingot_engine::{HostMachine, Unreadable};
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
@@ -190,7 +186,7 @@ impl<'a> Report<'a> {
         self.say(format!(
             "{} of {}, kept at {}{} for `ingot build -resume`:",
             build.build,
-            build.template.display(),
+            build.template,
             shown_time(build.kept_at),
             machine.unwrap_or_default()
         ));
@@ -256,8 +252,7 @@ impl<'a> Report<'a> {
         let Some(artifact) = &build.artifact else { return };
         self.say(format!(
             "{} of {}, remembered for `ingot build -only-post-processors`:",
-            build.build,
-            build.template.display()
+            build.build, build.template
         ));
         self.report(artifact.description(), &Status::Forgotten, None);
         self.kept.push(document(build, json!([])));
@@ -297,8 +292,7 @@ impl<'a> Report<'a> {
         self.failed += 1;
         self.say_error(format!(
             "Could not remove what is kept of '{}' of {}: {why}",
-            build.build,
-            build.template.display()
+            build.build, build.template
         ));
         let mut document = document(build, json!([]));
         document["error"] = json!(why);
@@ -306,24 +300,13 @@ impl<'a> Report<'a> {
     }
 
     /// Reports a record that cannot be read.
-    pub(super) fn unreadable(&mut self, record: &UnreadableRecord) {
-        let UnreadableRecord { path, error } = record;
-        let help = "what it keeps may still be there; look for it, remove it by hand, and then this \
-                    directory";
-        self.cannot_be_read("What is kept in ", path, error, help);
-    }
-
-    /// Reports a journal that cannot be read as a whole.
-    pub(super) fn unreadable_journal(&mut self, journal: &UnreadableJournal) {
-        let UnreadableJournal { path, error } = journal;
-        self.cannot_be_read("The journal ", path, error, error.advice().unwrap_or_default());
-    }
-
-    fn cannot_be_read(&mut self, what: &str, path: &Path, error: &Error, help: &str) {
-        let path = path.display().to_string();
+    pub(super) fn unreadable(&mut self, record: &Unreadable) {
+        let Unreadable { path, error, .. } = record;
         if !self.args.json {
-            self.ui.error(format!("{what}{path} cannot be read: {error}\nhelp: {help}"));
+            let help = error.advice().unwrap_or_default();
+            self.ui.error(format!("{}\nhelp: {help}", record.describe()));
         }
+        let path = path.display().to_string();
         self.unreadable.push(json!({ "path": path, "error": error.to_string() }));
     }
 
@@ -349,7 +332,7 @@ impl<'a> Report<'a> {
         let error = status.error().map(Error::to_string);
         let place = place(self.plugins, &orphan.resource);
         let since = orphan.since.map(shown_time);
-        let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
+        let template = run.dead.info.as_ref().map(|info| info.template.clone());
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         self.ui.for_build(&text(&orphan.build)).machine(
             "leftover",
