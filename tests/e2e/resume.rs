@@ -308,6 +308,31 @@ fn post_processors_run_again_over_what_was_made() {
 }
 
 #[test]
+fn what_is_kept_by_another_name_is_named() {
+    let text = null_template(&step("one", "exit 3; "));
+    let dir = template(&text);
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
+    let path = dir.canonicalize().unwrap();
+    let told = format!("what is kept is of 'null.n' of {}", path.display());
+    let removed = "`ingot cleanup -kept` removes what is kept";
+    // The source has another name, or is not selected.
+    write(dir, &text.replace("\"n\"", "\"renamed\"").replace("null.n", "null.renamed"));
+    let nothing = "nothing is kept of the builds that are selected";
+    fails(&ingot(dir, RESUME), &[nothing, &told, removed]);
+    // The template is named by its file, and the directory has been.
+    write(dir, &text);
+    let by_file = ["build", "-color=false", "-resume", "t.pkr.hcl"];
+    fails(&ingot(dir, &by_file), &[nothing, &told, removed]);
+    fails(&ingot(dir, RESUME), &["goes on at provisioner 1 of 1"]);
+    succeeds(&ingot(dir, &["cleanup", "-kept"]));
+    // And the other way round.
+    let by_file = ["build", "-color=false", "-on-error=keep", "t.pkr.hcl"];
+    fails(&ingot(dir, &by_file), &["The progress of this build is kept"]);
+    fails(&ingot(dir, RESUME), &[nothing, &format!("{told}/t.pkr.hcl"), removed]);
+}
+
+#[test]
 fn an_image_is_post_processed_again_and_goes_with_the_record() {
     require!(docker());
     let text = |repository: &str| {
