@@ -11,7 +11,7 @@ use super::block::BlockKind;
 /// The steps whose commands run on this machine.
 const RUNS_HERE: &str = "shell-local";
 /// Options that are commands.
-const COMMANDS: &[&str] = &["command", "inline"];
+const COMMANDS: &[&str] = &["command", "execute_command", "inline"];
 /// What stands before the script that a command runs: programs that run it, and words of the shell.
 const BEFORE_SCRIPTS: &[&str] = &[
     "!", ".", "ash", "bash", "dash", "do", "elif", "else", "env", "exec", "if", "ksh", "node",
@@ -135,9 +135,13 @@ mod tests {
     #[test]
     fn commands_that_run_here_name_scripts() {
         let inline = OptionValue::List(vec![text("./a.sh x.txt")]);
-        let options = vec![("inline", inline), ("output", text("o"))];
+        let wrapper = OptionValue::List(vec![text("./wrap.sh"), text("{{ .Script }}")]);
+        let options = vec![("execute_command", wrapper), ("inline", inline), ("output", text("o"))];
         let found = named(BlockKind::PostProcessor, "shell-local", options.clone());
-        assert_eq!(found, ["./a.sh", "./a.sh x.txt"]);
+        for script in ["./wrap.sh", "./a.sh"] {
+            assert!(found.iter().any(|path| path == script), "{script}: {found:?}");
+        }
+        assert!(found.iter().all(|path| path != "o"), "{found:?}");
         assert!(named(BlockKind::PostProcessor, "compress", options.clone()).is_empty());
         assert_eq!(named(BlockKind::Provisioner, "shell", options), ["o"]);
     }
