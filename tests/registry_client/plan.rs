@@ -469,6 +469,48 @@ fn what_is_removed_from_a_template_is_a_change() {
 }
 
 #[test]
+fn scripts_that_commands_run_count() {
+    let world = World::local();
+    for script in ["prepare.sh", "publish.sh"] {
+        world.write(script, "true\n");
+    }
+    world.write(
+        "web.pkr.hcl",
+        r#"
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "file" "web" {
+  content = "x"
+  target  = "web.txt"
+}
+build {
+  sources = ["source.file.web"]
+  provisioner "shell-local" {
+    command = "LEVEL=1 sh ./prepare.sh -v > log.txt"
+  }
+  post-processor "shell-local" {
+    inline              = ["true", "sh publish.sh"]
+    keep_input_artifact = true
+  }
+}
+"#,
+    );
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+    for script in ["prepare.sh", "publish.sh"] {
+        world.write(script, "true # changed\n");
+        let why = format!("the content of <path.root>/{script}");
+        assert_eq!(state(&world, &[]), ("changed".to_owned(), vec![why]));
+        world.write(script, "true\n");
+    }
+    // What a command writes is no change.
+    world.write("log.txt", "another\n");
+    let said = world.ok(&["build", "-changed-only", "web.pkr.hcl"]);
+    assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
+}
+
+#[test]
 fn a_plan_changes_nothing_of_the_registry() {
     let world = World::local();
     web(&world);

@@ -123,6 +123,11 @@ pub trait Hook: Send + Sync {
     /// Takes why the error-cleanup-provisioner failed, to be told with the error of the build. Builders of
     /// Packer's plugins put it into that error themselves.
     fn cleanup_failed(&self, _error: Error) {}
+    /// Whether it runs a build's provisioners. Where it checks what was built, there is nothing to clean
+    /// up after them.
+    fn is_of_build(&self) -> bool {
+        true
+    }
     /// Takes a bill of materials of what the build makes, to be published with it. Whoever runs
     /// provisioners for another purpose drops it.
     fn keep_sbom(&self, _sbom: Sbom) {}
@@ -280,6 +285,9 @@ impl RunContext {
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) {
+        if !self.hook.is_of_build() {
+            return;
+        }
         let ctx = RunContext { cancel: CancellationToken::new(), ..self.clone() };
         // The hook does not say so: builders of Packer's plugins have said it before they call it.
         ctx.ui.say("Provisioning step had errors: Running the cleanup provisioner, if present...");

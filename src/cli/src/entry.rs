@@ -58,14 +58,18 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         Some(false) => turn_color_off(),
         None => {}
     }
+    let failure = match &cli.command {
+        Command::Diff(_) => ExitCode::from(diff::TROUBLE),
+        _ => ExitCode::FAILURE,
+    };
     if let Err(error) = logging::open() {
         show_error(&error, &Redactor::default());
-        return ExitCode::FAILURE;
+        return failure;
     }
     if let Err(error) = packer_config::check() {
         let color = std::io::stderr().is_terminal();
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
-        return ExitCode::FAILURE;
+        return failure;
     }
     let plugins = built_in.plugins;
     match cli.command {

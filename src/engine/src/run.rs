@@ -140,7 +140,9 @@ pub async fn run(
                 };
                 let took = started.elapsed();
                 let name = &prepared.node.name;
-                let EndMessages { stopped, kept } = hook.keeper.end_messages();
+                let companion = &hook.project.companion;
+                let tested = companion.tests_of(&prepared.node.component).next().is_some();
+                let EndMessages { stopped, kept } = hook.keeper.end_messages(tested);
                 match (&ended, &stopped) {
                     (Some(_), Some(step)) => ui.verdict(
                         false,

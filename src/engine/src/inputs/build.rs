@@ -11,6 +11,7 @@ use ingot_template::{Companion, RegistryBlock};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
+use super::commands::possible_files;
 use super::encode::{SecretValues, encode};
 use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
@@ -22,6 +23,11 @@ use ingot_hcl::{Scope, Value, print};
 const TEMPLATE_DIR: &str = "<path.root>";
 /// What stands for the working directory.
 const WORKING_DIR: &str = "<path.cwd>";
+/// Directories of a system and its programs. What is there differs on each machine.
+const SYSTEM: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/nix", "/proc", "/run", "/sbin", "/sys",
+    "/usr", "/var",
+];
 
 /// What a build is made from, and what is checked and published of it.
 #[derive(Debug, Clone, Default)]
@@ -198,7 +204,14 @@ impl<'a> InputReader<'a> {
     fn block(&self, evaluator: &NodeEvaluator, title: Title, block: &Block) -> BlockInputs {
         let config = evaluator.named(block);
         let concealed = self.concealed_options(evaluator, block);
-        let named = evaluator.files(block.plugin, &config);
+        let rendered = evaluator.rendered(&config);
+        let mut named = block.plugin.local_files(&rendered);
+        let read: Vec<String> = named.iter().map(|(option, _)| option.clone()).collect();
+        for (option, path) in possible_files(title.kind, &title.name, &rendered) {
+            if self.is_read_here(&path) && !named.iter().any(|(_, known)| *known == path) {
+                named.push((option, path));
+            }
+        }
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
@@ -206,14 +219,13 @@ impl<'a> InputReader<'a> {
             FileInput { option, path, portable, digest, executable }
         });
         let files: Vec<FileInput> = files.collect();
-        let read: Vec<&str> = files.iter().map(|file| file.option.as_str()).collect();
         let mut options = Vec::new();
         let mut holds_secret = false;
         let map = |text: &str| self.stable(text);
         for (name, value) in config.values() {
             encode(&OptionValue::String(name.clone()), SecretValues::Omitted, &map, &mut options);
             // Files count by where they are from the template, and by what is in them.
-            if read.contains(&name.as_str()) && !has_secret(value) {
+            if read.contains(name) && !has_secret(value) {
                 continue;
             }
             let secret = block.plugin.schema.get(name).is_some_and(|option| option.sensitive);
@@ -306,6 +318,23 @@ impl<'a> InputReader<'a> {
         let all = texts.chain(values).map(OptionValue::String).collect();
         let plain = |text: &str| text.to_owned();
         encode(&OptionValue::List(all), SecretValues::Omitted, &plain, options);
+    }
+
+    /// Whether a text that may be a path is taken for one: of something below the template's directory or the
+    /// working directory, or of a file elsewhere that is not part of this machine's system.
+    fn is_read_here(&self, text: &str) -> bool {
+        let Ok(path) = std::path::absolute(text).map(|path| normal(&path)) else { return false };
+        let Ok(found) = std::fs::metadata(&path) else { return false };
+        let holds = |directory: &PathBuf| {
+            directory.parent().is_some() && path != *directory && path.starts_with(directory)
+        };
+        if found.is_dir() {
+            // One that holds the template is named for its place.
+            let own = self.root.starts_with(&path);
+            return !own && (holds(&self.root) || holds(&self.cwd));
+        }
+        let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
+        found.is_file() && (holds(&self.root) || holds(&self.cwd) || !of_system)
     }
 
     /// A path, from the template's directory or the working directory if it is below one.

@@ -340,8 +340,8 @@ impl Keeper {
         list().iter().any(kept)
     }
 
-    /// The messages for the end of the run.
-    pub(crate) fn end_messages(&self) -> EndMessages {
+    /// The messages for the end of the run; whether what is built is `tested`.
+    pub(crate) fn end_messages(&self, tested: bool) -> EndMessages {
         let state = self.state.lock();
         let stopped = state.stopped.clone();
         let template = self.template.display();
@@ -363,7 +363,7 @@ impl Keeper {
                 ))
             }
             (None, Some(record)) if record.build.stage != Stage::Built => {
-                Some(how_to_go_on(&record.build, &template.to_string(), self.hosted))
+                Some(how_to_go_on(&record.build, &template.to_string(), self.hosted, tested))
             }
             _ => None,
         };
