@@ -1,5 +1,6 @@
 //! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
-//! [certificates](crate::tls), the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
+//! [certificates](crate::tls), the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`,
+//! `NO_PROXY`), one name.
 
 use std::io::Read as _;
 use std::time::Duration;
