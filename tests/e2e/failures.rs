@@ -121,10 +121,17 @@ fn logs_are_kept_only_of_what_fails_and_can_be_turned_off() {
     let run = ingot(dir.path(), &["build", "-only=null.good", "."]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
     assert!(!dir.path().join("state/logs").exists());
-    let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", "off")]);
-    assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stderr.contains("failed in provisioner") && !run.stderr.contains("log is"));
-    assert!(!dir.path().join("state/logs").exists());
+    for off in ["off", "false"] {
+        let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", off)]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stderr.contains("failed in provisioner") && !run.stderr.contains("log is"));
+        assert!(!run.stdout.contains("INGOT_BUILD_LOG"), "{}", run.stdout);
+        assert!(!dir.path().join("state/logs").exists());
+    }
+    let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", "never")]);
+    assert!(run.stderr.contains("log is"), "{}", run.stderr);
+    let warning = "Warning: INGOT_BUILD_LOG is \"never\", neither on nor off";
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ingot_hcl::diagnostic::Diagnostic;
 use ingot_hcl::parse::STACK_SIZE;
-use ingot_sdk::{EventSink, PluginSet, Ui};
+use ingot_sdk::{EventSink, PluginSet, Ui, environment};
 use ingot_ui::ci::CiSystem;
 use ingot_ui::{Renderer, UiOptions, View};
 
@@ -75,11 +75,23 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         }
     };
     let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn EventSink>);
+    warn_of_switches(&ui);
     let reporting = Reporting { renderer, ui, color, report, logs };
     let RunOutcome { code, status } = build(args, plugins, &reporting);
     match reporting.report.write(status) {
         true => code,
         false => ExitCode::FAILURE,
+    }
+}
+
+/// Warns of variables that are to turn something on or off, and say neither.
+fn warn_of_switches(ui: &Ui) {
+    for name in ["INGOT_BUILD_LOG", "INGOT_CI"] {
+        if let Err(value) = environment::switch(name) {
+            ui.error(format!(
+                "Warning: {name} is {value:?}, neither on nor off: it does not count"
+            ));
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use super::builds::KnownBuilds;
 use super::changes::add_inputs;
 use super::channels::{self, assign, assign_forgotten, unassigned};
 use super::enforced::enforced_blocks;
-use super::environment::heartbeat;
 use super::fingerprint;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
@@ -216,7 +215,7 @@ impl Publication {
         let registry = Arc::clone(&self.registry.registry);
         let (bucket, fingerprint) = (self.plan.bucket.clone(), self.plan.fingerprint.clone());
         let body = self.status_body(BuildStatus::Running);
-        let period = heartbeat();
+        let period = self.plan.heartbeat;
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(period).await;
