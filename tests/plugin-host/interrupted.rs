@@ -225,7 +225,7 @@ impl Running {
 
     #[track_caller]
     fn wait_for(&self, text: &str) {
-        eventually(&format!("the build says {text:?}"), || {
+        eventually(format!("the build says {text:?}"), || {
             let said = self.said();
             if said.contains(text) { Ok(()) } else { Err(said) }
         });
