@@ -39,6 +39,7 @@ mod sbom_skipped;
 mod secret_stores;
 mod secrets;
 mod ssh;
+mod standard_streams;
 mod step_cache;
 mod terminal;
 mod validate;

@@ -30,7 +30,7 @@ pub(super) struct DiffArgs {
 }
 
 /// What the command ends with where it cannot compare, as `diff` does.
-const TROUBLE: u8 = 2;
+pub(super) const TROUBLE: u8 = 2;
 /// What it ends with where there are differences.
 const DIFFERENT: u8 = 1;
 

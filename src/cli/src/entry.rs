@@ -10,7 +10,7 @@ use clap::FromArgMatches;
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{show, show_error, turn_color_off};
+use super::output::{show, show_error, turn_color_off, unless_lost};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -46,7 +46,7 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     let parsed = command.try_get_matches_from(&args);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage::report(&error, &args),
+        Err(error) => return unless_lost(usage::report(&error, &args), ExitCode::FAILURE),
     };
     let color = match &cli.command {
         Command::Build(args) => args.color,
@@ -66,8 +66,18 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
         return ExitCode::FAILURE;
     }
+    let answers = cli.command.answers();
+    let lost = match &cli.command {
+        Command::Diff(_) => ExitCode::from(diff::TROUBLE),
+        _ => ExitCode::FAILURE,
+    };
+    let code = dispatch(cli.command, built_in);
+    if answers { unless_lost(code, lost) } else { code }
+}
+
+fn dispatch(command: Command, built_in: &BuiltIn) -> ExitCode {
     let plugins = built_in.plugins;
-    match cli.command {
+    match command {
         Command::Build(args) => build::run(&args, plugins()),
         Command::Test(args) => test::run(args, plugins()),
         Command::Diff(args) => diff::run(&args, built_in.docker_images),

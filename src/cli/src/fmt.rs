@@ -1,6 +1,6 @@
 //! `ingot fmt`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -140,7 +140,7 @@ impl Run<'_> {
             let diff = similar::TextDiff::from_lines(&text, &formatted);
             out.push_str(&diff.unified_diff().header(&old, &new).to_string());
         }
-        self.print(&out);
+        super::write_answer(out.as_bytes());
     }
 
     fn standard_input(&mut self) {
@@ -152,7 +152,7 @@ impl Run<'_> {
         let changed = formatted != text;
         self.changed |= changed;
         if self.write || !changed {
-            self.print(&formatted);
+            super::write_answer(formatted.as_bytes());
         }
     }
 
@@ -176,14 +176,6 @@ impl Run<'_> {
         let found = found.into_iter().map(|error| without_quotes(error, &self.sources));
         self.diagnostics.extend(found);
         good.then(|| format(text))
-    }
-
-    fn print(&mut self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            drop(out);
-            self.fail("write to", Path::new("standard output"), &error);
-        }
     }
 
     fn fail(&mut self, what: &str, path: &Path, error: &std::io::Error) {

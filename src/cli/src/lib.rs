@@ -63,4 +63,4 @@ mod whole_file;
 pub use built_in::BuiltIn;
 pub use entry::run;
 
-use output::{answer, diagnostic_of, plain, report, show, show_error};
+use output::{answer, diagnostic_of, plain, report, show, show_error, write_answer};
