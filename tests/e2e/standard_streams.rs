@@ -1,6 +1,7 @@
 //! Standard input and output that are not as they should be.
 
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,14 @@ fn run(command: &mut Command) -> Run {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// The same, with `input` on standard input.
+fn run_with_input(command: &mut Command, input: &[u8]) -> Run {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    file.rewind().unwrap();
+    run(command.stdin(file))
 }
 
 /// A template and what the commands below need besides.
@@ -81,5 +90,19 @@ fn a_reader_that_goes_away_is_no_error() {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
+    }
+}
+
+/// It is no end of the input either, after which the value of an earlier line would be the last.
+#[test]
+fn a_line_for_the_console_that_is_no_text_is_an_error() {
+    let dir = directory();
+    let last: &[u8] = b"1+2\nupper(\"\xe9\")\n";
+    let first: &[u8] = b"upper(\"\xe9\")\n1+1\n";
+    for (input, value) in [(last, "3\n"), (first, "2\n")] {
+        let run = run_with_input(&mut command(dir.path(), &["console"]), input);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), value), "{}", run.stderr);
+        let said = "error: this line is not UTF-8 text: upper(\"\u{fffd}\")";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
     }
 }
