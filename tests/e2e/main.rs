@@ -23,6 +23,7 @@ mod legacy;
 mod live_view;
 mod messages;
 mod mounts;
+mod not_utf8;
 mod package_checks;
 mod packer_block;
 mod parity;

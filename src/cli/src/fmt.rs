@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use super::args::FmtArgs;
 use super::whole_file;
+use ingot_hcl::decoded::Decoded;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{read_text, read_text_from};
+use ingot_hcl::source::{read_decoded, read_decoded_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_template::load::{COMPANION, conceal_unparsed, without_quotes};
 use ingot_ui::Redactor;
@@ -120,13 +121,18 @@ impl Run<'_> {
     }
 
     fn file(&mut self, path: &Path) {
-        let text = match read_text(path) {
-            Ok(text) => text,
+        let read = match read_decoded(path).and_then(Decoded::into_hcl) {
+            Ok(read) => read,
             Err(error) => return self.fail("read", path, &error),
         };
-        let Some(formatted) = self.formatted(&path.display().to_string(), &text) else { return };
-        if formatted == text {
+        let text = &read.text;
+        let Some(formatted) = self.formatted(&path.display().to_string(), text) else { return };
+        if formatted == *text {
             return;
+        }
+        // A comment that is not UTF-8 would become another one.
+        if let Some(error) = read.error() {
+            return self.fail("format", path, &error);
         }
         if self.write
             && let Err(error) = whole_file::write(path, &formatted)
@@ -137,14 +143,16 @@ impl Run<'_> {
         let mut out = format!("{}\n", path.display());
         if self.args.diff {
             let (old, new) = (format!("old/{}", path.display()), format!("new/{}", path.display()));
-            let diff = similar::TextDiff::from_lines(&text, &formatted);
+            let diff = similar::TextDiff::from_lines(text, &formatted);
             out.push_str(&diff.unified_diff().header(&old, &new).to_string());
         }
         super::write_answer(out.as_bytes());
     }
 
     fn standard_input(&mut self) {
-        let text = match read_text_from(std::io::stdin().lock()) {
+        let read = read_decoded_from(std::io::stdin().lock());
+        // All of it is written again.
+        let text = match read.and_then(|read| read.error().map_or(Ok(read.text), Err)) {
             Ok(text) => text,
             Err(error) => return self.fail("read", Path::new("standard input"), &error),
         };
