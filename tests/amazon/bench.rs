@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::cloud::{Account, Cloud, SECRET_KEY, value};
 use super::http::Message;
 use super::proxy::{Act, Call, Proxy};
-use ingot_test_support::left_in_state;
 use ingot_test_support::sshd::{self, Server};
+use ingot_test_support::{eventually, left_in_state};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The regions that a build here touches.
@@ -265,11 +265,7 @@ build {{
 
     /// Kills the `ingot` that runs on a terminal of its own, once it has said `text`.
     pub(crate) fn kill_on_terminal(&self, child: Child, text: &str) -> RunResult {
-        let start = Instant::now();
-        while !self.said().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "{}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.wait_for(text);
         let pid = std::fs::read_to_string(self.path("pid")).expect("its process id");
         let pid = Pid::from_raw(pid.trim().parse().expect("a process id")).expect("it is not 0");
         kill_process(pid, Signal::KILL).expect("it can be killed");
@@ -291,6 +287,14 @@ build {{
 
     pub(crate) fn said(&self) -> String {
         self.text("said")
+    }
+
+    /// Waits until a run has said `text`.
+    pub(crate) fn wait_for(&self, text: &str) {
+        eventually(format_args!("{text:?} is said"), || {
+            let said = self.said();
+            if said.contains(text) { Ok(()) } else { Err(said) }
+        });
     }
 
     /// Waits until a run has ended and all its calls have taken effect.

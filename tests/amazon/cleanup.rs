@@ -2,7 +2,6 @@
 
 use ingot_test_support::require;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,11 +15,7 @@ const SLEEP: &str = "  provisioner \"shell\" {\n    inline      = [\"echo asleep
 /// Starts a build and returns once its provisioner sleeps.
 fn asleep(bench: &Bench) -> std::process::Child {
     let child = bench.start(&["build", "-color=false", "."]);
-    let start = Instant::now();
-    while !bench.said().contains("amazon-ebs.a: asleep") {
-        assert!(start.elapsed() < Duration::from_secs(120), "{}", bench.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    bench.wait_for("amazon-ebs.a: asleep");
     child
 }
 

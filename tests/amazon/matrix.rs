@@ -243,11 +243,7 @@ fn try_between_calls(
     let build = "  provisioner \"shell\" {\n    inline      = [\"echo asleep; sleep 300\"]\n    remote_file = \"script-${uuidv4()}.sh\"\n  }";
     let bench = Bench::new(cloud, instances, source, build, |_| Act::Forward);
     let child = bench.start(&["build", "-color=false", "."]);
-    let begun = Instant::now();
-    while !bench.said().contains(text) {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{}", bench.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    bench.wait_for(text);
     let process = Pid::from_child(&child);
     kill_process(process, signal).expect("the build runs");
     let ended = bench.end(child);

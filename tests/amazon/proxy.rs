@@ -4,12 +4,13 @@ use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::cloud::Account;
 use super::http::{self, Message, form_value};
+use ingot_test_support::eventually;
 
 /// What is done about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) enum Act {
     Forward,
     /// It passes after a while.
     Delay(Duration),
+    /// It passes when the call with this action, and this number, was answered.
+    After(&'static str, usize),
     /// It does not pass; the answer is an error of this status and code.
     Refuse(u16, &'static str),
     /// The connection breaks before the call gets anywhere.
@@ -59,6 +62,7 @@ struct State {
     plan: Mutex<Arc<Plan>>,
     watcher: Box<Watcher>,
     calls: Mutex<Vec<Call>>,
+    answered: Mutex<Vec<Call>>,
     /// How often something other than [`Act::Forward`] was done.
     acted: AtomicUsize,
     under_way: AtomicUsize,
@@ -84,6 +88,7 @@ impl Proxy {
             plan: Mutex::new(Arc::new(plan)),
             watcher: Box::new(watcher),
             calls: Mutex::default(),
+            answered: Mutex::default(),
             acted: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             process: AtomicU32::new(0),
@@ -153,11 +158,7 @@ impl Proxy {
 
     /// Waits until no call is on its way to moto any more.
     pub(crate) fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.state.under_way.load(Ordering::SeqCst) > 0 {
-            assert!(Instant::now() < deadline, "a call is not answered");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually("all calls are answered", || self.state.under_way.load(Ordering::SeqCst) == 0);
     }
 }
 
@@ -187,30 +188,42 @@ impl State {
 
     fn answer(&self, request: &Message) -> Option<Message> {
         let call = self.note(request);
+        let answer = self.act(&call, request);
+        self.answered.lock().expect("no thread panics with it").push(call);
+        answer
+    }
+
+    fn act(&self, call: &Call, request: &Message) -> Option<Message> {
         let plan = Arc::clone(&*self.plan.lock().expect("no thread panics with it"));
-        let act = plan(&call);
+        let act = plan(call);
         if act != Act::Forward {
             self.acted.fetch_add(1, Ordering::SeqCst);
         }
         match act {
             Act::Forward => {}
             Act::Delay(time) => std::thread::sleep(time),
+            Act::After(action, nth) => {
+                let other = Call { action: action.to_owned(), nth };
+                eventually(format_args!("{other:?} is answered"), || {
+                    self.answered.lock().expect("no thread panics with it").contains(&other)
+                });
+            }
             Act::Refuse(status, code) => return Some(refusal(status, code)),
             Act::CutBefore => return None,
             Act::CutAfter => {
-                self.forward(&call, request);
+                self.forward(call, request);
                 return None;
             }
             Act::Signal(signal) => {
                 // Before what the process does next: moto stops an instance that was terminated
                 // meanwhile, which AWS refuses.
-                let answer = self.forward(&call, request);
+                let answer = self.forward(call, request);
                 self.send(signal);
                 std::thread::sleep(Duration::from_millis(50));
                 return answer;
             }
         }
-        self.forward(&call, request)
+        self.forward(call, request)
     }
 
     fn note(&self, request: &Message) -> Call {
@@ -255,16 +268,11 @@ impl State {
     }
 
     fn send(&self, signal: Signal) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
+        let pid = eventually("somebody says whom to send the signal to", || {
             let pid = i32::try_from(self.process.load(Ordering::SeqCst)).ok();
-            if let Some(pid) = pid.and_then(Pid::from_raw) {
-                let _ = kill_process(pid, signal);
-                return;
-            }
-            assert!(Instant::now() < deadline, "nobody said whom to send the signal to");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+            pid.and_then(Pid::from_raw)
+        });
+        let _ = kill_process(pid, signal);
     }
 }
 

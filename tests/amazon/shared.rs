@@ -1,7 +1,5 @@
 //! What several blocks of a template would have at the same time, and there is once only.
 
-use std::time::Duration;
-
 use ingot_test_support::require;
 
 use super::bench::{Bench, instances};
@@ -17,9 +15,9 @@ fn a_build_does_not_remove_the_key_pair_of_another_one() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     // The first build has its key pair while the second one fails for want of it.
     let plan = |call: &Call| match (call.action.as_str(), call.nth) {
-        ("CreateSecurityGroup", 0) => Act::Delay(Duration::from_secs(1)),
+        ("CreateSecurityGroup", 0) => Act::After("CreateKeyPair", 1),
         // moto gives both one if they ask at the same moment; EC2 does not.
-        ("CreateKeyPair", 1) => Act::Delay(Duration::from_millis(200)),
+        ("CreateKeyPair", 1) => Act::After("CreateKeyPair", 0),
         _ => Act::Forward,
     };
     let source = "  temporary_key_pair_name = \"packer-{{timestamp}}\"\n";

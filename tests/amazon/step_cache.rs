@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use ingot_test_support::require;
 use rustix::process::{Pid, Signal, kill_process};
@@ -196,11 +195,7 @@ fn a_build_that_is_interrupted_leaves_no_state() {
     let (cloud, instances) = (require!(cloud()), require!(instances()));
     let bench = bench(&cloud, &instances, "echo asleep; sleep 300", |_| Act::Forward);
     let child = bench.start(CACHED);
-    let start = Instant::now();
-    while !bench.said().contains("amazon-ebs.a: asleep") {
-        assert!(start.elapsed() < Duration::from_secs(120), "{}", bench.said());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    bench.wait_for("amazon-ebs.a: asleep");
     assert_eq!(states(&bench).len(), 1);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = bench.end(child);

@@ -1,8 +1,9 @@
 //! `ingot console` as a person or script uses it.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::process::Stdio;
+
+use ingot_test_support::http::{HttpServer, response};
 
 /// The exit code, the output, and the errors.
 fn console(args: &[&str], input: &str) -> (Option<i32>, String, String) {
@@ -56,19 +57,12 @@ fn variables_are_listed() {
 /// Scripts use what is printed.
 #[test]
 fn warnings_of_data_sources_are_no_part_of_the_value() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 4";
-        write!(stream, "{head}\r\nConnection: close\r\n\r\nsums").unwrap();
-    });
-    let text = format!("data \"http\" \"d\" {{\n  url = \"http://{address}/\"\n}}\n");
+    let kind = "Content-Type: application/octet-stream";
+    let server = HttpServer::answering(move |_| response(&[kind], b"sums"));
+    let text = format!("data \"http\" \"d\" {{\n  url = \"{}\"\n}}\n", server.url());
     let template = ingot_test_support::template(&text);
     let path = template.path().to_str().unwrap();
     let (code, printed, said) = console(&["-config-type=hcl2", path], "data.http.d.body");
-    server.join().unwrap();
     assert_eq!((code, printed.as_str()), (Some(0), "sums\n"), "{said}");
     assert!(said.contains("did not declare its response as text"), "{said}");
 }

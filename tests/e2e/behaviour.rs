@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::running::{DISCARD, PATIENCE, container_in, exists, runs, states};
+use crate::running::{DISCARD, container_in, exists, runs, states};
 use crate::terminal::{Terminal, there_is_a_terminal};
 use ingot_test_support::{
-    Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require, template,
+    PATIENCE, Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require,
+    template,
 };
 
 /// Runs a docker build that fails, with an error-cleanup-provisioner, and removes the container

@@ -1,9 +1,9 @@
 //! `data` blocks.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
+use ingot_test_support::http::{HttpServer, response};
 use ingot_test_support::{NULL, ingot, require, signal, template};
 
 use crate::terminal::{Terminal, there_is_a_terminal};
@@ -179,26 +179,15 @@ fn a_compressed_response_is_unpacked() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all("größe".as_bytes()).unwrap();
     let body = encoder.finish().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let length = stream.read(&mut request).unwrap();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(&[head.into_bytes(), body].concat()).unwrap();
-        String::from_utf8_lossy(&request[..length]).to_ascii_lowercase()
-    });
+    let headers = ["Content-Type: text/plain", "Content-Encoding: gzip"];
+    let server = HttpServer::answering(move |_| response(&headers, &body));
+    let url = server.url();
     let dir = template(&format!(
-        "data \"http\" \"d\" {{\n  url = \"http://{address}/\"\n}}\nlocals {{\n  body = \
+        "data \"http\" \"d\" {{\n  url = \"{url}\"\n}}\nlocals {{\n  body = \
          data.http.d.body\n  headers = join(\" \", keys(data.http.d.request_headers))\n}}\n{NULL}"
     ));
     let run = ingot(dir.path(), &["inspect", "."]);
-    let request = server.join().unwrap();
+    let request = server.requests().concat().to_ascii_lowercase();
     assert!(request.contains("\r\naccept-encoding: gzip\r\n"), "{request}");
     assert!(run.stdout.contains("local.body: \"größe\""), "{}", run.stdout);
     assert!(run.stdout.contains("local.headers: \"Connection Content-Type\""), "{}", run.stdout);

@@ -2,10 +2,12 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::running::{DISCARD, PATIENCE, Running, SLEEP, exists, runs, states};
-use ingot_test_support::{docker, docker_template, ingot, null_template, require, template};
+use crate::running::{DISCARD, Running, SLEEP, exists, runs, states};
+use ingot_test_support::{
+    docker, docker_template, eventually, ingot, null_template, require, template,
+};
+use rustix::io::ioctl_fionread;
 
 #[test]
 fn an_interrupted_build_cleans_up() {
@@ -145,23 +147,28 @@ fn a_third_interrupt_ends_at_once() {
 fn interrupts_count_where_nobody_reads_the_output() {
     let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo $$ > pid\", \"yes\"]\n  }";
     let dir = template(&null_template(steps));
-    let (_unread, output) = std::io::pipe().unwrap();
+    let (unread, output) = std::io::pipe().unwrap();
     let mut command = Running::command(dir.path(), &["-color=false"]);
     let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
     drop(command);
     let mut run = Running { child, dir };
     let pid = run.dir.path().join("pid");
-    let start = Instant::now();
-    while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
-        assert!(start.elapsed() < PATIENCE, "the script does not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    // Until the pipe is full.
-    std::thread::sleep(Duration::from_secs(1));
+    eventually("the script starts", || {
+        std::fs::read_to_string(&pid).is_ok_and(|it| !it.is_empty())
+    });
+    let mut length = 0;
+    // A pipe takes 64 KiB, or a half of that if no two writes fit into one of its pages.
+    eventually("the pipe is full", || {
+        let before = std::mem::replace(&mut length, ioctl_fionread(&unread).unwrap());
+        length == before && length >= 32 << 10
+    });
     run.signal("INT");
-    std::thread::sleep(Duration::from_secs(3));
-    run.signal("INT");
-    assert_eq!(run.end(), Some(1));
+    // One that comes before the first is heard is none of its own.
+    let ended = eventually("a second one ends it", || {
+        run.signal("INT");
+        run.child.try_wait().unwrap()
+    });
+    assert_eq!(ended.code(), Some(1));
     let pid = std::fs::read_to_string(pid).unwrap();
     assert!(!runs(&format!("x: pid {}", pid.trim())), "the script still runs");
 }

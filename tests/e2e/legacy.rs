@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use ingot_test_support::{BASE, Run, docker, ingot, ingot_command, ingot_with, output_of, require};
+use ingot_test_support::{
+    BASE, Pipe, Run, docker, ingot, ingot_command, ingot_with, output_of, require,
+};
 
 fn directory(template: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -84,13 +86,11 @@ fn a_json_template_builds() {
 fn a_template_may_come_through_a_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("t");
-    output_of("mkfifo", &[pipe.to_str().unwrap()]);
     for command in ["validate", "fix", "build"] {
-        let (pipe, text) =
-            (pipe.clone(), r#"{ "builders": [{ "type": "null", "communicator": "none" }] }"#);
-        let writer = std::thread::spawn(move || std::fs::write(pipe, text).unwrap());
+        let text = r#"{ "builders": [{ "type": "null", "communicator": "none" }] }"#;
+        let pipe = Pipe::feed(&pipe, text);
         good(dir.path(), &[command, "t"]);
-        writer.join().unwrap();
+        pipe.end();
     }
 }
 

@@ -10,6 +10,7 @@ mod behaviour;
 mod build;
 mod ci;
 mod cleanup;
+mod cleanup_shared;
 mod command_line;
 mod companion;
 mod data_sources;

@@ -1,11 +1,10 @@
 //! What a user sees of post-processors: where their output is no ordinary file, and where several fail.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use ingot_test_support::{
-    Run, docker, docker_template, ingot, ingot_program, output_of, program, require, template,
+    docker, docker_template, ingot, ingot_without_privileges, output_of, require, template,
 };
 
 /// A build of `file` with `steps`.
@@ -14,20 +13,6 @@ fn file_template(steps: &str) -> tempfile::TempDir {
         "source \"file\" \"f\" {{\n  target  = \"f.img\"\n  content = \"x\"\n}}\nbuild {{\n  \
          sources = [\"source.file.f\"]\n{steps}\n}}\n"
     ))
-}
-
-/// Builds as a user whom permissions hold for, which root is without these capabilities.
-fn build_without_privileges(dir: &Path) -> Run {
-    let args = ["build", "-color=false", "."];
-    if output_of("id", &["-u"]) != "0" {
-        return ingot(dir, &args);
-    }
-    let binary = ingot_program().display().to_string();
-    let dropped =
-        ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--", &binary];
-    let state = dir.join("state").display().to_string();
-    let env = [("INGOT_STATE_DIR", state.as_str()), ("INGOT_CI", "off")];
-    program("setpriv", dir, &[&dropped[..], &args].concat(), &env)
 }
 
 #[test]
@@ -43,7 +28,8 @@ fn files_are_added_to_where_no_lock_can_be_created() {
     std::fs::write(shut.join("sums"), "before\n").unwrap();
     let permit = |mode| std::fs::set_permissions(&shut, PermissionsExt::from_mode(mode)).unwrap();
     permit(0o555);
-    let runs = [(); 2].map(|()| build_without_privileges(dir.path()));
+    let runs =
+        [(); 2].map(|()| ingot_without_privileges(dir.path(), &["build", "-color=false", "."]));
     permit(0o755);
     for run in runs {
         assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);

@@ -6,7 +6,7 @@ use crate::resume::{KEEP, RESUME, fails, log, step, succeeds, write};
 use crate::running::{Running, container_in, exists};
 use ingot_sdk::file_lock::FileLock;
 use ingot_test_support::{
-    Run, docker, docker_template, ingot, null_template, output_of, require, template,
+    Pipe, Run, docker, docker_template, ingot, null_template, output_of, require, template,
 };
 
 /// A build of a file with one post-processor, a script.
@@ -63,12 +63,10 @@ fn a_value_that_came_through_a_pipe_counts() {
     };
     let dir = template(&text("exit 3; "));
     let dir = dir.path();
-    output_of("mkfifo", &[dir.join("x.pkrvars.hcl").to_str().unwrap()]);
     let build = |flag: &str, x: &str| {
-        let (pipe, x) = (dir.join("x.pkrvars.hcl"), format!("x = \"{x}\"\n"));
-        let writer = std::thread::spawn(move || std::fs::write(pipe, x).unwrap());
+        let pipe = Pipe::feed(&dir.join("x.pkrvars.hcl"), format!("x = \"{x}\"\n"));
         let run = ingot(dir, &["build", "-color=false", flag, "-var-file=x.pkrvars.hcl", "."]);
-        writer.join().unwrap();
+        pipe.end();
         run
     };
     fails(&build("-on-error=keep", "one"), &["goes on at provisioner 2 of 2"]);
@@ -250,7 +248,8 @@ fn records_that_cannot_be_read_are_reported() {
     let shown = record.parent().unwrap().display().to_string();
     for text in [&whole[..whole.len() / 2], &other, ""] {
         std::fs::write(&record, text).unwrap();
-        fails(&ingot(dir, all), &[&format!("What is kept in {shown} cannot be read")]);
+        let listed = format!("What is kept in {shown} cannot be read");
+        fails(&ingot(dir, all), &[&listed, "help: what it keeps may still be there"]);
         fails(&ingot(dir, RESUME), &["what is kept cannot be read, and may be of this", &shown]);
     }
     std::fs::remove_file(&record).unwrap();
@@ -297,6 +296,20 @@ fn post_processors_run_on_what_an_earlier_version_kept() {
     fails(&ingot(dir, RESUME), &["`file.f` cannot go on: another version of Ingot kept it", help]);
     succeeds(&ingot(dir, &["build", "-color=false", "-only-post-processors", "."]));
     assert_eq!(log(dir), "processed ");
+}
+
+#[test]
+fn an_artifact_that_cannot_be_removed_is_an_error_in_the_document() {
+    let dir = template(&file_template("content = \"abc\"", "exit 5"));
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["What the builder made is kept"]);
+    let record = kept(dir)[0].join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    // As if a plugin's program had made it.
+    std::fs::write(&record, text.replace("\"foreign\":false", "\"foreign\":true")).unwrap();
+    let removed = ingot(dir, &["cleanup", "-kept", "-json"]);
+    fails(&removed, &["\"error\": \"only the plugin that made it could delete this: "]);
+    assert!(removed.stdout.starts_with('{'), "{}", removed.stdout);
 }
 
 #[test]

@@ -3,12 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use ingot_test_support::{ingot_program, left_in_state, signal, template};
-
-/// How long to wait for something that happens in a second.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use ingot_test_support::{eventually, ingot_program, left_in_state, signal, template};
 
 /// A run that goes on in the background.
 pub(crate) struct Running {
@@ -55,11 +51,10 @@ impl Running {
 
     /// Waits until the run says `text`.
     pub(crate) fn wait_for(&self, text: &str) {
-        let start = Instant::now();
-        while !self.said().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "{text:?} was never said: {}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        eventually(format_args!("{text:?} is said"), || {
+            let said = self.said();
+            if said.contains(text) { Ok(()) } else { Err(said) }
+        });
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -68,14 +63,11 @@ impl Running {
 
     /// Waits for the end; the exit code, if it was not a signal.
     pub(crate) fn end(&mut self) -> Option<i32> {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let status = eventually("it ends", || {
+            let status = self.child.try_wait().unwrap();
+            status.ok_or_else(|| self.said())
+        });
+        status.code()
     }
 
     /// The id of the container that the run said it made.

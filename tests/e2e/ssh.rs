@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ingot_test_support::sshd::{PASSWORD, Running, Server, USER, available, free_port};
-use ingot_test_support::{ingot, ingot_with, output_of, require, signal, template};
+use ingot_test_support::{eventually, ingot, ingot_with, output_of, require, signal, template};
 
 /// A source for `server` with `more` options, and a build of it with `steps`.
 fn text(server: &Server, more: &str, steps: &str) -> String {
@@ -217,9 +217,7 @@ fn passwords_stay_secret_and_refusals_are_explained() {
 fn agent(socket: &Path) -> Running {
     let mut command = Command::new("ssh-agent");
     let agent = command.args(["-D", "-a"]).arg(socket).stdout(Stdio::null()).spawn().unwrap();
-    while !socket.exists() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    eventually("the agent listens", || socket.exists());
     Running(agent)
 }
 
@@ -302,6 +300,27 @@ fn a_script_that_is_given_up_does_not_stay_in_the_image() {
     let scanner = std::fs::read_to_string(server.path("home").join("scanner")).unwrap();
     assert!(scanner.starts_with("/tmp/ingot-sbom-"), "{scanner}");
     assert!(!Path::new(scanner.trim()).exists(), "{}", run.stdout);
+}
+
+#[test]
+fn a_script_that_is_to_stay_on_the_machine_is_not_said_to_be_removed() {
+    require!(available());
+    let server = Server::start("");
+    let key = server.key("key", &["-t", "ed25519"]);
+    let steps = r#"
+  provisioner "shell" {
+    inline            = ["sleep 60"]
+    remote_folder     = "~"
+    skip_clean        = true
+    timeout           = "1s"
+    continue_on_error = true
+  }"#;
+    let more = format!("ssh_private_key_file = \"{key}\"");
+    let dir = template(&text(&server, &more, steps));
+    let run = ingot(dir.path(), &["build", "."]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("continue_on_error is set; continuing"), "{}", run.stdout);
+    assert!(!run.stdout.contains("Removing the script"), "{}", run.stdout);
 }
 
 /// After the right key the bastion takes no other.

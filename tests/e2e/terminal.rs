@@ -5,11 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
-use ingot_test_support::{ingot_program, missing, null_template, require, template};
-
-use crate::running::PATIENCE;
+use ingot_test_support::{eventually, ingot_program, missing, null_template, require, template};
 
 /// A terminal with `ingot` on it. `script` of util-linux makes the terminal, a parser of the VT100's
 /// language the screen.
@@ -77,15 +74,10 @@ impl Terminal {
 
     /// Waits for a screen that is as it should be.
     pub(crate) fn wait_for(&self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let start = Instant::now();
-        loop {
+        eventually(what, || {
             let screen = self.screen();
-            if wanted(&screen) {
-                return screen;
-            }
-            assert!(start.elapsed() < PATIENCE, "never {what}:\n{}", screen.join("\n"));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+            if wanted(&screen) { Ok(screen) } else { Err(screen.join("\n")) }
+        })
     }
 
     /// The terminal has another size from now on. The program must get the signal of that, too.
@@ -101,20 +93,15 @@ impl Terminal {
 
     /// Waits for the end: the exit code, and the screen that is left.
     pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
-        let start = Instant::now();
-        let code = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status.code();
-            }
-            let screen = self.screen();
-            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", screen.join("\n"));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        };
+        let status = eventually("it ends", || {
+            let status = self.child.try_wait().unwrap();
+            status.ok_or_else(|| self.screen().join("\n"))
+        });
         // What it wrote last may still be on its way.
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
-        (code, self.screen())
+        (status.code(), self.screen())
     }
 }
 

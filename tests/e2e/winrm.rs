@@ -1,10 +1,9 @@
 //! What a user sees of the winrm communicator where there is no Windows: options, and servers
 //! that answer but are not what was meant.
 
-use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use ingot_test_support::sshd::{free_port, wait_for};
 use ingot_test_support::{Run, ingot, template};
 
 /// A server of another program, on a port of its own, that ends with the test.
@@ -34,11 +33,7 @@ impl Server {
             }
         };
         let server = Server { process, port };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "{program} does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(port);
         Some(server)
     }
 }
@@ -48,10 +43,6 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// What building with null over WinRM says.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use ingot_test_support::eventually_async;
 use serde_json::{Value, json};
 
 /// The token of a call.
@@ -103,17 +104,14 @@ impl Terraform {
 
     /// The final result that was sent about something.
     pub(crate) async fn result(&self, id: &str) -> RecordedRequest {
-        let start = Instant::now();
-        loop {
+        eventually_async(format!("a result for {id}"), async || {
             let status =
                 |asked: &RecordedRequest| asked.body["data"]["attributes"]["status"].clone();
             let reported = self.seen(id, &Method::PATCH);
-            if let Some(last) = reported.iter().find(|it| status(it) != "running") {
-                return last.clone();
-            }
-            assert!(start.elapsed() < Duration::from_secs(60), "no result for {id}: {reported:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let last = reported.iter().find(|it| status(it) != "running");
+            last.cloned().ok_or_else(|| format!("{reported:?}"))
+        })
+        .await
     }
 
     /// A call about a plan.

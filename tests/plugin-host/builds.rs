@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::installed::installed;
-use ingot_test_support::{docker, docker_template, output_of, require, signal, template};
+use ingot_test_support::{
+    docker, docker_template, eventually, output_of, require, signal, template,
+};
 
 fn assert_said(stdout: &str, lines: &[&str]) {
     for line in lines {
@@ -298,11 +300,7 @@ build {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !dir.path().join("built").exists() {
-        assert!(Instant::now() < deadline, "the build did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || dir.path().join("built").exists());
     std::thread::sleep(Duration::from_millis(300));
     signal("INT", child.id());
     let output = child.wait_with_output().unwrap();
@@ -392,13 +390,10 @@ build {
     let dir = template(text);
     let output = std::fs::File::create(dir.path().join("output")).unwrap();
     let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !std::fs::read_to_string(dir.path().join("output"))
-        .is_ok_and(|said| said.contains("waiting to be cancelled"))
-    {
-        assert!(Instant::now() < deadline, "the build did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || {
+        let said = std::fs::read_to_string(dir.path().join("output")).unwrap();
+        if said.contains("waiting to be cancelled") { Ok(()) } else { Err(said) }
+    });
     assert!(any_plugin_runs(plugins.directory()) && child_runs(dir.path()));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -9,7 +9,7 @@ use crate::release_server::{
     How, Response, archive, github_zip, program_name, program_of, sha256, zip_of,
 };
 use ingot_sdk::Platform;
-use ingot_test_support::require;
+use ingot_test_support::{eventually, require};
 
 #[test]
 fn the_newest_release_that_will_do_is_installed_from_github() {
@@ -229,13 +229,9 @@ fn a_killed_installation_is_taken_up_by_the_next() {
     let mut child: Child = machine.command(&["init", "."]).stdout(Stdio::null()).spawn().unwrap();
     let place = machine.plugins().join(ACME);
     let part = place.join(format!(".ingot-{}.part", github_zip("1.0.0")));
-    let deadline = Instant::now() + Duration::from_secs(60);
     let length = || std::fs::metadata(&part).map_or(0, |found| found.len());
     // The last of it may be in memory still.
-    while length() < 5_000_000 {
-        assert!(Instant::now() < deadline, "the download did not begin");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("it is being downloaded", || length() >= 5_000_000);
     child.kill().unwrap();
     child.wait().unwrap();
     let have = length();

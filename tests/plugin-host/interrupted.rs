@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::builds::any_plugin_runs;
 use crate::installed::{Installed, installed};
-use ingot_test_support::{require, signal, template};
+use ingot_test_support::{eventually, require, signal, template};
 
 const HANGS: &str = r#"
 source "trial" "t" {
@@ -29,23 +29,26 @@ fn until_started(
     let mut command = plugins.command(dir, args);
     let child = command.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = child.spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !plugins.record().iter().any(|line| line.starts_with(start)) {
-        assert!(Instant::now() < deadline, "the plugin was not started");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the plugin is started", || {
+        plugins.record().iter().any(|line| line.starts_with(start))
+    });
     std::thread::sleep(Duration::from_millis(300));
     assert!(any_plugin_runs(plugins.directory()));
     child
 }
 
+/// Sends interrupts: one that comes before the one before it is heard is none of its own.
+fn interrupt_until_it_ends(child: &mut Child) -> Option<i32> {
+    let ended = eventually("a second interrupt ends it", || {
+        signal("INT", child.id());
+        child.try_wait().unwrap()
+    });
+    ended.code()
+}
+
 #[track_caller]
 fn assert_ends(plugins: &Installed) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while any_plugin_runs(plugins.directory()) {
-        assert!(Instant::now() < deadline, "the plugin still runs");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the plugin ends", || !any_plugin_runs(plugins.directory()));
 }
 
 fn journals(plugins: &Installed) -> usize {
@@ -76,16 +79,11 @@ fn a_plugin_that_hangs_ends_with_the_second_ctrl_c() {
     // Cancelling does not end it.
     let dir = template(&HANGS.replace("prepare", "run"));
     let mut child = until_started(&plugins, dir.path(), &["build", "."], &[], "start builder");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !dir.path().join("x").exists() {
-        assert!(Instant::now() < deadline, "the build did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || dir.path().join("x").exists());
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none() && any_plugin_runs(plugins.directory()));
-    signal("INT", child.id());
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(interrupt_until_it_ends(&mut child), Some(1));
     assert_ends(&plugins);
 }
 
@@ -125,17 +123,12 @@ build {
             ["daemon", "y/daemon"].map(|path| std::fs::read_to_string(dir.path().join(path)));
         found.into_iter().find_map(|read| Some(read.ok()?.trim().to_owned()))
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !(dir.path().join("x").exists() && daemon().is_some()) {
-        assert!(Instant::now() < deadline, "the build did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || dir.path().join("x").exists());
     // The directory of the build goes with the first signal.
-    let daemon = daemon().unwrap();
+    let daemon = eventually("the daemon starts", daemon);
     signal("INT", child.id());
     std::thread::sleep(Duration::from_millis(500));
-    signal("INT", child.id());
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(interrupt_until_it_ends(&mut child), Some(1));
     let said = std::fs::read_to_string(dir.path().join("output")).unwrap();
     // Nothing about the end of the run follows that.
     let (_, after) = said.split_once("`ingot cleanup` removes what is left.").unwrap();
@@ -167,11 +160,7 @@ build {
     let dir = template(text);
     let child = plugins.command(dir.path(), &["build", "."]).stdout(Stdio::piped()).spawn();
     let child = child.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !dir.path().join("built").exists() {
-        assert!(Instant::now() < deadline, "the build did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || dir.path().join("built").exists());
     std::thread::sleep(Duration::from_millis(500));
     let begun = Instant::now();
     signal("INT", child.id());
@@ -217,11 +206,10 @@ fn interrupted(plugins: &Installed, text: &str) -> String {
     let output = std::fs::File::create(dir.path().join("output")).unwrap();
     let said = || std::fs::read_to_string(dir.path().join("output")).unwrap();
     let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !said().contains("waiting to be cancelled") {
-        assert!(Instant::now() < deadline, "the build did not start: {}", said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the build starts", || {
+        let said = said();
+        if said.contains("waiting to be cancelled") { Ok(()) } else { Err(said) }
+    });
     signal("INT", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(1), "{}", said());
     assert_ends(plugins);

@@ -1,7 +1,7 @@
 //! `ingot init` where releases are many, older than what is there, or do not fit the disk.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::installed::put_program;
 use crate::machine::{ACME, Machine, machine, requiring};
@@ -9,7 +9,7 @@ use crate::release_server::{
     How, Response, archive, github_path, github_zip, program_name, program_of, sha256, zip_of,
 };
 use ingot_test_support::disk::Disk;
-use ingot_test_support::require;
+use ingot_test_support::{eventually, require};
 
 impl Machine {
     /// Has tags of `versions`; what is not put besides has no files.
@@ -184,11 +184,7 @@ fn what_another_init_locked_meanwhile_stays_locked() {
     let slow = slow.env("INGOT_PLUGIN_DOWNLOAD_TIMEOUT", "15s").stdout(Stdio::null());
     let mut slow = slow.spawn().unwrap();
     let part = machine.plugins().join(ACME).join(format!(".ingot-{}.part", github_zip("1.0.0")));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !part.exists() {
-        assert!(Instant::now() < deadline, "the download did not begin");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("it is being downloaded", || part.exists());
     let other = "git.example.com/tools/trial";
     std::fs::write(machine.dir.path().join("b.pkr.hcl"), requiring(other, ">= 1.0")).unwrap();
     let mirror = machine.home.path().join("mirror");

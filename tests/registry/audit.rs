@@ -1,12 +1,10 @@
 //! The audit log: who asks for what is not theirs cannot fill it.
 
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::Server;
+use ingot_test_support::{eventually_async, ingot_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_requests_are_counted_and_the_log_is_exported() {
@@ -58,12 +56,11 @@ async fn lines_name_principals_and_what_a_schedule_did() {
         run.stdout
     };
     let carried_out = "schedule    done  carry out revocation  base/p1 by admin\n";
-    let until = Instant::now() + Duration::from_secs(30);
-    while !audit(&[]).contains(carried_out) {
-        assert!(Instant::now() < until, "{}", audit(&[]));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let log = audit(&[]);
+    let log = eventually_async("it is revoked", async || {
+        let log = audit(&[]);
+        if log.contains(carried_out) { Ok(log) } else { Err(log) }
+    })
+    .await;
     assert_eq!(log.matches("carry out revocation").count(), 1, "{log}");
     let first = format!("done  create principal  admin admin ({id})\n");
     assert!(log.contains(&first), "{log}");

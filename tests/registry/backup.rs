@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -11,7 +10,7 @@ use crate::faults::{names, write};
 use ingot_test_support::disk::Disk;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::Server;
-use ingot_test_support::{Run, ingot_with, require};
+use ingot_test_support::{Run, eventually_async, ingot_with, require};
 
 fn run(dir: &Path, command: &str, file: &Path, database: &str) -> Run {
     let file = file.to_str().expect("a plain name");
@@ -43,14 +42,16 @@ async fn from_sqlite_to_postgres_and_back() {
 
     let stop = Arc::new(AtomicBool::new(false));
     let writers = write(&admin, "busy", &stop);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let before = names(&admin).await;
+    let before = eventually_async("buckets are written", async || {
+        let names = names(&admin).await;
+        (names.iter().filter(|name| name.starts_with("busy")).count() > 3).then_some(names)
+    })
+    .await;
     let backup = at("backup.db");
     let created = tokio::task::block_in_place(|| run(dir.path(), "backup", &backup, &sqlite));
     stop.store(true, Ordering::Relaxed);
     writers.join_all().await;
     assert_eq!(created.code, Some(0), "{}{}", created.stdout, created.stderr);
-    assert!(before.len() > 3, "nothing was written meanwhile");
 
     // Into PostgreSQL, out of it again, and into SQLite.
     let url = postgres.url();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ingot_test_support::registry_server::Server;
-use ingot_test_support::{ingot_with, signal};
+use ingot_test_support::{eventually_async, ingot_with, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_at_once_in_one_directory_all_start() {
@@ -85,12 +85,8 @@ async fn a_certificate_is_read_again_at_sighup() {
 
     install(&two);
     signal("HUP", server.pid());
-    let mut tries = 0;
-    while !trusted_by(&mut server, &two).await {
-        tries += 1;
-        assert!(tries < 50, "the new certificate is not used");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    eventually_async("the new certificate is used", async || trusted_by(&mut server, &two).await)
+        .await;
     assert!(!trusted_by(&mut server, &one).await);
 
     // A server without a certificate does not die of it.
@@ -113,12 +109,12 @@ async fn the_logs_file_is_opened_again_at_sighup() {
     std::fs::rename(&log, &renamed).expect("it is renamed");
     signal("HUP", server.pid());
     let mut tries = 0;
-    while !read(&log).contains(failed) {
+    eventually_async("the log goes on in a new file", async || {
         tries += 1;
-        assert!(tries < 50, "the log goes on in {}", read(&renamed));
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         assert_eq!(server.token(&format!("later{tries}"), "wrong").await.0, 401);
-    }
+        if read(&log).contains(failed) { Ok(()) } else { Err(read(&renamed)) }
+    })
+    .await;
     // All of it is in the new one from then on.
     let old = read(&renamed);
     assert_eq!(server.token("last", "wrong").await.0, 401);

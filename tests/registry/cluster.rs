@@ -1,7 +1,6 @@
 //! Several servers on one database under concurrent publishers, one of them killed in the middle:
 //! nothing is lost and nothing is there twice.
 
-use ingot_test_support::require;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::soak;
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::{Caller, Server};
+use ingot_test_support::{eventually_async, require};
 
 const BUCKETS: usize = 3;
 const PUBLISHERS: usize = 8;
@@ -73,7 +73,14 @@ async fn a_scheduled_revocation_happens_once() {
     }
     // Whoever scheduled it may be gone when its time comes.
     second.kill();
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    let revoked = "SELECT count(*) FROM versions WHERE revoked = 1";
+    eventually_async("all are revoked", async || match postgres.query(revoked) {
+        count if count == "20" => Ok(()),
+        count => Err(count),
+    })
+    .await;
+    // The other server has looked for what is due once more.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     for name in &names {
         let history = admin.get(&format!("/buckets/{name}/channels/latest/history")).await;
         // one, two, and back to one: each once.
@@ -81,7 +88,6 @@ async fn a_scheduled_revocation_happens_once() {
         assert_eq!(history["history"][0]["version"]["fingerprint"], "one");
     }
     drop((first, third));
-    let revoked = "SELECT count(*) FROM versions WHERE revoked = 1";
     assert_eq!(postgres.query(revoked), "20");
 }
 

@@ -1,15 +1,14 @@
 //! A SQLite server whose disk is full, again and again: what it acknowledges holds, and nobody
 //! reads what was true before.
 
-use ingot_test_support::require;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::soak;
 use ingot_test_support::disk::Disk;
-use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::{Caller, Server};
+use ingot_test_support::{eventually_async, ingot_with, require};
 
 /// How often everything is read after a change was acknowledged.
 const READS: usize = 500;
@@ -61,21 +60,17 @@ async fn what_is_acknowledged_holds_after_a_full_disk() {
     assert!(refused >= cycles, "the disk was never full: {refused} writes were refused");
 }
 
-/// What a path of the server's health says once it answers with a status, within seconds.
+/// What a path of the server's health says once it answers with a status.
 async fn health(server: &Server, path: &str, status: u16) -> String {
     let client = server.client();
-    let mut reported = String::new();
-    for _ in 0..50 {
+    eventually_async(format!("{path} is {status}"), async || {
         let response = client.get(format!("{}{path}", server.url())).send().await;
         let response = response.expect("the server answers");
         let found = response.status().as_u16();
-        reported = response.text().await.expect("an answer");
-        if found == status {
-            return reported;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("{path} is never {status}: {reported}");
+        let reported = response.text().await.expect("an answer");
+        if found == status { Ok(reported) } else { Err(format!("{found}: {reported}")) }
+    })
+    .await
 }
 
 /// Writes more than there is room for, from many sides at once; how many were refused. Every one is

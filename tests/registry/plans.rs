@@ -1,12 +1,10 @@
 //! How PostgreSQL reads what a list needs: its plans depend on what it knows of the data.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use ingot_test_support::postgres::Postgres;
 use ingot_test_support::registry_server::Server;
-use ingot_test_support::require;
+use ingot_test_support::{eventually_async, require};
 
 /// How many versions were built from one, with three builds each.
 const CHILDREN: u32 = 1000;
@@ -54,11 +52,7 @@ async fn builds_are_not_all_read_for_each_version_of_a_list() {
     tokio::task::block_in_place(|| server.stop());
     let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' \
                   AND pid <> pg_backend_pid()";
-    let start = Instant::now();
-    while postgres.query(others) != "0" {
-        assert!(start.elapsed() < Duration::from_secs(20), "the server's connections stay");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_async("the server's connections end", async || postgres.query(others) == "0").await;
     let read = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'builds'";
     let read: u32 = postgres.query(read).parse().expect("a number");
     // A few times all of them, as for what the server does by itself.

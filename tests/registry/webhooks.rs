@@ -7,8 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
-use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::Server;
+use ingot_test_support::{eventually_async, ingot_with};
+
+/// Less than the time after which the server gives up an attempt.
+const NEXT_ATTEMPT: Duration = Duration::from_secs(18);
 
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
@@ -38,12 +41,8 @@ pub(crate) async fn listen(ear: Ear) -> String {
     url
 }
 
-async fn until(what: &str, seconds: u64, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(seconds), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    eventually_async(what, async || condition()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +62,7 @@ async fn what_happens_is_reported_even_if_the_server_is_killed() {
 
     admin.put("/buckets", json!({ "name": "web" })).await;
     admin.publish("web", "w1", None).await;
-    until("two deliveries", 10, || ear.lock().expect("it").taken.len() >= 2).await;
+    until("two deliveries", || ear.lock().expect("it").taken.len() >= 2).await;
     let taken = std::mem::take(&mut ear.lock().expect("it").taken);
     let mut events = Vec::new();
     for (headers, body) in &taken {
@@ -83,7 +82,7 @@ async fn what_happens_is_reported_even_if_the_server_is_killed() {
     ear.lock().expect("it").deaf = true;
     let body = json!({ "revoke_in": "0s", "revocation_message": "a hole" });
     admin.patch("/buckets/web/versions/w1", body).await;
-    until("a refusal", 10, || ear.lock().expect("it").refused > 0).await;
+    until("a refusal", || ear.lock().expect("it").refused > 0).await;
     server.kill();
     ear.lock().expect("it").deaf = false;
     let _server = Server::start(dir.path(), &[]);
@@ -94,7 +93,7 @@ async fn what_happens_is_reported_even_if_the_server_is_killed() {
         events.iter().any(|it| it == "version.revoked")
             && events.iter().any(|it| it == "channel.assigned")
     };
-    until("both deliveries after the server was killed", 90, heard).await;
+    until("both deliveries after the server was killed", heard).await;
     let (_, body) = ear
         .lock()
         .expect("it")
@@ -132,7 +131,7 @@ async fn one_that_fails_is_reported() {
     admin.put("/buckets", json!({ "name": "web" })).await;
     admin.publish("web", "w1", None).await;
     let failed = "1 waiting; the last attempt failed: it returned 503 Service Unavailable";
-    until("the failure is listed", 10, || list().contains(failed)).await;
+    until("the failure is listed", || list().contains(failed)).await;
     // A day later.
     sqlx::any::install_default_drivers();
     let database = format!("sqlite:{}", dir.path().join("registry-server.db").display());
@@ -141,7 +140,7 @@ async fn one_that_fails_is_reported() {
     sqlx::query(sql).execute(&mut database).await.expect("it is changed");
     database.close().await.expect("it closes");
     let given_up = "failed  give up webhook delivery";
-    until("it is given up", 10, || registry(&["audit"]).contains(given_up)).await;
+    until("it is given up", || registry(&["audit"]).contains(given_up)).await;
     let audit = registry(&["audit"]);
     assert!(audit.contains("version.completed: it returned 503"), "{audit}");
     assert!(list().contains("none waiting"), "{}", list());
@@ -167,8 +166,10 @@ async fn one_that_hangs_does_not_delay_others() {
     let url = listen(Arc::clone(&ear)).await;
     let run = ingot_with(dir.path(), &["registry", "webhook", "create", &url], &env);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let start = Instant::now();
     admin.publish("web", "after", None).await;
-    until("both deliveries", 10, || ear.lock().expect("it").taken.len() >= 2).await;
+    until("both deliveries", || ear.lock().expect("it").taken.len() >= 2).await;
+    assert!(start.elapsed() < NEXT_ATTEMPT, "they came after {:?}", start.elapsed());
 }
 
 /// A target that sometimes hangs holds up what hangs, and not what comes after it.
@@ -202,8 +203,9 @@ async fn one_that_hangs_at_times_gets_the_rest() {
     for number in 0..40 {
         admin.publish("web", &format!("w{number}"), None).await;
     }
-    // Less than the time after which the one that hangs is given up.
-    until("all but one delivery", 10, || *taken.lock().expect("it") == 39).await;
+    let start = Instant::now();
+    until("all but one delivery", || *taken.lock().expect("it") == 39).await;
+    assert!(start.elapsed() < NEXT_ATTEMPT, "they came after {:?}", start.elapsed());
 }
 
 /// When a channel moves, events name the buckets that were built from the version that it pointed at
@@ -244,7 +246,7 @@ async fn buckets_that_are_out_of_date_are_reported() {
 
     // A new version moves `latest`, which only one of the two was found by.
     admin.publish("base", "b2", None).await;
-    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    until("a delivery", || !ear.lock().expect("it").taken.is_empty()).await;
     let told = heard(&ear);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(
@@ -258,7 +260,7 @@ async fn buckets_that_are_out_of_date_are_reported() {
 
     let body = json!({ "update_mask": "versionFingerprint", "version_fingerprint": "b2" });
     admin.patch("/buckets/base/channels/production", body).await;
-    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    until("a delivery", || !ear.lock().expect("it").taken.is_empty()).await;
     let told = heard(&ear);
     assert_eq!((told.len(), &told[0]["bucket"]), (1, &json!("web")), "{told:?}");
 
@@ -266,7 +268,7 @@ async fn buckets_that_are_out_of_date_are_reported() {
     let body = json!({ "update_mask": "versionFingerprint", "version_fingerprint": "b1" });
     admin.patch("/buckets/base/channels/production", body).await;
     admin.publish("base", "b3", None).await;
-    until("a delivery", 10, || !ear.lock().expect("it").taken.is_empty()).await;
+    until("a delivery", || !ear.lock().expect("it").taken.is_empty()).await;
     let told = heard(&ear);
     assert_eq!((told.len(), &told[0]["bucket"]), (1, &json!("other")), "{told:?}");
 }

@@ -4,12 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::world::{World, run};
-use ingot_test_support::{Run, missing, repository};
+use ingot_test_support::{Run, eventually, missing, repository};
 
 /// What opens browsers, and somebody there who sends the page `LOGIN_ANSWER`, or nothing and is sent
 /// back as one who refuses (RFC 6749, section 4.1.2.1): keeps what is shown in the end.
@@ -138,12 +137,11 @@ fn somebody_logs_in_by_browser_and_stays_logged_in() {
     assert_eq!(logged_in.code, Some(0), "{logged_in:?}");
     assert!(logged_in.stdout.contains("Logged in."), "{logged_in:?}");
     // The browser shows it after the program has ended.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let shown = || std::fs::read_to_string(world.dir.path().join("browser.html"));
-    while !shown().is_ok_and(|page| page.contains("You are logged in.")) {
-        assert!(Instant::now() < deadline, "{:?}", shown());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the browser shows it", || {
+        let shown = std::fs::read_to_string(world.dir.path().join("browser.html"));
+        let shown = shown.map_err(|error| error.to_string())?;
+        if shown.contains("You are logged in.") { Ok(()) } else { Err(shown) }
+    });
     let mode = std::fs::metadata(somebody.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let first = somebody.login();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::lost_answers::read_request;
 use crate::world::{World, run};
-use ingot_test_support::Run;
+use ingot_test_support::{Pipe, Run};
 
 /// Lists the buckets with an environment that `change` makes of the server's own.
 fn list(world: &World, change: impl FnOnce(&mut Command)) -> Run {
@@ -77,15 +77,13 @@ fn each_way_leads_to_the_same_registry() {
     works(by_file, "with a file of credentials");
     // A pipe gives them once.
     let pipe = world.path().join("key.pipe");
-    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
-    assert!(made.success());
-    let text = file.to_string();
-    std::thread::spawn(move || std::fs::write(pipe, text));
+    let pipe = Pipe::feed(&pipe, file.to_string());
     let by_pipe = list(&world, |command| {
         command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");
         command.env("HCP_CRED_FILE", "key.pipe");
     });
     works(by_pipe, "with a pipe of credentials");
+    pipe.end();
     std::fs::create_dir_all(world.path().join(".config/hcp")).expect("a directory");
     world.write(".config/hcp/cred_file.json", &file.to_string());
     let by_default = list(&world, |command| {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ingot_test_support::Run;
+use ingot_test_support::{Run, eventually};
 use serde_json::{Value, json};
 
 use crate::world::{World, finish, interrupt};
@@ -320,11 +320,7 @@ fn interrupted_at(lose: (&'static str, &'static str, Loss)) -> (World, Run) {
     let env = [("HCP_PACKER_BUILD_FINGERPRINT", "lossy-1")];
     let build = world.spawn_build("t.pkr.hcl", &env);
     let lost = lost.into_inner().expect("nobody panicked");
-    let begun = Instant::now();
-    while lost.lock().expect("nobody panics").is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{lose:?} does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(format_args!("{lose:?} comes"), || !lost.lock().expect("nobody panics").is_empty());
     interrupt(&build);
     let interrupted = Instant::now();
     let run = finish(build);

@@ -170,25 +170,30 @@ fn versions_keep_their_numbers_whenever_they_were_opened() {
 
 const SBOM: &str = r#"{"bomFormat":"CycloneDX","components":[{"name":"curl"}]}"#;
 
+/// Opens the version `one` of the bucket `a`, whose build has SBOMs of these names.
+fn open_with_sboms(world: &World, names: &[&str]) {
+    open(world, "a", "one");
+    let version = world.json(&["versions", "show", "a", "one"]);
+    let id = version["builds"][0]["id"].as_str().expect("an id").to_owned();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let path = world.path().join("registry.db");
+        let registry = LocalRegistry::open(&path).await.expect("the registry");
+        for name in names {
+            let format = SbomFormat::CycloneDx;
+            let uploaded = registry.upload_sbom("a", "one", &id, name, format, SBOM.as_bytes());
+            uploaded.await.expect("it is taken");
+        }
+    });
+}
+
 #[test]
 fn sboms_and_enforced_blocks_move_too() {
     let old = World::local();
     for bucket in ["a", "b", "c"] {
         old.ok(&["registry", "buckets", "create", bucket]);
     }
-    open(&old, "a", "one");
-    let version = old.json(&["versions", "show", "a", "one"]);
-    let id = version["builds"][0]["id"].as_str().expect("an id").to_owned();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let path = old.path().join("registry.db");
-        let registry = LocalRegistry::open(&path).await.expect("the registry");
-        for name in ["", "packages"] {
-            let format = SbomFormat::CycloneDx;
-            let uploaded = registry.upload_sbom("a", "one", &id, name, format, SBOM.as_bytes());
-            uploaded.await.expect("it is taken");
-        }
-    });
+    open_with_sboms(&old, &["", "packages"]);
     complete(&old, "a", "one");
     old.write("one.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 1\"]\n}\n");
     old.write("two.hcl", "provisioner \"shell-local\" {\n  inline = [\"echo 2\"]\n}\n");
@@ -292,19 +297,10 @@ fn enforced_blocks_run_in_the_same_order_after_they_were_moved() {
 fn an_sbom_that_cannot_be_read_is_left_out_and_named() {
     let old = World::local();
     old.ok(&["registry", "buckets", "create", "a"]);
-    open(&old, "a", "one");
-    let version = old.json(&["versions", "show", "a", "one"]);
-    let id = version["builds"][0]["id"].as_str().expect("an id").to_owned();
+    open_with_sboms(&old, &["damaged", "whole"]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let path = old.path().join("registry.db");
-        let registry = LocalRegistry::open(&path).await.expect("the registry");
-        for name in ["damaged", "whole"] {
-            let format = SbomFormat::CycloneDx;
-            let uploaded = registry.upload_sbom("a", "one", &id, name, format, SBOM.as_bytes());
-            uploaded.await.expect("it is taken");
-        }
-        let url = path.display().to_string();
+        let url = old.path().join("registry.db").display().to_string();
         let mut database = SqliteConnection::connect(&url).await.expect("the database");
         let damage = "UPDATE sboms SET document = 'bm90IHpzdGQ=' WHERE name = 'damaged'";
         sqlx::raw_sql(damage).execute(&mut database).await.expect("it can be changed");

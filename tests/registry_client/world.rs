@@ -3,12 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use ingot_test_support::{Run, signal};
+use ingot_test_support::{Run, eventually, signal};
 
 /// A registry of its own, and a directory.
 pub(crate) struct World {
@@ -188,19 +187,14 @@ impl World {
 
     /// Waits for the build of a component to get to a status.
     pub(crate) fn wait_for(&self, bucket: &str, fingerprint: &str, component: &str, status: &str) {
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
+        eventually(format_args!("{component} is {status}"), || {
             let run = self.ingot(&["registry", "versions", "show", bucket, fingerprint, "-json"]);
             let version: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
             let builds = version["builds"].as_array().cloned().unwrap_or_default();
             let is =
                 |build: &Value| build["component_type"] == component && build["status"] == status;
-            if builds.iter().any(is) {
-                return;
-            }
-            assert!(Instant::now() < until, "{component} is not {status}: {version:#}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            if builds.iter().any(is) { Ok(()) } else { Err(format!("{version:#}")) }
+        });
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
 use thirtyfour::prelude::*;
 
+use ingot_test_support::eventually_async;
 use ingot_test_support::registry_server::Server;
 
 /// The sizes pages are looked at in: a laptop, a phone, and what is between.
@@ -163,17 +163,13 @@ impl Browser {
 
     /// Waits until an element has a text.
     pub(crate) async fn wait_for(&self, css: &str, text: &str) {
-        let mut last = String::new();
-        for _ in 0..100 {
-            if let Ok(element) = self.driver.find(By::Css(css.to_owned())).await {
-                last = element.text().await.unwrap_or_default();
-                if last.contains(text) {
-                    return;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{css} never had {text:?} but {last:?}");
+        eventually_async(format!("{css} has {text:?}"), async || {
+            let element = self.driver.find(By::Css(css.to_owned())).await;
+            let element = element.map_err(|error| error.to_string())?;
+            let shown = element.text().await.unwrap_or_default();
+            if shown.contains(text) { Ok(()) } else { Err(shown) }
+        })
+        .await;
     }
 
     /// A picture of the whole page, as PNG.

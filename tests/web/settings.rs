@@ -1,6 +1,5 @@
 //! What administrators do on pages: Terraform's run task, access, removal, what was done.
 
-use ingot_test_support::require;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,23 +8,19 @@ use thirtyfour::prelude::*;
 use crate::browser::{Browser, there_is_a_browser};
 use crate::shelf::{assign, bucket, first_link};
 use crate::visitor::{Response, Visitor};
-use ingot_test_support::ingot_with;
 use ingot_test_support::registry_server::{Caller, Server};
+use ingot_test_support::{eventually_async, ingot_with, require};
 
 const ROOT: &str = "/projects/default/buckets";
 const SETTINGS: &str = "/projects/default/settings";
 
 /// Waits until the API tells something.
 async fn until(admin: &Caller, path: &str, is_so: impl Fn(&Value) -> bool) {
-    let mut message = Value::Null;
-    for _ in 0..100 {
-        message = admin.get(path).await;
-        if is_so(&message) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{path} stays {message}");
+    eventually_async(format!("{path} changes"), async || {
+        let message = admin.get(path).await;
+        if is_so(&message) { Ok(()) } else { Err(message) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -129,14 +124,12 @@ async fn deliveries_that_fail_are_shown() {
     assert!(page.text.contains("none waiting"), "{}", page.text);
     bucket(&admin, "base", "", json!({})).await;
     admin.publish("base", "one", None).await;
-    let mut page = visitor.get(SETTINGS).await;
-    for _ in 0..100 {
-        if page.text.contains("waiting; the last attempt failed: ") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        page = visitor.get(SETTINGS).await;
-    }
+    let page = eventually_async("the failure is shown", async || {
+        let page = visitor.get(SETTINGS).await;
+        let is_shown = page.text.contains("waiting; the last attempt failed: ");
+        if is_shown { Ok(page) } else { Err(page.text) }
+    })
+    .await;
     assert!(page.text.contains("2 waiting; the last attempt failed: "), "{}", page.text);
     assert!(!page.text.contains("token=abc"), "{}", page.text);
 }
@@ -209,13 +202,7 @@ async fn administrators_add_members_and_webhooks() {
     browser.click("section[aria-labelledby=members] tbody details summary").await;
     browser.press("Remove ci").await;
     browser.wait_for("h1", "Settings").await;
-    for _ in 0..50 {
-        if server.token(&id, &secret).await.0 == 401 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(server.token(&id, &secret).await.0, 401);
+    eventually_async("it is locked out", async || server.token(&id, &secret).await.0 == 401).await;
     browser.open(&server, SETTINGS).await;
     let audit = browser.text("section[aria-labelledby=audit]").await;
     for part in ["create principal", "delete principal", "create webhook"] {

@@ -97,14 +97,7 @@ impl Build for WriteFile {
         let created = if source.is_empty() {
             // What a template holds may be a secret: a new file is for its owner only, as in
             // Packer.
-            let writing = || format!("writing {target}");
-            let output = OutputFile::open(&ctx.journal, &path, 0o600).await?;
-            let mut file = tokio::fs::File::from_std(output.writer()?);
-            file.write_all(content.as_bytes()).await.with_context(writing)?;
-            file.flush().await.with_context(writing)?;
-            let created = output.created();
-            output.close(ctx).await?;
-            created
+            OutputFile::write(ctx, &path, 0o600, content.clone().into_bytes()).await?
         } else {
             let copying = || format!("copying {source} to {target}");
             let mut from = tokio::fs::File::open(source).await.with_context(copying)?;

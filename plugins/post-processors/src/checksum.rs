@@ -1,6 +1,5 @@
 //! `checksum`: writes the checksums of the artifact's files.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifice::list;
 use crate::lock_file::OutputLock;
-use crate::work::{file_lock, flush, read_output, template_data};
+use crate::work::{file_lock, read_output, template_data};
 
 /// What artifacts of this post-processor say they were made by.
 const BUILDER_ID: &str = "packer.post-processor.checksum";
@@ -155,13 +154,9 @@ fn append(
     let _builds_of_this_process = lock.lock();
     let _other_processes = OutputLock::take(journal, stop, output)?;
     let before = read_output(output, "list of checksums", LARGEST)?;
-    let file = OutputFile::create(journal, output, 0o644)?;
-    let mut writer = file.writer()?;
-    writer
-        .write_all(before.as_deref().unwrap_or_default())
-        .and_then(|()| writer.write_all(lines))
-        .with_context(|| format!("writing {}", output.display()))?;
-    flush(writer, output)?;
-    file.finish()?;
-    Ok(before.is_none())
+    let is_new = before.is_none();
+    let mut all = before.unwrap_or_default();
+    all.extend_from_slice(lines);
+    OutputFile::create(journal, output, 0o644)?.finish_with(&all)?;
+    Ok(is_new)
 }

@@ -201,18 +201,18 @@ impl Job {
         let output = OutputFile::create(&self.ctx.journal, &self.target, 0o666)?;
         let mut reader =
             Reader::new(&self.ctx, &format!("Writing {}", self.target.display()), &self.files);
-        let written = match self.format.archive {
-            Some(Archive::Zip) => self.zip(stop, &mut reader, output.writer()?),
-            Some(Archive::Tar) => self.tar(stop, &mut reader, output.writer()?),
-            None => self.single(stop, &mut reader, output.writer()?),
-        };
-        // A library that was interrupted reports a failure of reading.
-        if stop.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let written = written.with_context(|| format!("packing {}", self.target.display()));
-        written.map_err(|error| output.explain(error))?;
-        output.finish()
+        output.fill(|file| {
+            let written = match self.format.archive {
+                Some(Archive::Zip) => self.zip(stop, &mut reader, file),
+                Some(Archive::Tar) => self.tar(stop, &mut reader, file),
+                None => self.single(stop, &mut reader, file),
+            };
+            // A library that was interrupted reports a failure of reading.
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            written.with_context(|| format!("packing {}", self.target.display()))
+        })
     }
 
     fn compressor(&self, output: File) -> Result<Compressor> {

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::{is_at, try_lock};
+use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::output_file::UNFINISHED_FILE;
 use ingot_sdk::{Context, Error, Journal, JournalEntry, Resource, Result};
 use tokio_util::sync::CancellationToken;
@@ -43,11 +43,9 @@ impl OutputLock {
         if std::fs::metadata(output).is_ok_and(|found| !found.is_file()) {
             return Ok(OutputLock::Nothing);
         }
-        let mut path = std::path::absolute(output)
-            .with_context(|| format!("finding out where {} is", output.display()))?
-            .into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = std::path::absolute(output)
+            .with_context(|| format!("finding out where {} is", output.display()))?;
+        let path = with_suffix(&path, ".lock");
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)
                 .with_context(|| format!("creating the directory {}", directory.display()))?;
@@ -102,7 +100,7 @@ impl OutputLock {
             // Writing it says what is wrong with it.
             let Ok(file) = File::open(output) else { return Ok(OutputLock::Nothing) };
             match try_lock(&file) {
-                Ok(true) if leads_to(output, &file) => {
+                Ok(true) if is_at(&file, output) => {
                     return Ok(OutputLock::Output { _locked: file });
                 }
                 // Another process has it, or it was replaced, as where it is a link to elsewhere.
@@ -117,14 +115,6 @@ impl OutputLock {
             }
             std::thread::sleep(POLL);
         }
-    }
-}
-
-/// Whether the file at `path` is the one that is open.
-fn leads_to(path: &Path, open: &File) -> bool {
-    match (std::fs::metadata(path), open.metadata()) {
-        (Ok(there), Ok(open)) => (there.dev(), there.ino()) == (open.dev(), open.ino()),
-        _ => false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `manifest`: keeps a JSON file with what was built.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -179,11 +178,7 @@ fn add(
     }
     manifest.insert("last_run_uuid".to_owned(), run.into());
     let text = serde_json::to_string_pretty(&manifest).context("writing the manifest")?;
-    let file = OutputFile::create(journal, output, 0o664)?;
-    file.writer()?
-        .write_all(text.as_bytes())
-        .with_context(|| format!("writing {}", output.display()))?;
-    file.finish()
+    OutputFile::create(journal, output, 0o664)?.finish_with(text.as_bytes()).map(drop)
 }
 
 /// The manifest as it is; empty when there is none.

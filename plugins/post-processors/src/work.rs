@@ -27,11 +27,6 @@ pub(crate) fn buffered(file: File) -> io::BufWriter<File> {
     io::BufWriter::with_capacity(CHUNK, file)
 }
 
-/// Writes what is buffered, with an error that names the file.
-pub(crate) fn flush(mut writer: impl Write, path: &Path) -> Result<()> {
-    writer.flush().with_context(|| format!("writing {}", path.display()))
-}
-
 /// Reads what `output` holds, to add to it; none where there is no such file. A pipe or device holds
 /// nothing: reading it would wait for what is written there.
 ///

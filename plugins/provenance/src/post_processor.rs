@@ -1,7 +1,6 @@
 //! `post-processor "provenance"`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::{
     Artifact, Component, Config, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
     DocumentKind, Error, GeneratedData, OptionValue, OutputFile, PostProcess, PrepareContext,
-    Prepared, Processed, Result, RunContext, SbomFormat, async_trait, file_work,
+    Prepared, Processed, Result, RunContext, SbomFormat, async_trait,
 };
 use ingot_sigstore::{Identity, Keyless, PUBLIC_FULCIO, PUBLIC_REKOR, Trust};
 use serde_json::{Map, Value, json};
@@ -130,7 +129,7 @@ impl Attest {
         };
         let document = self.sbom(ctx, artifact).await?;
         let raw = path(ending);
-        write_file(ctx, &raw, document.clone()).await?;
+        OutputFile::write(ctx, &raw, 0o664, document.clone()).await?;
         // It may be large.
         let parse = move || serde_json::from_slice::<Value>(&document);
         let parsed = tokio::task::spawn_blocking(parse).await.context("working on the SBOM")?;
@@ -343,22 +342,12 @@ async fn write_attestation(
             (serde_json::to_vec_pretty(&sealed.envelope).context(writing)?, sealed.bundle)
         }
     };
-    write_file(ctx, path, text).await?;
+    OutputFile::write(ctx, path, 0o664, text).await?;
     if let Some(bundle) = bundle {
         let path = bundle_path(path);
-        write_file(ctx, &path, bundle.into_bytes()).await?;
+        OutputFile::write(ctx, &path, 0o664, bundle.into_bytes()).await?;
         ctx.ui.say(format!("Wrote Sigstore bundle to {}", path.display()));
     }
     ctx.ui.say(format!("Wrote attestation to {}", path.display()));
     Ok(())
-}
-
-async fn write_file(ctx: &RunContext, path: &Path, contents: Vec<u8>) -> Result<()> {
-    let output = OutputFile::open(&ctx.journal, path, 0o664).await?;
-    let writing = format!("writing {}", path.display());
-    file_work::blocking(ctx, move |_| {
-        output.writer()?.write_all(&contents).context(writing)?;
-        output.finish()
-    })
-    .await
 }

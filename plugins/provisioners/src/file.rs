@@ -9,9 +9,9 @@ use ingot_sdk::command::{quote, quote_pattern};
 use ingot_sdk::communicator::CapturedOutput;
 use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
-    Communicator, Component, ConfigError, ConfigErrors, Context, Decoded, Effect, Error,
-    ExitStatus, Facts, FileMeta, GeneratedData, OutputFile, PrepareContext, Prepared, Provision,
-    RemoteCommand, Result, RunContext, async_trait, script,
+    Communicator, Component, Config, ConfigError, ConfigErrors, Context, Decoded, Effect, Error,
+    ExitStatus, Facts, FileMeta, GeneratedData, OptionValue, OutputFile, PrepareContext, Prepared,
+    Provision, RemoteCommand, Result, RunContext, async_trait, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -62,6 +62,15 @@ impl Options {
     }
 }
 
+/// Why what options stand for has to be done by each build, if it has.
+fn uncached(config: &Config) -> Option<&'static str> {
+    if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
+        return Some("it copies files to this machine, which each build has to do");
+    }
+    let generated = config.get("generated").and_then(OptionValue::as_bool) == Some(true);
+    generated.then_some("its source is created while the build runs")
+}
+
 /// `provisioner "file"`
 pub(crate) struct FileProvisioner;
 
@@ -76,7 +85,7 @@ impl Component for FileProvisioner {
     type Ready = CopyFiles;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Copies)
+        Facts::of_effect(Effect::Copies { uncached })
     }
 
     fn prepare(

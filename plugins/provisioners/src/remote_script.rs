@@ -1,6 +1,6 @@
 //! What the provisioners that upload a script and run it share.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::communicator::{Script, UiOutput};
@@ -37,7 +37,7 @@ pub(crate) fn start_timeout(given: Option<GoDuration>) -> Duration {
 
 /// How often a connection that was lost after an upload is taken for a machine that went down. Some
 /// servers and gateways end the connection after each command; a script starts over a new one there.
-const MOST_LOST: u32 = 2;
+const MAX_RETRIES_OF_LOST_UPLOADS: u32 = 2;
 
 /// How often to look whether a machine is still away.
 const LOOK: Duration = Duration::from_millis(250);
@@ -136,19 +136,19 @@ impl Start<'_> {
             return Ok(ScriptOutcome { status: status?, removed: true });
         }
         // A machine that goes down in between may come up without what it was sent, as in /tmp.
-        let has_to_last = lost.load(Ordering::Relaxed) < MOST_LOST;
+        let needs_same_connection = lost.load(Ordering::Relaxed) < MAX_RETRIES_OF_LOST_UPLOADS;
         let mut connection = None;
         for file in files {
             file.send(self.link).await?;
             let now = self.link.connection();
-            if *connection.get_or_insert(now) != now && has_to_last {
+            if *connection.get_or_insert(now) != now && needs_same_connection {
                 lost.fetch_add(1, Ordering::Relaxed);
                 let message = "the connection was lost between uploads, and had to be made again";
                 return Err(Error::new(message).transient());
             }
         }
         let command = RemoteCommand::new(command);
-        let ran = if has_to_last {
+        let ran = if needs_same_connection {
             let connection = connection.unwrap_or_else(|| self.link.connection());
             let ran = self.link.exec_over(connection, &command, output).await;
             if ran.is_err() && self.link.connection() != connection {
@@ -160,6 +160,16 @@ impl Start<'_> {
         };
         Ok(ScriptOutcome { status: ran?, removed: false })
     }
+}
+
+/// Says that a provisioner that failed removes `files` from the machine now; false if there is nothing
+/// to remove: `left` is whether files of it may be there.
+pub(crate) fn announces_removal(ctx: &RunContext, left: &AtomicBool, files: &[String]) -> bool {
+    let removes = left.load(Ordering::Relaxed) && !files.is_empty();
+    if removes {
+        ctx.ui.say("Removing the script from the machine. If it restarts, this waits for it...");
+    }
+    removes
 }
 
 /// `pause_after`.

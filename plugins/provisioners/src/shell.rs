@@ -93,7 +93,7 @@ impl Component for ShellProvisioner {
     type Ready = Shell;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Scripts)
+        Facts::of_effect(Effect::Scripts { named_in: None })
     }
 
     fn prepare(
@@ -148,15 +148,11 @@ impl Provision for Shell {
     }
 
     async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
-        if !self.left.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        ctx.ui.say("Removing the script from the machine. If it restarts, this waits for it...");
         let machine = self.machine(ctx, communicator);
-        let (path, var_file) = machine.paths();
-        let in_file = self.options.use_env_var_file;
-        let paths: Vec<String> = [path].into_iter().chain(in_file.then_some(var_file)).collect();
-        machine.remove(&paths).await
+        match remote_script::announces_removal(ctx, &self.left, &machine.files()) {
+            true => machine.remove().await,
+            false => Ok(()),
+        }
     }
 }
 
@@ -185,6 +181,16 @@ impl Machine<'_> {
         (path, format!("{directory}/varfile_{number}.sh"))
     }
 
+    /// The files that it may have put on the machine, and does not leave there.
+    fn files(&self) -> Vec<String> {
+        if self.options.skip_clean {
+            return Vec::new();
+        }
+        let (path, var_file) = self.paths();
+        let in_file = self.options.use_env_var_file;
+        [path].into_iter().chain(in_file.then_some(var_file)).collect()
+    }
+
     async fn run(
         &self,
         mut script_bytes: Vec<u8>,
@@ -202,7 +208,6 @@ impl Machine<'_> {
             false => "%s='%s' ",
         });
         let assignments = script::assignments(variables, format);
-        let mut uploaded = vec![path.clone()];
         let mut files = Vec::new();
         let mut names = json!(data);
         names["Path"] = path.as_str().into();
@@ -210,7 +215,6 @@ impl Machine<'_> {
         if in_file {
             names["EnvVarFile"] = var_file.as_str().into();
             files.push(Upload { path: &var_file, bytes: assignments.as_bytes(), mode: 0o600 });
-            uploaded.push(var_file.clone());
         }
         let template = options.execute_command.as_deref().unwrap_or(match in_file {
             true => "chmod +x {{.Path}}; . {{.EnvVarFile}} && {{.Path}}",
@@ -236,12 +240,12 @@ impl Machine<'_> {
                 "Script disconnected unexpectedly",
             )
             .hint("if the script is meant to end the connection, set expect_disconnect = true")),
-            ExitStatus::Disconnected => self.remove(&uploaded).await,
+            ExitStatus::Disconnected => self.remove().await,
             ExitStatus::Code(code) => {
                 let result = script::check_exit(code, &options.valid_exit_codes);
                 let cleaned = match removed {
                     true => Ok(()),
-                    false => self.remove(&uploaded).await,
+                    false => self.remove().await,
                 };
                 result.and(cleaned)
             }
@@ -250,19 +254,20 @@ impl Machine<'_> {
 
     /// Removes what was uploaded, which the image must not hold. Whatever the script ended with, it may
     /// have told the machine to reboot, which may take a while to come back then.
-    async fn remove(&self, paths: &[String]) -> Result<()> {
+    async fn remove(&self) -> Result<()> {
+        let files = self.files();
+        if files.is_empty() {
+            return Ok(());
+        }
         let limit = remote_script::start_timeout(self.options.start_retry_timeout);
         let retry = Retry { timeout: Some(limit), ..Retry::default() };
-        let removed = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(paths));
+        let removed = retry.run(&self.ctx.cancel, Error::is_transient, |_| self.clean(&files));
         unless_away(self.link, limit, "start_retry_timeout", removed).await?;
         self.left.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     async fn clean(&self, paths: &[String]) -> Result<()> {
-        if self.options.skip_clean {
-            return Ok(());
-        }
         // As they were uploaded: `~` and `$NAME` mean the same again.
         let paths: Vec<_> = paths.iter().map(|path| quote_path(path)).collect();
         let command = RemoteCommand::new(format!("rm -f {}", paths.join(" ")));

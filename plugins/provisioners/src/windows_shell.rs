@@ -41,7 +41,7 @@ impl Component for WindowsShellProvisioner {
     type Ready = WindowsShell;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Scripts)
+        Facts::of_effect(Effect::Scripts { named_in: None })
     }
 
     fn prepare(

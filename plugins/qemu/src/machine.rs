@@ -275,10 +275,10 @@ impl Machine {
         let (journal, path) = (Arc::clone(&ctx.journal), target.clone());
         blocking(ctx, move |_| {
             let mut shot = std::fs::File::open(&file).context("reading what QEMU wrote")?;
-            let output = OutputFile::create(&journal, &path, 0o666)?;
-            std::io::copy(&mut shot, &mut output.writer()?)
-                .with_context(|| format!("writing {}", path.display()))?;
-            output.finish()
+            OutputFile::create(&journal, &path, 0o666)?.fill(|mut file| {
+                let copied = std::io::copy(&mut shot, &mut file);
+                copied.map(drop).with_context(|| format!("writing {}", path.display()))
+            })
         })
         .await?;
         Ok(target)

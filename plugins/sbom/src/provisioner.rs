@@ -1,7 +1,7 @@
 //! `provisioner "hcp-sbom"`
 
-use std::io::{Result as IoResult, Write};
-use std::path::{Path, PathBuf};
+use std::io::Result as IoResult;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,6 @@ use ingot_sdk::{
     Communicator, Component, ConfigError, ConfigErrors, ConfigWarning, Context, Decoded,
     DocumentKind, Effect, Error, ExitStatus, Facts, GeneratedData, OutputFile, PrepareContext,
     Prepared, Provision, RemoteCommand, Result, RunContext, Sbom, async_trait, command::quote,
-    file_work,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -378,12 +377,6 @@ async fn save(ctx: &RunContext, destination: &str, document: Vec<u8>) -> Result<
     if destination.ends_with('/') || path.is_dir() {
         path.push(format!("packer-user-sbom-{}.json", uuid::Uuid::new_v4().simple()));
     }
-    let output = OutputFile::open(&ctx.journal, Path::new(&path), 0o644).await?;
-    let writing = format!("writing {}", path.display());
-    file_work::blocking(ctx, move |_| {
-        output.writer()?.write_all(&document).context(writing)?;
-        output.finish()
-    })
-    .await?;
+    OutputFile::write(ctx, &path, 0o644, document).await?;
     Ok(path)
 }

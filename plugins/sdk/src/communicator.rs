@@ -116,9 +116,8 @@ pub trait Communicator: Send + Sync {
         self.exec(&command, output).await
     }
 
-    /// The number of the connection to the machine: it changes when a lost one is made again. What
-    /// was uploaded before that may be gone, as after a reboot. Always the same where a lost
-    /// connection is an error at once.
+    /// A counter that grows each time a lost connection to the machine is made again: what was uploaded
+    /// before that may be gone, as after a reboot. 0 if the communicator does not reconnect.
     fn connection(&self) -> u64 {
         0
     }
@@ -141,9 +140,8 @@ pub trait Communicator: Send + Sync {
     /// where the communicator ends them on the machine.
     async fn settle(&self) {}
 
-    /// Whether the connection was lost, and the machine is waited for now, before anything else is done.
-    /// Whoever has waited long enough drops what waits. Never where a lost connection is an error at
-    /// once.
+    /// Whether the connection was lost, and calls wait until the machine is back. A caller ends such a wait
+    /// by dropping the call. Always false if the communicator does not reconnect.
     fn is_away(&self) -> bool {
         false
     }

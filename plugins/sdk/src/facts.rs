@@ -1,5 +1,7 @@
 //! What the engine has to know of a plugin besides its options.
 
+use crate::Config;
+
 /// What a plugin says of itself once, whatever its options are. The defaults suit most.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts {
@@ -43,18 +45,25 @@ impl Facts {
 
 /// What the effect of a provisioner on the machine depends on, besides its options and the machine. Steps
 /// of which it is known can be cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Effect {
     /// Nobody says.
     Unknown,
     /// On nothing else.
     Options,
-    /// On the contents of the files that its options [name](crate::Reads), whose names do not matter unless
-    /// its option `remote_path` is a directory for them, and on the source's name and type, which scripts
-    /// can see.
-    Scripts,
+    /// On the contents of the files that its options [name](crate::Reads), and on the source's name and
+    /// type, which scripts can see.
+    Scripts {
+        /// The option that may be a directory of the machine, in which the files keep their names: these
+        /// matter then. None if they never do.
+        named_in: Option<&'static str>,
+    },
     /// On the files and directories that its options [name](crate::Reads), and on how they are called.
-    Copies,
+    Copies {
+        /// Why what the options, which are rendered, stand for has to be done by each build, if it has:
+        /// for people, after "the step is not cached: ".
+        uncached: fn(&Config) -> Option<&'static str>,
+    },
     /// On something that is never the same, or it is not one on the machine alone: why, for people, after
     /// "the step is not cached: ".
     Never(&'static str),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ingot_base::files::open_regular;
-pub use ingot_base::files::{is_same_file, read_small, read_small_text};
+pub use ingot_base::files::{is_same_file, read_small, read_small_text, with_suffix};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, Error, Progress, Result, RunContext};

@@ -176,7 +176,7 @@ pub struct Discovered {
     pub since: Option<time::OffsetDateTime>,
 }
 
-/// A journal that forgets; for tests of plugins.
+/// A journal that forgets: where there is no build, and for tests of plugins.
 #[derive(Debug, Default)]
 pub struct NoJournal;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use ingot_base::read_once::ReadOnce;
 use reqwest::{RequestBuilder, Url};
 
 use crate::file_work::read_small;
@@ -13,6 +14,8 @@ use crate::{Result, Ui, environment};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// What pipes gave: each request looks for its login.
+static PIPES: ReadOnce<Vec<u8>> = ReadOnce::empty();
 /// How reading fails where there is no file: a directory may be in its place, and a service's home may be
 /// `/dev/null`.
 const NO_FILE: [ErrorKind; 3] =
@@ -44,7 +47,7 @@ pub fn login(ui: &Ui, url: &Url) -> Result<Option<Login>> {
         return Ok(None);
     }
     let (Some(host), Some(path)) = (url.host_str(), path()) else { return Ok(None) };
-    let bytes = match read_small(&path, "netrc file", LARGEST) {
+    let bytes = match PIPES.read(&path, |path| read_small(path, "netrc file", LARGEST)) {
         Err(error) if NO_FILE.iter().any(|&kind| error.is_io(kind)) => return Ok(None),
         Err(error) => {
             let error = error.context("looking for a login");

@@ -1,13 +1,16 @@
-//! Files that a build leaves for the user: there whole, or not at all.
+//! Files that builds and commands write for the user: there whole, or not at all.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ingot_base::files::real_path;
+use ingot_base::whole_file::sync_directory;
 
 use crate::file_work::blocking;
+use crate::journal::NoJournal;
 use crate::{Context, Error, Journal, JournalEntry, Reclaim, Resource, Result, RunContext};
 
 /// The kind of [`Resource`] under which unfinished files are in the journal.
@@ -22,19 +25,34 @@ pub const UNFINISHED_FILE: &str = "unfinished-file";
 /// What cannot be replaced is written to directly: a pipe or a device, and a file in a directory
 /// where nothing can be created.
 ///
-/// All of its methods but [`OutputFile::open`] and [`OutputFile::close`] block; use them where blocking
-/// is allowed.
+/// All of its methods that are not asynchronous block; use them where blocking is allowed.
 pub struct OutputFile {
     file: Option<File>,
     /// Where it is being written; none where it is written to directly.
     unfinished: Option<PathBuf>,
     target: PathBuf,
+    /// The target as it was named.
+    shown: PathBuf,
     /// Whether a file is there that it replaces.
     replaces: bool,
-    /// Whether its contents are copied over that file, which is to stay the same one.
-    copies: bool,
+    method: Method,
+    /// Whether it outlasts a loss of power.
+    durable: bool,
     entry: Option<JournalEntry>,
     created: CreatedDirectories,
+}
+
+/// How what is written gets to its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    /// It is moved there.
+    Move,
+    /// It is copied over the file that is there, which is to stay the same one.
+    Copy,
+    /// It is written to the file that is there.
+    Overwrite,
+    /// It is written to a pipe or device.
+    Stream,
 }
 
 /// Directories that were created for a file, the deepest first.
@@ -88,17 +106,14 @@ impl OutputFile {
                 opened.with_context(|| format!("writing {}", target.display()))?;
                 Some(there)
             }
-            // A link that leads nowhere yet: what it names is created.
-            Err(error) if error.kind() == ErrorKind::NotFound && absolute.is_symlink() => {
-                return Self::existing(&absolute, target);
-            }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             // As for the link of somebody else in a directory that all may write to.
             Err(error) => return Err(error).with_context(creating),
         };
-        // Where a link leads, if it is one.
+        // Where a link leads, if it is one, also if nothing is there yet.
         let absolute = match there {
             Some(_) => std::fs::canonicalize(&absolute).with_context(creating)?,
+            None if absolute.is_symlink() => real_path(&absolute),
             None => absolute,
         };
         let name = absolute
@@ -122,8 +137,10 @@ impl OutputFile {
             file: None,
             unfinished: Some(unfinished.clone()),
             target: absolute.clone(),
+            shown: target.to_owned(),
             replaces: there.is_some(),
-            copies: false,
+            method: Method::Move,
+            durable: false,
             entry: Some(entry),
             created,
         };
@@ -141,7 +158,9 @@ impl OutputFile {
             }
         };
         if let Some(there) = there {
-            output.copies = !can_stand_for(&file, &there);
+            if !can_stand_for(&file, &there) {
+                output.method = Method::Copy;
+            }
             file.set_permissions(there.permissions()).with_context(creating)?;
         }
         output.file = Some(file);
@@ -150,15 +169,21 @@ impl OutputFile {
 
     /// Writes to what is there.
     fn existing(path: &Path, shown: &Path) -> Result<Self> {
-        let mut options = std::fs::OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(true).open(path);
-        let file = opened.with_context(|| format!("writing {}", shown.display()))?;
+        let writing = || format!("writing {}", shown.display());
+        let opened = std::fs::OpenOptions::new().write(true).open(path);
+        let file = opened.with_context(writing)?;
+        let method = match file.metadata().with_context(writing)?.is_file() {
+            true => Method::Overwrite,
+            false => Method::Stream,
+        };
         Ok(OutputFile {
             file: Some(file),
             unfinished: None,
             target: path.to_owned(),
+            shown: shown.to_owned(),
             replaces: false,
-            copies: false,
+            method,
+            durable: false,
             entry: None,
             created: CreatedDirectories::default(),
         })
@@ -175,17 +200,84 @@ impl OutputFile {
             .context("working on files")?
     }
 
-    /// Where to write.
+    /// Writes `bytes` to `target`: there whole, or not at all. Returns the directories that were created for
+    /// it. `mode` is that of [`OutputFile::create`].
     ///
     /// # Errors
-    /// The handle cannot be duplicated.
+    /// It cannot be written, or the build was cancelled before it was.
+    pub async fn write(
+        ctx: &RunContext,
+        target: &Path,
+        mode: u32,
+        bytes: Vec<u8>,
+    ) -> Result<CreatedDirectories> {
+        let output = Self::open(&ctx.journal, target, mode).await?;
+        blocking(ctx, move |stop| match stop.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => output.finish_with(&bytes),
+        })
+        .await
+    }
+
+    /// Writes `bytes` to `target` where there is no build, and thereby no journal. It outlasts a loss of
+    /// power.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(target: &Path, bytes: &[u8]) -> Result<()> {
+        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+        let mut output = Self::create(&journal, target, 0o666)?;
+        output.durable = true;
+        output.finish_with(bytes).map(drop)
+    }
+
+    /// Lets `write` write the file, and puts it where it belongs.
+    ///
+    /// # Errors
+    /// What `write` failed with, with [what helps](OutputFile::explain), or as for [`OutputFile::finish`].
+    pub fn fill(self, write: impl FnOnce(File) -> Result<()>) -> Result<()> {
+        self.writer().and_then(write).map_err(|error| self.explain(error))?;
+        self.finish()
+    }
+
+    /// Writes `bytes`, which are all of it, and puts it where it belongs. Returns the directories that were
+    /// created for it.
+    ///
+    /// # Errors
+    /// It cannot be written, or as for [`OutputFile::finish`].
+    pub fn finish_with(self, bytes: &[u8]) -> Result<CreatedDirectories> {
+        let mut file = self.opened()?;
+        let written = file.write_all(bytes).and_then(|()| match self.method {
+            // Cut last: what was there has room on a full disk.
+            Method::Overwrite => file.set_len(bytes.len() as u64),
+            _ => Ok(()),
+        });
+        let written = written.with_context(|| self.writing());
+        written.map_err(|error| self.explain(error))?;
+        let created = self.created();
+        self.finish()?;
+        Ok(created)
+    }
+
+    /// Where to write, to be asked for once: a file that is written to directly is empty from then on.
+    ///
+    /// # Errors
+    /// The handle cannot be duplicated, or the file not be cut.
     pub fn writer(&self) -> Result<File> {
-        match &self.file {
-            Some(file) => file
-                .try_clone()
-                .with_context(|| format!("opening {} for writing", self.target.display())),
-            None => Err(Error::new(format!("{} is not open", self.target.display()))),
+        let file = self.opened()?;
+        if self.method == Method::Overwrite {
+            file.set_len(0).with_context(|| self.writing())?;
         }
+        file.try_clone().with_context(|| format!("opening {} for writing", self.shown.display()))
+    }
+
+    fn opened(&self) -> Result<&File> {
+        let file = self.file.as_ref();
+        file.ok_or_else(|| Error::new(format!("{} is not open", self.shown.display())))
+    }
+
+    fn writing(&self) -> String {
+        format!("writing {}", self.shown.display())
     }
 
     /// Adds to an error of writing what to do about a disk that is full: what is to be replaced takes its
@@ -194,7 +286,7 @@ impl OutputFile {
         match self.replaces && error.is_io(ErrorKind::StorageFull) {
             true => error.further_hint(format!(
                 "{} stays until the new one is whole: remove it first, or write elsewhere",
-                self.target.display()
+                self.shown.display()
             )),
             false => error,
         }
@@ -211,16 +303,25 @@ impl OutputFile {
     /// The file cannot be moved; what was there before is untouched. Or it cannot be copied over that:
     /// then it stays next to it, and the error says where.
     pub fn finish(mut self) -> Result<()> {
-        self.file = None;
+        let writing = || format!("writing {}", self.shown.display());
+        let durable = self.durable && self.method != Method::Stream;
+        if let Some(file) = self.file.take().filter(|_| durable) {
+            file.sync_all().with_context(writing)?;
+        }
         let Some(unfinished) = &self.unfinished else { return Ok(()) };
-        let writing = || format!("writing {}", self.target.display());
-        let renamed = (!self.copies).then(|| std::fs::rename(unfinished, &self.target));
-        match renamed {
-            Some(Ok(())) => self.entry.take().into_iter().for_each(JournalEntry::done),
-            // A single file that is mounted, as into a container, cannot be replaced.
-            Some(Err(error)) if error.kind() != ErrorKind::ResourceBusy => {
-                return Err(error).with_context(writing);
+        let moves = self.method == Method::Move;
+        // A single file that is mounted, as into a container, cannot be replaced, nor in some directories
+        // one of somebody else.
+        let refused = [ErrorKind::ResourceBusy, ErrorKind::PermissionDenied];
+        let may_copy = |error: &std::io::Error| self.replaces && refused.contains(&error.kind());
+        match moves.then(|| std::fs::rename(unfinished, &self.target)) {
+            Some(Ok(())) => {
+                self.entry.take().into_iter().for_each(JournalEntry::done);
+                if durable && let Some(directory) = self.target.parent() {
+                    sync_directory(directory);
+                }
             }
+            Some(Err(error)) if !may_copy(&error) => return Err(error).with_context(writing),
             _ => {
                 let mut from = File::open(unfinished).with_context(writing)?;
                 let opened = std::fs::OpenOptions::new().write(true).open(&self.target);
@@ -228,15 +329,16 @@ impl OutputFile {
                 // From here on the target may be neither the old nor the new one, so that this is the
                 // only whole one: neither this run nor the next may remove it before it is copied.
                 self.entry.take().into_iter().for_each(JournalEntry::done);
-                let copied = std::io::copy(&mut from, &mut to);
-                copied.and_then(|length| to.set_len(length)).with_context(writing).map_err(
-                    |error| {
-                        error.further_hint(format!(
-                            "what was to be written is whole in {}",
-                            unfinished.display()
-                        ))
-                    },
-                )?;
+                // Cut last, as it is in `finish_with`.
+                let copied =
+                    std::io::copy(&mut from, &mut to).and_then(|length| to.set_len(length));
+                let copied = copied.and_then(|()| if durable { to.sync_all() } else { Ok(()) });
+                copied.with_context(writing).map_err(|error| {
+                    error.further_hint(format!(
+                        "what was to be written is whole in {}",
+                        unfinished.display()
+                    ))
+                })?;
                 if let Err(error) = std::fs::remove_file(unfinished) {
                     tracing::warn!(file = %unfinished.display(), %error, "cannot remove");
                 }
@@ -281,13 +383,23 @@ impl Drop for OutputFile {
             return;
         };
         self.file = None;
-        match std::fs::remove_file(&unfinished) {
+        match remove(&unfinished) {
             Ok(()) => entry.done(),
-            Err(error) if error.kind() == ErrorKind::NotFound => entry.done(),
             // It stays in the journal; the next run tries again.
             Err(error) => tracing::warn!(file = %unfinished.display(), %error, "cannot remove"),
         }
         self.created.remove();
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = std::fs::remove_file(path);
+    // A file system that can only be read refuses that for every name, also for one that is not there.
+    let there = path.symlink_metadata().map_err(|error| error.kind());
+    match (removed, there) {
+        (Err(_), Err(ErrorKind::NotFound)) => Ok(()),
+        (removed, _) => removed,
     }
 }
 
@@ -302,178 +414,14 @@ impl Reclaim for ReclaimUnfinishedFiles {
     }
 
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
-        match tokio::fs::remove_file(resource.path()).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::from(error).context(format_args!("removing {}", resource.id)))
-            }
-            _ => Ok(()),
-        }
+        let path = resource.path();
+        let removed = tokio::task::spawn_blocking(move || remove(&path));
+        removed
+            .await
+            .context("working on files")?
+            .with_context(|| format!("removing {}", resource.id))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-    use crate::journal::NoJournal;
-
-    fn names(directory: &Path) -> Vec<String> {
-        let entries = std::fs::read_dir(directory).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-
-    #[test]
-    fn is_there_whole_or_not_at_all() {
-        let directory = tempfile::tempdir().unwrap();
-        let target = directory.path().join("new/deep/output");
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let output = OutputFile::create(&journal, &target, 0o644).unwrap();
-        output.writer().unwrap().write_all(b"half").unwrap();
-        drop(output);
-        assert_eq!(names(directory.path()), [""; 0]);
-
-        let output = OutputFile::create(&journal, &target, 0o644).unwrap();
-        output.writer().unwrap().write_all(b"whole").unwrap();
-        assert!(!target.exists());
-        output.finish().unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        assert_eq!(names(&directory.path().join("new/deep")), ["output"]);
-
-        // A directory that was there, or that others use, stays.
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let target = directory.path().join("new/other/output");
-        let output = OutputFile::create(&journal, &target, 0o644).unwrap();
-        std::fs::write(directory.path().join("new/other/theirs"), "").unwrap();
-        drop(output);
-        assert_eq!(names(&directory.path().join("new/other")), ["theirs"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn what_is_there_keeps_its_permissions_and_links() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
-        std::fs::write(&file, "before").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink("file", &link).unwrap();
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let output = OutputFile::create(&journal, &link, 0o600).unwrap();
-        output.writer().unwrap().write_all(b"after").unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"before");
-        output.finish().unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"after");
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
-        assert!(link.is_symlink());
-        let error = OutputFile::create(&journal, directory.path(), 0o600).err().unwrap();
-        assert!(error.to_string().ends_with("is a directory"), "{error}");
-        // A link that leads nowhere yet is followed.
-        let dangling = directory.path().join("dangling");
-        std::os::unix::fs::symlink("new", &dangling).unwrap();
-        let output = OutputFile::create(&journal, &dangling, 0o600).unwrap();
-        output.writer().unwrap().write_all(b"new").unwrap();
-        output.finish().unwrap();
-        assert!(dangling.is_symlink());
-        assert_eq!(std::fs::read(directory.path().join("new")).unwrap(), b"new");
-        // A device is written to, and stays one.
-        let output = OutputFile::create(&journal, Path::new("/dev/null"), 0o600).unwrap();
-        output.writer().unwrap().write_all(b"gone").unwrap();
-        output.finish().unwrap();
-        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
-    }
-
-    /// A build as root, as in a container, leaves the files of a user theirs.
-    #[cfg(unix)]
-    #[test]
-    fn what_is_there_keeps_its_owner_and_its_other_names() {
-        use std::os::unix::fs::MetadataExt;
-        let directory = tempfile::tempdir().unwrap();
-        let (file, other) = (directory.path().join("file"), directory.path().join("other"));
-        std::fs::write(&file, "before, and longer").unwrap();
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let write = |text: &str| {
-            let output = OutputFile::create(&journal, &file, 0o600).unwrap();
-            output.writer().unwrap().write_all(text.as_bytes()).unwrap();
-            output.finish().unwrap();
-            std::fs::read_to_string(&file).unwrap()
-        };
-        // Only root can give files away.
-        let root = rustix::process::geteuid().is_root();
-        if root {
-            std::os::unix::fs::chown(&file, Some(12_345), Some(12_346)).unwrap();
-        }
-        let owner = || {
-            let found = std::fs::metadata(&file).unwrap();
-            (found.uid(), found.gid())
-        };
-        let before = owner();
-        assert_eq!((write("owned"), owner()), ("owned".to_owned(), before));
-        assert!(!root || before == (12_345, 12_346));
-        std::fs::hard_link(&file, &other).unwrap();
-        assert_eq!(write("two"), "two");
-        assert_eq!(std::fs::read_to_string(&other).unwrap(), "two");
-        assert_eq!(names(directory.path()).len(), 2);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn what_cannot_be_copied_over_what_is_there_stays_whole() {
-        let directory = tempfile::tempdir().unwrap();
-        let (file, other) = (directory.path().join("file"), directory.path().join("other"));
-        std::fs::write(&file, "before").unwrap();
-        std::fs::hard_link(&file, &other).unwrap();
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let mut output = OutputFile::create(&journal, &file, 0o600).unwrap();
-        output.writer().unwrap().write_all(b"after").unwrap();
-        let unfinished = output.unfinished.clone().unwrap();
-        // As if the disk were full now.
-        output.target = "/dev/full".into();
-        let error = output.finish().unwrap_err();
-        assert!(error.is_io(ErrorKind::StorageFull), "{error}");
-        let advice = error.advice().unwrap_or_default();
-        assert_eq!(advice, format!("what was to be written is whole in {}", unfinished.display()));
-        assert_eq!(std::fs::read(&unfinished).unwrap(), b"after");
-        // A shorter one that can be copied leaves nothing of the longer one, and no other file.
-        std::fs::remove_file(&unfinished).unwrap();
-        let output = OutputFile::create(&journal, &file, 0o600).unwrap();
-        output.writer().unwrap().write_all(b"new").unwrap();
-        output.finish().unwrap();
-        assert_eq!(std::fs::read(&other).unwrap(), b"new");
-        assert_eq!(names(directory.path()).len(), 2);
-    }
-
-    #[test]
-    fn a_full_disk_is_explained_where_a_file_is_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        let target = directory.path().join("x");
-        let advice = || {
-            let output = OutputFile::create(&journal, &target, 0o644).unwrap();
-            let full = Error::from(std::io::Error::from(ErrorKind::StorageFull)).context("packing");
-            output.explain(full).advice().map(str::to_owned)
-        };
-        assert_eq!(advice(), None);
-        std::fs::write(&target, "before").unwrap();
-        let advice = advice().unwrap();
-        assert!(advice.contains("x stays until the new one is whole: remove it first"), "{advice}");
-    }
-
-    #[tokio::test]
-    async fn leftovers_are_reclaimed() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal: Arc<dyn Journal> = Arc::new(NoJournal);
-        // Not UTF-8, as the journal is.
-        let inside = directory.path().join(std::ffi::OsStr::from_bytes(b"t\xe9"));
-        let output = OutputFile::create(&journal, &inside.join("x"), 0o644).unwrap();
-        let unfinished = output.unfinished.clone().unwrap();
-        let recorded = serde_json::to_value(Resource::at(UNFINISHED_FILE, &unfinished)).unwrap();
-        std::mem::forget(output);
-        assert_eq!(names(&inside).len(), 1);
-        let resource: Resource = serde_json::from_value(recorded).unwrap();
-        ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
-        assert_eq!(names(&inside), [""; 0]);
-        ReclaimUnfinishedFiles.reclaim(&resource).await.unwrap();
-    }
-}
+mod tests;

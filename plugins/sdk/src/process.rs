@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::process_group::ProcessGroup;
+use crate::process_group::{ProcessGroup, TERMINAL_HINT};
 use crate::{Error, ExitStatus, OutputSink, Result, RunContext};
 
 /// How long a process may take to end by itself once it was asked to.
@@ -187,10 +187,7 @@ fn wants_terminal(program: &str) -> Error {
         "{program}, or what it started, wanted to use the terminal, which the programs of a build \
          do not have"
     ))
-    .hint(
-        "let it take what it asks for from a file or from the environment; if it is sudo, run \
-         `sudo -v` before",
-    )
+    .hint(TERMINAL_HINT)
 }
 
 async fn pump(source: Option<impl AsyncRead + Unpin>, mut show: impl FnMut(&[u8])) {

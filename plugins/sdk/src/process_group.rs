@@ -10,6 +10,10 @@ use tokio::process::Child;
 /// How often it is looked whether a group is stopped.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What helps where a program wanted to use the terminal, which is not that of its group.
+pub const TERMINAL_HINT: &str = "let it take what it asks for from a file or from the environment; if it is \
+                                 sudo, run `sudo -v` before";
+
 /// The process groups that end with this process.
 static LIVE: Mutex<Groups> = Mutex::new(Groups { ids: Vec::new(), closed: false });
 

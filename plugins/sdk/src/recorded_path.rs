@@ -37,6 +37,12 @@ impl From<RecordedPath> for Form {
     }
 }
 
+/// A path as records name things by it, for people and to compare: absolute, and [escaped]. It cannot be
+/// opened: for that is [`RecordedPath`].
+pub fn shown_path(path: &Path) -> String {
+    escaped(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
 /// A path as text, for people and to compare: a byte that is not UTF-8 is `\xE9`.
 pub fn escaped(path: &Path) -> String {
     let mut text = String::new();
@@ -67,9 +73,12 @@ mod tests {
         ] {
             let path = RecordedPath(OsStr::from_bytes(bytes).into());
             assert_eq!(escaped(&path.0), text);
+            assert_eq!(shown_path(&path.0), text);
             let recorded = serde_json::to_value(&path).unwrap();
             assert_eq!(recorded, form);
             assert_eq!(serde_json::from_value::<RecordedPath>(recorded).unwrap(), path);
         }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(shown_path(Path::new("t")), escaped(&here.join("t")));
     }
 }

@@ -56,6 +56,14 @@ pub fn wait_for(file: &File, limit: Duration) -> std::io::Result<bool> {
     }
 }
 
+/// Whether an open file is still what `path` leads to: another process may have removed or replaced it.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
 /// How often a file is looked for that was just removed by who held the lock.
 const LOOKS: u32 = 10;
 
@@ -87,16 +95,8 @@ impl FileLock {
             }
             // Whoever held it before may have removed the file while this one was opened; then
             // the lock is on a file that nobody else will find.
-            let held = file.metadata().with_context(locking)?;
-            match std::fs::metadata(path) {
-                Ok(found) if found.ino() == held.ino() && found.dev() == held.dev() => {
-                    return Ok(Some(FileLock {
-                        path: path.to_owned(),
-                        remove: false,
-                        _file: file,
-                    }));
-                }
-                _ => continue,
+            if is_at(&file, path) {
+                return Ok(Some(FileLock { path: path.to_owned(), remove: false, _file: file }));
             }
         }
         // Another process always comes first, or the filesystem describes one file in two ways.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -160,14 +161,25 @@ fn open_any(path: &Path, doing: &str) -> Result<File> {
     Ok(file)
 }
 
-/// Whether two paths lead to one file. It need not be there yet: then, whether what is created at one
-/// would be at the other.
-pub fn is_same_file(one: &Path, other: &Path) -> bool {
-    one == other || real_path(one) == real_path(other)
+/// A path with `suffix` after its name: of a file that belongs to the one at `path`, beside it.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
-/// The path without links that a path leads to, as far as that is there.
-fn real_path(path: &Path) -> PathBuf {
+/// Whether two paths lead to one file, also if those are two names of it, as hard links are. It need not
+/// be there yet: then, whether what is created at one would be at the other.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity =
+        |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    one == other
+        || identity(one).is_some_and(|one| identity(other) == Some(one))
+        || real_path(one) == real_path(other)
+}
+
+/// The path without links that a path leads to, as far as that is there. It is absolute.
+pub fn real_path(path: &Path) -> PathBuf {
     let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for _ in 0..MOST_LINKS {
         if let Ok(real) = path.canonicalize() {
@@ -288,6 +300,11 @@ mod tests {
             }
             std::fs::write(path("real/there"), "").unwrap();
         }
+        // By another name, and another file with the same contents.
+        std::fs::hard_link(path("real/there"), path("name")).unwrap();
+        std::fs::write(path("copy"), "").unwrap();
+        assert!(same("name", "link"));
+        assert!(!same("copy", "link"));
         assert!(same("nowhere/below", "nowhere/below"));
         assert!(same("linked/nowhere/below", "real/nowhere/below"));
         assert!(same("circle", "circle"));

@@ -43,8 +43,7 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
 /// It is longer, which no other try finds better, or the connection breaks (transient).
 pub async fn body(response: Response, limit: usize) -> Result<Vec<u8>> {
     let broken = |error: reqwest::Error| Error::caused_by(error.without_url()).transient();
-    let body = bounded(response, limit).await.map_err(broken)?;
-    body.ok_or_else(|| Error::new(format!("the response is longer than {limit} bytes")))
+    bounded(response, limit).await.map_err(broken)?.ok_or_else(|| too_long(limit))
 }
 
 /// The body of a response, as [`body`] reads it, for those who have their own errors; none if it is
@@ -53,17 +52,13 @@ pub async fn body(response: Response, limit: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// The connection breaks.
 pub async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Ok(None);
-    }
-    let mut body = Vec::new();
+    let Some(mut body) = PartialBody::of(&response, limit) else { return Ok(None) };
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit {
+        if !body.add(&chunk) {
             return Ok(None);
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    Ok(Some(body.bytes))
 }
 
 /// The body of a response, as [`body`] reads it, of a server that may send nothing for `stall` at most.
@@ -75,18 +70,40 @@ pub async fn body_unless_stalled(
     limit: usize,
     stall: Duration,
 ) -> Result<Vec<u8>> {
-    let too_long = || Error::new(format!("the response is longer than {limit} bytes"));
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_long());
-    }
-    let mut body = Vec::new();
+    let mut body = PartialBody::of(&response, limit).ok_or_else(|| too_long(limit))?;
     while let Some(chunk) = unless_stalled(stall, response.chunk()).await? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_long());
+        if !body.add(&chunk) {
+            return Err(too_long(limit));
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(body.bytes)
+}
+
+/// What has arrived of a body that may have `limit` bytes.
+struct PartialBody {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl PartialBody {
+    /// Nothing yet; none if the response says that it is longer.
+    fn of(response: &Response, limit: usize) -> Option<PartialBody> {
+        let is_longer = response.content_length().is_some_and(|length| length > limit as u64);
+        (!is_longer).then(|| PartialBody { bytes: Vec::new(), limit })
+    }
+
+    /// Whether there was room for `chunk`.
+    fn add(&mut self, chunk: &[u8]) -> bool {
+        let fits = chunk.len() <= self.limit - self.bytes.len();
+        if fits {
+            self.bytes.extend_from_slice(chunk);
+        }
+        fits
+    }
+}
+
+fn too_long(limit: usize) -> Error {
+    Error::new(format!("the response is longer than {limit} bytes"))
 }
 
 /// Whether a body is compressed, as some servers store it and send it whatever was asked for; then it is
@@ -109,7 +126,7 @@ pub async fn gunzip(body: Vec<u8>, limit: usize) -> Result<Vec<u8>> {
     let unpacked = tokio::task::spawn_blocking(unpack).await.context("unpacking the response")?;
     let unpacked = unpacked.context("unpacking the response")?;
     match unpacked.len() > limit {
-        true => Err(Error::new(format!("the response is longer than {limit} bytes"))),
+        true => Err(too_long(limit)),
         false => Ok(unpacked),
     }
 }
@@ -194,6 +211,12 @@ pub(crate) mod tests {
             let error = super::body(response(text).await, 4).await.unwrap_err();
             assert_eq!(error.to_string(), "the response is longer than 4 bytes");
             assert!(!error.is_transient());
+            let stall = std::time::Duration::from_secs(60);
+            let read = |limit| async move {
+                super::body_unless_stalled(response(text).await, limit, stall).await
+            };
+            assert_eq!(read(5).await.unwrap(), b"hello");
+            assert_eq!(read(4).await.unwrap_err().to_string(), error.to_string());
         }
         let cut = response("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").await;
         assert!(super::body(cut, 9).await.unwrap_err().is_transient());

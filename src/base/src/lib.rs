@@ -1,7 +1,7 @@
 //! What every part of Ingot needs, whatever it does: an [`Error`] with a kind, advice and a cause, the
 //! [HTTP client](http) and the [proxies](proxy) of the environment, [downloads](download) that go on
-//! where they broke off, small files that are read up to a bound ([`files`]) or written whole
-//! ([`whole_file`]), [locks](file_lock) between processes, [retries](retry), checksums ([`hash`]).
+//! where they broke off, small files that are read up to a bound ([`files`]), or [once](read_once), or
+//! written whole ([`whole_file`]), [locks](file_lock) between processes, [retries](retry), checksums ([`hash`]).
 //!
 //! Knows nothing of plugins, templates, builds or registries.
 
@@ -16,6 +16,7 @@ pub mod home;
 pub mod http;
 pub mod network;
 pub mod proxy;
+pub mod read_once;
 pub mod retry;
 pub mod whole_file;
 

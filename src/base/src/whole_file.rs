@@ -1,6 +1,6 @@
 //! Small files that programs keep: there whole or not at all, whoever reads them meanwhile.
 //!
-//! Files that a build leaves for the user are the SDK's `OutputFile`.
+//! Files for the user are the SDK's `OutputFile`.
 
 use std::fs::{File, Permissions};
 use std::io::Write as _;

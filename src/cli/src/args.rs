@@ -12,7 +12,7 @@ use ingot_sdk::TestSubject;
 pub(super) use shared::UnusedSelection;
 pub(super) use shared::{
     ConfigType, IgnoredFlags, InstalledPluginsArgs, Selection, Unused, UnusedVariables, Variables,
-    duration, go_bool,
+    duration, go_bool, time,
 };
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]

@@ -161,7 +161,7 @@ impl State {
         fields(&[
             ("Key", self.key.to_string()),
             ("Builder", self.builder.to_owned()),
-            ("Template", of_known(|known| known.template.display().to_string())),
+            ("Template", of_known(|known| known.template.clone())),
             ("Build", of_known(|known| known.build.clone())),
             ("After", of_known(|known| known.step.clone())),
             ("Size", byte_size(self.bytes)),

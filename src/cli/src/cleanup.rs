@@ -105,7 +105,7 @@ async fn clean_up(args: &CleanupArgs, plugins: &PluginSet, ui: &Ui) -> Result<bo
     }
     // Nobody can say which run they belong to, or from when they are.
     let unreadable = dead.unreadable.iter().filter(|one| one.path.symlink_metadata().is_ok());
-    unreadable.for_each(|one| report.unreadable_journal(one));
+    unreadable.for_each(|one| report.unreadable(one));
     listing.unreadable.iter().for_each(|one| report.unreadable(one));
     Ok(report.finish())
 }
@@ -142,7 +142,7 @@ impl Run {
         let since = self.started.map(|time| format!(", started {}", shown_time(time)));
         match &self.dead.info {
             Some(info) => {
-                format!("{} (run {id}{})", info.template.display(), since.unwrap_or_default())
+                format!("{} (run {id}{})", info.template, since.unwrap_or_default())
             }
             None if self.id.is_none() => "A run of which no more is known".to_owned(),
             None => format!("Run {id}, of which there is no journal{}", since.unwrap_or_default()),

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
-use super::whole_file;
+use super::output::diagnostic_of;
 use ingot_hcl::decoded::Decoded;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
 use ingot_hcl::source::{read_decoded, read_decoded_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
+use ingot_sdk::OutputFile;
 use ingot_template::load::{COMPANION, conceal_unparsed, without_quotes};
 use ingot_ui::Redactor;
 
@@ -130,14 +131,10 @@ impl Run<'_> {
         if formatted == *text {
             return;
         }
-        // A comment that is not UTF-8 would become another one.
-        if let Some(error) = read.error() {
-            return self.fail("format", path, &error);
-        }
         if self.write
-            && let Err(error) = whole_file::write(path, &formatted)
+            && let Err(error) = OutputFile::save(path, &read.restore(&formatted))
         {
-            return self.fail("write", path, &error);
+            return self.diagnostics.push(diagnostic_of(&error));
         }
         self.changed = true;
         let mut out = format!("{}\n", path.display());
@@ -150,17 +147,16 @@ impl Run<'_> {
     }
 
     fn standard_input(&mut self) {
-        let read = read_decoded_from(std::io::stdin().lock());
-        // All of it is written again.
-        let text = match read.and_then(|read| read.error().map_or(Ok(read.text), Err)) {
-            Ok(text) => text,
+        let read = read_decoded_from(std::io::stdin().lock()).and_then(Decoded::into_hcl);
+        let read = match read {
+            Ok(read) => read,
             Err(error) => return self.fail("read", Path::new("standard input"), &error),
         };
-        let Some(formatted) = self.formatted("<stdin>", &text) else { return };
-        let changed = formatted != text;
+        let Some(formatted) = self.formatted("<stdin>", &read.text) else { return };
+        let changed = formatted != read.text;
         self.changed |= changed;
         if self.write || !changed {
-            super::write_answer(formatted.as_bytes());
+            super::write_answer(&read.restore(&formatted));
         }
     }
 

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use ingot_engine::{Project, ProjectOptions};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_json_template::upgrade::{self, Form, Kind};
-use ingot_sdk::{OptionSpec, OptionType, PluginSet, Schema};
+use ingot_sdk::file_work::with_suffix;
+use ingot_sdk::{OptionSpec, OptionType, OutputFile, PluginSet, Schema};
 use ingot_template::load;
 use ingot_ui::Redactor;
 
 use super::args::UpgradeArgs;
-use super::whole_file;
+use super::output::diagnostic_of;
 
 /// Writes a JSON template as HCL2: 0 if all of it could be.
 pub(super) fn run(args: &UpgradeArgs, plugins: PluginSet) -> ExitCode {
@@ -55,14 +56,9 @@ fn write(
     }
     let known = KnownPlugins(with_installed(&path, plugins));
     let upgraded = upgrade::upgrade(&template, &known, args.with_annotations);
-    let output = args.output_file.clone().unwrap_or_else(|| {
-        let mut name = path.into_os_string();
-        name.push(".pkr.hcl");
-        name.into()
-    });
-    let written = whole_file::write(&output, &upgraded.text);
-    let failed = |error| Diagnostic::error(format!("cannot write {}: {error}", output.display()));
-    diagnostics.keep(written.map_err(failed))?;
+    let output = args.output_file.clone().unwrap_or_else(|| with_suffix(&path, ".pkr.hcl"));
+    let written = OutputFile::save(&output, upgraded.text.as_bytes());
+    diagnostics.keep(written.map_err(|error| diagnostic_of(&error)))?;
     for unknown in &upgraded.unknown {
         diagnostics.push(
             Diagnostic::error(format!("{unknown} is not known"))

@@ -58,7 +58,6 @@ mod usage;
 mod validate;
 mod verify_attestation;
 mod version;
-mod whole_file;
 
 pub use built_in::BuiltIn;
 pub use entry::run;

@@ -213,9 +213,7 @@ fn journal(run: String, template: &Path) -> Arc<dyn Journal> {
 /// Writes a report: whole, or not at all where that can be.
 fn write_to(journal: &Arc<dyn Journal>, path: &Path, text: String) -> Result<()> {
     let write = move |journal: &Arc<dyn Journal>, path: &Path| {
-        let output = OutputFile::create(journal, path, 0o666)?;
-        output.writer()?.write_all(text.as_bytes())?;
-        output.finish()
+        OutputFile::create(journal, path, 0o666)?.finish_with(text.as_bytes()).map(drop)
     };
     if std::fs::metadata(path).map_or(true, |there| there.is_file()) {
         return write(journal, path);

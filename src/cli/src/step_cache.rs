@@ -5,6 +5,7 @@ use std::path::Path;
 use ingot_engine::step_cache::shared_directory;
 use ingot_engine::{StepCache, StepCacheOptions};
 use ingot_sdk::Ui;
+use ingot_sdk::recorded_path::shown_path;
 use ingot_template::Companion;
 
 use super::args::{StepCacheArgs, go_bool};
@@ -35,7 +36,7 @@ pub(super) fn options(
         explain: args.explain,
         max_age: block.and_then(|block| block.max_age),
         uncached: never.map(|(name, _)| name.clone()).collect(),
-        template: std::path::absolute(template).unwrap_or_else(|_| template.to_owned()),
+        template: shown_path(template),
         amazon: block.and_then(|block| block.amazon).unwrap_or(false),
         directory: shared_directory(args.cache_dir.as_deref(), companion, template_directory),
     })

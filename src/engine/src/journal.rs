@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use ingot_sdk::file_lock::try_lock;
 use ingot_sdk::home::home_dir;
 use ingot_sdk::process_table::Stat;
-use ingot_sdk::recorded_path::escaped;
+use ingot_sdk::recorded_path::shown_path;
 use ingot_sdk::{Context, Journal, Resource, Result, environment};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{Access, access};
@@ -37,8 +37,8 @@ pub(super) const EXTENSION: &str = "journal";
 pub struct RunInfo {
     /// Its id, which the builds see as `build.PackerRunUUID`.
     pub run: String,
-    /// The template, as an absolute path.
-    pub template: PathBuf,
+    /// The template, as [`shown_path`] has it.
+    pub template: String,
     /// When it started.
     #[serde(with = "time::serde::timestamp")]
     pub started: OffsetDateTime,
@@ -50,20 +50,13 @@ pub struct RunInfo {
 impl RunInfo {
     /// A run with the id `run` that starts now, of `template`.
     pub fn new(run: impl Into<String>, template: &Path) -> RunInfo {
-        let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
         RunInfo {
             run: run.into(),
-            template: as_text(&template),
+            template: shown_path(template),
             started: OffsetDateTime::now_utc(),
             host: HostMachine::this(),
         }
     }
-}
-
-/// A template's path as records have it, for people and to compare: they are text, so that it is
-/// [escaped].
-pub(crate) fn as_text(path: &Path) -> PathBuf {
-    escaped(path).into()
 }
 
 /// One line of a journal. Journals without the optional parts are from before there were any.

@@ -35,6 +35,7 @@ pub mod signals;
 pub mod state_file;
 pub mod step_cache;
 mod stores;
+mod unreadable;
 
 pub use host_machine::HostMachine;
 #[cfg(feature = "plugin-host")]
@@ -48,6 +49,7 @@ pub use publish::{Publisher, Start, Unpublished};
 pub use resume::{KeepOptions, ResumeFlags};
 pub use run::{Outcome, RunOptions, Tests, run};
 pub use step_cache::{StepCache, StepCacheOptions};
+pub use unreadable::Unreadable;
 
 #[cfg(test)]
 mod test_plugins;

@@ -18,6 +18,7 @@ use time::format_description::well_known::Rfc3339;
 use super::host_machine::HostMachine;
 use super::journal::{EXTENSION, Facts, Line, RunInfo, append, directories, owner_runs};
 use super::resume::{self, KeptBuild};
+use super::unreadable::Unreadable;
 
 pub use reclaim::reclaim_orphaned_runs;
 
@@ -149,10 +150,10 @@ impl OrphanedRun {
     }
 
     /// Which line of its journal cannot be read, if one cannot.
-    fn damage(&self) -> Option<UnreadableJournal> {
+    fn damage(&self) -> Option<Unreadable> {
         let LockedJournal { path, damaged, .. } = self.journal.as_ref()?;
         let error = Error::new(format!("line {} is not what Ingot writes", (*damaged)?));
-        Some(UnreadableJournal::new(path, error))
+        Some(Unreadable::journal(path, error))
     }
 
     /// What is left, in the order in which it can be removed.
@@ -246,11 +247,9 @@ impl OrphanedRun {
     /// Of which run it is, for people.
     pub fn describe(&self) -> String {
         match &self.info {
-            Some(run) => format!(
-                "a run of {} that started {}",
-                run.template.display(),
-                shown_time(run.started)
-            ),
+            Some(run) => {
+                format!("a run of {} that started {}", run.template, shown_time(run.started))
+            }
             None => "a run of which no more is known".to_owned(),
         }
     }
@@ -354,42 +353,20 @@ fn journals() -> impl Iterator<Item = PathBuf> {
 
 /// What is written down of dead runs.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct OrphanedRuns {
     /// Those that have left something, the oldest first.
     pub runs: Vec<OrphanedRun>,
     /// What cannot be read, or not as a whole.
-    pub unreadable: Vec<UnreadableJournal>,
+    pub unreadable: Vec<Unreadable>,
 }
 
-/// A journal of which it is not known what its run left, or not all of it.
-#[derive(Debug)]
-pub struct UnreadableJournal {
-    /// The file, or the directory of journals.
-    pub path: PathBuf,
-    /// What is wrong with it, and what to do.
-    pub error: Error,
-}
-
-impl UnreadableJournal {
-    fn new(path: &Path, error: Error) -> Self {
-        let hint = match error.is_io(PermissionDenied) {
-            true => "run `ingot cleanup` as the user to whom it belongs",
-            false => {
-                "what its run created may still be there; look for it, remove it by hand, and then \
-                 this file"
-            }
-        };
-        UnreadableJournal { path: path.to_owned(), error: error.hint(hint) }
-    }
-}
-
-impl Listing {
+impl OrphanedRuns {
     fn look_into(&mut self, directory: &Path, here: Option<&HostMachine>) {
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == NotFound => return,
             Err(error) => {
-                return self.unreadable.push(UnreadableJournal::new(directory, error.into()));
+                return self.unreadable.push(Unreadable::journal(directory, error.into()));
             }
         };
         for path in entries.flatten().map(|entry| entry.path()) {
@@ -399,7 +376,7 @@ impl Listing {
                     self.runs.push(run);
                 }
                 Ok(None) => {}
-                Err(error) => self.unreadable.push(UnreadableJournal::new(&path, error)),
+                Err(error) => self.unreadable.push(Unreadable::journal(&path, error)),
             }
         }
     }
@@ -407,8 +384,8 @@ impl Listing {
 
 /// The runs that are dead and have left something. Costs a look into few directories when there is
 /// nothing.
-pub fn orphaned_runs() -> Listing {
-    let mut listing = Listing::default();
+pub fn orphaned_runs() -> OrphanedRuns {
+    let mut listing = OrphanedRuns::default();
     let here = HostMachine::this();
     directories().iter().for_each(|directory| listing.look_into(directory, here.as_ref()));
     let runs = &mut listing.runs;
@@ -477,23 +454,5 @@ mod tests {
         drop(run);
         let left = OrphanedRun::open(path, None).unwrap().unwrap().left;
         assert!(left.len() == 1 && left[0].record == 3, "{left:?}");
-    }
-
-    #[test]
-    fn a_journal_of_another_user_is_read() {
-        // Root may write in all of them.
-        if rustix::process::geteuid().is_root() {
-            return;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(format!("1-0-x.{EXTENSION}"));
-        let record = r#"{"record":1,"resource":{"kind":"key","id":"k"},"build":"b","at":5}"#;
-        std::fs::write(&path, format!("{RUN}\n{record}\n")).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
-        std::fs::set_permissions(&path, mode).unwrap();
-        let run = OrphanedRun::open(path, None).unwrap().unwrap();
-        assert_eq!(run.left.len(), 1);
-        let error = run.read_only().unwrap().to_string();
-        assert!(error.contains("x.journal cannot be written: Permission denied"), "{error}");
     }
 }

@@ -24,7 +24,6 @@ pub(super) use reproducible::Reproducible;
 use super::data::DataSources;
 #[cfg(feature = "plugin-host")]
 use super::installed::InstalledPlugins;
-use super::stores::stores;
 use crate::graph::{Filter, Node};
 use ingot_hcl::ast::{Block, Body};
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
@@ -131,42 +130,24 @@ impl Project {
             }
             None => Template::collect(files.dir.clone(), bodies, diagnostics),
         };
-        let secrets = Secrets::default();
-        let functions = FunctionContext {
-            base_dir: files.dir.clone(),
-            reproducible: false,
-            conceals: false,
-            start: options.started.unwrap_or_else(time::OffsetDateTime::now_utc),
-            env_allowed: false,
-            secrets: sink(&secrets),
-            stores: stores(options.fetch_data.as_ref(), &options.plugins),
-            volatile: Default::default(),
-            pipes: Default::default(),
-        };
         let mut project = Project {
             sources,
             template,
-            builds: Vec::new(),
-            registry: None,
-            companion: Companion::default(),
             companions,
             readable,
             sound: false,
             evaluated: false,
-            file: None,
-            auto_variables: Vec::new(),
-            variable_inputs: VariableInputs::default(),
-            names: BTreeMap::new(),
-            functions,
             plugins: options.plugins.clone(),
             built_in: options.plugins.clone(),
-            secrets,
             run_uuid: uuid::Uuid::new_v4().to_string(),
             #[cfg(feature = "plugin-host")]
             releases_only: options.releases_only,
-            user_variables: OnceLock::new(),
-            environment_variables: Arc::default(),
+            ..Project::without_template(options.fetch_data.as_ref(), &options.plugins)
         };
+        project.functions.base_dir.clone_from(&files.dir);
+        if let Some(started) = options.started {
+            project.functions.start = started;
+        }
         project.file = files.templates.first().filter(|file| *file == path).cloned();
         #[cfg(feature = "plugin-host")]
         InstalledPlugins::preferred(&mut project.plugins, diagnostics);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ingot_engine::signals::Signals;
 use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
+use ingot_registry::settings::credentials_to_hand_on;
 use ingot_registry::{Completion, Connected, completion, new_id};
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Context, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,18 +37,19 @@ pub struct FamilyRunOptions {
 /// this process to end are handed on to these. Returns what became of each member, in their order.
 ///
 /// # Errors
-/// Signals cannot be listened for.
+/// Signals cannot be listened for, or the processes could not log in to the registry.
 pub async fn build_outdated(
     family: Arc<Family>,
     connected: Connected,
     options: FamilyRunOptions,
 ) -> Result<Vec<MemberOutcome>> {
+    let credentials = credentials_to_hand_on().context("the credentials of the registry")?;
     let cancel = CancellationToken::new();
     let children = Children::default();
     let (signals, report) = (Signals::new()?, Arc::clone(&options.report));
     tokio::spawn(stop_on_signal(signals, cancel.clone(), Arc::clone(&children), report));
     let slots = Semaphore::new(options.limit.unwrap_or(Semaphore::MAX_PERMITS));
-    let run = Arc::new(Run { family, connected, options, slots, cancel, children });
+    let run = Arc::new(Run { family, connected, options, credentials, slots, cancel, children });
     Ok(run.all().await)
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Run {
     family: Arc<Family>,
     connected: Connected,
     pub(super) options: FamilyRunOptions,
+    /// The variables with the credentials for the registry that the processes cannot read themselves.
+    pub(super) credentials: Vec<(&'static str, String)>,
     slots: Semaphore,
     pub(super) cancel: CancellationToken,
     pub(super) children: Children,

@@ -10,8 +10,8 @@ use crate::tokens::{Token, TokenKind, tokenize};
 pub struct Decoded {
     /// The text.
     pub text: String,
-    /// Where in the text a character stands for a byte that is not UTF-8, ascending.
-    replaced: Vec<u32>,
+    /// Where in the text, ascending, a character stands for which byte that is not UTF-8.
+    replaced: Vec<(u32, u8)>,
 }
 
 impl Decoded {
@@ -24,8 +24,8 @@ impl Decoded {
         let mut decoded = Decoded::default();
         for chunk in bytes.utf8_chunks() {
             decoded.text.push_str(chunk.valid());
-            for _ in chunk.invalid() {
-                decoded.replaced.push(decoded.text.len() as u32);
+            for &byte in chunk.invalid() {
+                decoded.replaced.push((decoded.text.len() as u32, byte));
                 decoded.text.push(char::REPLACEMENT_CHARACTER);
             }
         }
@@ -45,7 +45,7 @@ impl Decoded {
 
     /// Where the first byte is that is not UTF-8.
     pub fn first_replaced(&self) -> Option<usize> {
-        self.replaced.first().map(|&at| at as usize)
+        self.replaced.first().map(|&(at, _)| at as usize)
     }
 
     /// The error of a text that is not UTF-8, with the first line that is not; none if it is.
@@ -53,10 +53,28 @@ impl Decoded {
         self.first_replaced().map(|at| not_utf8(self.line(at)))
     }
 
+    /// The bytes of `text`, which has the characters U+FFFD of this text in their order: where they stand
+    /// for bytes, these.
+    pub fn restore(&self, text: &str) -> Vec<u8> {
+        let mut places = self.text.match_indices(char::REPLACEMENT_CHARACTER);
+        let mut pieces = text.split(char::REPLACEMENT_CHARACTER);
+        let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+        for piece in pieces {
+            let place = places.next().map(|(at, _)| at as u32);
+            let find = |place: u32| self.replaced.binary_search_by_key(&place, |&(at, _)| at).ok();
+            match place.and_then(find) {
+                Some(index) => bytes.push(self.replaced[index].1),
+                None => bytes.extend_from_slice("\u{fffd}".as_bytes()),
+            }
+            bytes.extend_from_slice(piece.as_bytes());
+        }
+        bytes
+    }
+
     /// Takes off the first `length` bytes of the text, which are UTF-8.
     pub(crate) fn skip(&mut self, length: usize) {
         self.text.drain(..length);
-        self.replaced.iter_mut().for_each(|at| *at = at.saturating_sub(length as u32));
+        self.replaced.iter_mut().for_each(|(at, _)| *at = at.saturating_sub(length as u32));
     }
 
     /// The line, from 1, of a byte of the text.
@@ -77,7 +95,7 @@ impl Decoded {
         let is_comment =
             |token: &&Token| matches!(token.kind, TokenKind::Comment | TokenKind::OpenComment);
         let mut comments = tokens.iter().filter(is_comment).peekable();
-        let replaced = self.replaced.iter().map(|&at| at as usize);
+        let replaced = self.replaced.iter().map(|&(at, _)| at as usize);
         replaced.take_while(|&at| at < end).find(|&at| {
             while comments.next_if(|comment| comment.end <= at).is_some() {}
             comments.peek().is_none_or(|comment| at < comment.start)
@@ -118,6 +136,15 @@ mod tests {
             let error = Decoded::new(text.to_vec()).into_hcl().unwrap_err().to_string();
             assert_eq!(error, not_utf8(*line).to_string(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_was_replaced_is_restored() {
+        let read = Decoded::new(b"a # \xef\xbf\xbd \xe9\xfc\n# \xef\xbf\xbd\n".to_vec());
+        assert_eq!(
+            read.restore("  a # \u{fffd} \u{fffd}\u{fffd}\n  # \u{fffd}\n"),
+            b"  a # \xef\xbf\xbd \xe9\xfc\n  # \xef\xbf\xbd\n"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::file_work::read_small_text;
+use ingot_sdk::file_work::{read_small_text, with_suffix};
 use ingot_sdk::home::home_dir;
 use ingot_sdk::{Platform, environment};
 use semver::Version;
@@ -78,9 +78,7 @@ fn suffix() -> String {
 
 /// Where the checksum of the program at `path` is.
 pub(crate) fn sum_file(path: &Path) -> PathBuf {
-    let mut sum = path.as_os_str().to_owned();
-    sum.push("_SHA256SUM");
-    PathBuf::from(sum)
+    with_suffix(path, "_SHA256SUM")
 }
 
 /// The programs of this machine below `directory` that could be used, the oldest of each plugin

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ingot_sdk::ErrorKind;
+use ingot_sdk::process_group::TERMINAL_HINT;
 
 /// `Result` with a [`HostError`].
 pub type Result<T, E = HostError> = std::result::Result<T, E>;
@@ -153,8 +154,9 @@ impl From<HostError> for ingot_sdk::Error {
             Failure::Abandoned(_) => {
                 ingot_sdk::Error::new(error.to_string()).of_kind(ErrorKind::Abandoned)
             }
-            Failure::Terminal { .. } => ingot_sdk::Error::new(error.to_string())
-                .hint("let it take what it asks for from a file or from the environment"),
+            Failure::Terminal { .. } => {
+                ingot_sdk::Error::new(error.to_string()).hint(TERMINAL_HINT)
+            }
             _ => ingot_sdk::Error::new(error.to_string()),
         }
     }

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::progress::{AGAIN, Work};
+use super::progress::{AGAIN, BackgroundTask};
 use super::{App, Shared, hosts, secret};
 use ingot_base::error::IntoError as _;
 use ingot_registry::api::{Result, Timestamp};
@@ -36,7 +36,7 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
     let create = || Clients::new(&app.webhook_hosts);
     let clients = tokio::select! {
         () = stop.cancelled() => return,
-        clients = app.progress.until_created(Work::Webhooks, AGAIN, create) => clients,
+        clients = app.progress.until_created(BackgroundTask::Webhooks, AGAIN, create) => clients,
     };
     let clients = &clients;
     let mut posts = FuturesUnordered::new();
@@ -57,7 +57,7 @@ pub(super) async fn run(app: Shared, stop: CancellationToken) {
                 Err(error) => tracing::error!(%error, "webhooks could not be delivered"),
             }
         }
-        app.progress.round(Work::Webhooks);
+        app.progress.round(BackgroundTask::Webhooks);
         let done = tokio::select! {
             Some(done) = posts.next() => Some(done),
             () = tokio::time::sleep(POLL), if !stop.is_cancelled() => None,

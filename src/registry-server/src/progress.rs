@@ -15,7 +15,7 @@ pub(crate) const AGAIN: Duration = Duration::from_secs(60);
 
 /// A part of the server's own work.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Work {
+pub(crate) enum BackgroundTask {
     Revocations,
     SilentBuilds,
     Audit,
@@ -44,15 +44,15 @@ impl Default for Progress {
 
 impl Progress {
     /// A round has ended.
-    pub(crate) fn round(&self, work: Work) {
-        self.0.lock()[work as usize] = Instant::now();
+    pub(crate) fn round(&self, task: BackgroundTask) {
+        self.0.lock()[task as usize] = Instant::now();
     }
 
     /// What `create` returns, which is tried until it succeeds, with `pause` in between. Without it nothing
     /// can be done, but a restart would not help, so each try is a round.
     pub(crate) async fn until_created<T>(
         &self,
-        work: Work,
+        task: BackgroundTask,
         pause: Duration,
         create: impl Fn() -> ingot_base::Result<T>,
     ) -> T {
@@ -61,11 +61,11 @@ impl Progress {
                 Ok(created) => return created,
                 Err(error) => {
                     let wait = pause.as_secs();
-                    let name = NAMES[work as usize];
+                    let name = NAMES[task as usize];
                     tracing::error!(%error, "{name} must wait; next try in {wait} seconds");
                 }
             }
-            self.round(work);
+            self.round(task);
             tokio::time::sleep(pause).await;
         }
     }
@@ -97,12 +97,17 @@ mod tests {
         let now = Instant::now();
         progress.check(now).expect("all of it has begun");
         let later = now + LONGEST + Duration::from_secs(1);
-        for work in [Work::SilentBuilds, Work::Audit, Work::RunTasks, Work::Webhooks] {
-            progress.0.lock()[work as usize] = later;
+        for task in [
+            BackgroundTask::SilentBuilds,
+            BackgroundTask::Audit,
+            BackgroundTask::RunTasks,
+            BackgroundTask::Webhooks,
+        ] {
+            progress.0.lock()[task as usize] = later;
         }
         let error = progress.check(later).expect_err("one does not go on");
         assert!(error.message.starts_with("scheduled revocations have not"), "{error}");
-        progress.0.lock()[Work::Revocations as usize] = later;
+        progress.0.lock()[BackgroundTask::Revocations as usize] = later;
         progress.check(later).expect("it goes on");
     }
 
@@ -120,8 +125,8 @@ mod tests {
             }
         };
         let pause = Duration::from_millis(1);
-        let created = progress.until_created(Work::Webhooks, pause, create).await;
+        let created = progress.until_created(BackgroundTask::Webhooks, pause, create).await;
         assert_eq!((created, tries.get()), ("a client", 3));
-        assert!(progress.0.lock()[Work::Webhooks as usize] > start, "a try is no round");
+        assert!(progress.0.lock()[BackgroundTask::Webhooks as usize] > start, "a try is no round");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::progress::Work;
+use super::progress::BackgroundTask;
 use super::{Shared, deliver, run_task};
 use ingot_registry::api::Timestamp;
 use ingot_registry::service;
@@ -42,7 +42,7 @@ async fn revoke(app: Shared) {
     loop {
         let next = service::carry_out_revocations(&app.store).await;
         app.metrics.revocations.inc();
-        app.progress.round(Work::Revocations);
+        app.progress.round(BackgroundTask::Revocations);
         let wait = match next {
             Ok(next) => {
                 let left = next.micros().zip(Timestamp::now().micros());
@@ -90,7 +90,7 @@ async fn keep_audit(app: Shared) {
                 }
             }
         }
-        app.progress.round(Work::Audit);
+        app.progress.round(BackgroundTask::Audit);
         tokio::time::sleep(MINUTE).await;
     }
 }
@@ -102,7 +102,7 @@ async fn cancel(app: Shared) {
             Ok(count) => tracing::info!(count, "cancelled builds without a heartbeat"),
             Err(error) => tracing::error!(%error, "silent builds could not be cancelled"),
         }
-        app.progress.round(Work::SilentBuilds);
+        app.progress.round(BackgroundTask::SilentBuilds);
         tokio::time::sleep(SILENT).await;
     }
 }

@@ -2,47 +2,56 @@
 
 use crate::api::{ChannelAssignment, Timestamp};
 
-/// An assignment of a version to a channel, as far as it says what the channel goes back to.
+/// An assignment of a version to a channel, as far as it says what the channel goes back to. `V` names the
+/// version: its id or its fingerprint.
 #[derive(Debug, Clone, Copy)]
-pub struct Assigned<'a> {
-    /// What names the version: its id or its fingerprint.
-    pub version: &'a str,
+pub struct Assigned<V> {
+    /// The version.
+    pub version: V,
     /// Whether the version can be assigned now.
     pub valid: bool,
     /// When it was assigned.
-    pub at: Timestamp,
+    at: Timestamp,
     /// When the version was changed last, if no revocation of it is known now. If that is later than
     /// an assignment, one was taken back since, and the version may have been revoked at the time.
-    pub restored_at: Timestamp,
+    restored_at: Timestamp,
 }
 
-impl<'a> Assigned<'a> {
+impl<V> Assigned<V> {
+    /// The assignment, made `at` that time, of a version that is `valid` now, was changed last at
+    /// `updated_at`, and is revoked or to be revoked at `revoke_at`, if at all.
+    pub fn new(
+        version: V,
+        valid: bool,
+        at: Timestamp,
+        revoke_at: Timestamp,
+        updated_at: Timestamp,
+    ) -> Self {
+        let restored_at = if revoke_at.is_set() { Timestamp::NONE } else { updated_at };
+        Assigned { version, valid, at, restored_at }
+    }
+}
+
+impl<'a> Assigned<&'a str> {
     /// An entry of a channel's history, with the version by its fingerprint; none where the channel
     /// was cleared.
     pub fn of(entry: &'a ChannelAssignment) -> Option<Self> {
         let version = entry.version.as_ref()?;
-        Some(Assigned {
-            version: &version.fingerprint,
-            valid: !version.is_revoked(),
-            at: entry.assigned_at,
-            restored_at: match version.revoke_at.is_set() {
-                true => Timestamp::NONE,
-                false => version.updated_at,
-            },
-        })
+        let (id, valid) = (version.fingerprint.as_str(), !version.is_revoked());
+        Some(Assigned::new(id, valid, entry.assigned_at, version.revoke_at, version.updated_at))
     }
 }
 
-/// The versions that a channel goes back to, best first, from what it was assigned, oldest first; none
-/// where it was cleared.
+/// The versions that a channel goes back to, best first, each as it was assigned, from what the channel was
+/// assigned, oldest first; none where it was cleared.
 ///
 /// An assignment of the version that a rollback would have given counts as a rollback: what it left is
 /// forgotten, so that the next one goes further back and not forward again. Any other one is a change
 /// that a rollback undoes. A channel that is cleared goes back to what it was assigned last.
-pub fn rollback_targets<'a>(
-    assigned: impl IntoIterator<Item = Option<Assigned<'a>>>,
-) -> Vec<&'a str> {
-    let mut changes: Vec<Assigned<'a>> = Vec::new();
+pub fn rollback_targets<V: PartialEq>(
+    assigned: impl IntoIterator<Item = Option<Assigned<V>>>,
+) -> Vec<Assigned<V>> {
+    let mut changes: Vec<Assigned<V>> = Vec::new();
     let mut cleared = true;
     for assigned in assigned {
         cleared = assigned.is_none();
@@ -53,7 +62,7 @@ pub fn rollback_targets<'a>(
         let before = &changes[..changes.len().saturating_sub(1)];
         // A rollback to one that was revoked later is one too, and so is one past a version that may
         // have been revoked: in doubt, the next one does not go forward.
-        let ends = |other: &Assigned<'_>| {
+        let ends = |other: &Assigned<V>| {
             other.version == new.version || other.valid && other.restored_at <= new.at
         };
         match before.iter().rposition(ends) {
@@ -62,8 +71,9 @@ pub fn rollback_targets<'a>(
         }
     }
     let current = if cleared { None } else { changes.pop() };
-    let others = changes.into_iter().rev().map(|change| change.version);
-    others.filter(|id| current.is_none_or(|current| current.version != *id)).collect()
+    let is_current =
+        |other: &Assigned<V>| current.as_ref().is_some_and(|it| it.version == other.version);
+    changes.into_iter().rev().filter(|other| !is_current(other)).collect()
 }
 
 #[cfg(test)]
@@ -74,16 +84,23 @@ mod tests {
     /// be assigned any more, and `2+5` was restored after the fifth assignment.
     fn after(history: &str) -> Vec<&str> {
         let words = history.split_whitespace().zip(0..);
-        rollback_targets(words.map(|(word, number)| {
+        let assigned = words.map(|(word, number)| {
             let (version, restored) = word.split_once('+').unwrap_or((word, ""));
             let restored: Option<i64> = restored.parse().ok();
-            (word != "-").then(|| Assigned {
-                version: version.trim_matches(['(', ')']),
-                valid: !word.starts_with('('),
-                at: Timestamp::from_micros(Some(number * 2)),
-                restored_at: Timestamp::from_micros(restored.map(|after| after * 2 - 1)),
-            })
-        }))
+            let (version, valid) = (version.trim_matches(['(', ')']), !word.starts_with('('));
+            let at = Timestamp::from_micros(Some(number * 2));
+            let updated_at = Timestamp::from_micros(restored.map(|after| after * 2 - 1));
+            (word != "-").then(|| Assigned::new(version, valid, at, Timestamp::NONE, updated_at))
+        });
+        rollback_targets(assigned).into_iter().map(|to| to.version).collect()
+    }
+
+    #[test]
+    fn a_version_that_is_to_be_revoked_was_not_restored() {
+        let at = |micros| Timestamp::from_micros(Some(micros));
+        let assigned = |revoke_at| Assigned::new("1", true, at(1), revoke_at, at(2));
+        assert_eq!(assigned(Timestamp::NONE).restored_at, at(2));
+        assert_eq!(assigned(at(9)).restored_at, Timestamp::NONE);
     }
 
     #[test]

@@ -1,34 +1,25 @@
 //! Which registry to use, and how to log in to it: what the environment says, in the variables that
 //! Packer and its HCP client (hcp-sdk-go) read, and in one of Ingot's own, `INGOT_REGISTRY`.
 
-use std::collections::BTreeMap;
+mod credentials;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use ingot_base::files::read_small_text;
 use ingot_base::{Error, Result};
 use reqwest::Url;
-use serde::Deserialize;
 
 use super::data_directory::default_path;
 use super::environment::set;
 pub use super::environment::{Environment, variable};
 use super::geography::Geography;
-use super::login::{self, Login};
-use super::workload::Workload;
+use super::login;
+use credentials::Fallback;
+pub(crate) use credentials::{CLIENT_ID, CLIENT_SECRET, CRED_FILE, default_cred_file};
+pub use credentials::{Credentials, credentials_to_hand_on};
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
 pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";
-
-pub(crate) const CLIENT_ID: &str = "HCP_CLIENT_ID";
-pub(crate) const CLIENT_SECRET: &str = "HCP_CLIENT_SECRET";
-pub(crate) const CRED_FILE: &str = "HCP_CRED_FILE";
-/// Where credentials are by default, from the home directory.
-const DEFAULT_CRED_FILE: &str = ".config/hcp/cred_file.json";
-
-/// The largest file of credentials, in bytes.
-const LARGEST_CREDENTIALS: u64 = 1 << 20;
 
 /// Where tokens are given out, at the address for that.
 const TOKEN_PATH: &str = "/oauth2/token";
@@ -61,34 +52,6 @@ pub struct Remote {
     pub project: Option<String>,
 }
 
-/// Who asks a registry.
-#[derive(Clone, PartialEq)]
-pub enum Credentials {
-    /// A service principal, by its key.
-    Key {
-        /// Its id.
-        id: String,
-        /// Its secret, which is shown nowhere.
-        secret: String,
-    },
-    /// A service principal, by an identity of another platform.
-    Workload(Box<Workload>),
-    /// Somebody who logged in by browser.
-    Login(Login),
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Credentials::Key { id, .. } => {
-                f.debug_struct("Key").field("id", id).finish_non_exhaustive()
-            }
-            Credentials::Workload(workload) => workload.fmt(f),
-            Credentials::Login(login) => login.fmt(f),
-        }
-    }
-}
-
 /// Whether the environment names a registry, or credentials for one, whether they are in order or
 /// not.
 pub fn is_configured() -> bool {
@@ -96,12 +59,6 @@ pub fn is_configured() -> bool {
     // A login that is kept from some day says nothing about what is wanted now.
     [INGOT_REGISTRY, CLIENT_ID, CLIENT_SECRET, CRED_FILE].into_iter().any(is_set)
         || default_cred_file(&variable).is_some()
-}
-
-/// The file of credentials that is read where none is named, if it is there.
-pub(crate) fn default_cred_file(environment: Environment) -> Option<PathBuf> {
-    let path = Path::new(&set(environment, "HOME")?).join(DEFAULT_CRED_FILE);
-    path.exists().then_some(path)
 }
 
 /// The address that tokens come from.
@@ -255,7 +212,7 @@ fn remote(api: Url, auth: Url, environment: Environment, login: Fallback) -> Res
         token,
         api_insecure: tls("HCP_API_TLS", environment)? == Tls::Insecure,
         auth_insecure: tls("HCP_AUTH_TLS", environment)? == Tls::Insecure,
-        credentials: credentials(environment, login)?,
+        credentials: credentials::credentials(environment, login)?,
         organization: set(environment, "HCP_ORGANIZATION_ID"),
         project: set(environment, "HCP_PROJECT_ID"),
     })
@@ -275,112 +232,6 @@ pub(crate) fn tls(name: &str, environment: Environment) -> Result<Tls> {
         Some("disabled") => Ok(Tls::Disabled),
         Some(other) => Err(Error::new(format!("{name} is `{other}`"))
             .hint("it can be `insecure` or `disabled`, or unset")),
-    }
-}
-
-/// A file of credentials, as the hcp program writes it.
-#[derive(Deserialize)]
-struct CredentialFile {
-    #[serde(default)]
-    scheme: String,
-    oauth: Option<Oauth>,
-    workload: Option<Workload>,
-}
-
-#[derive(Deserialize)]
-struct Oauth {
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    client_secret: String,
-}
-
-/// What counts where there are no credentials.
-enum Fallback {
-    /// Nothing: a server of one's own has keys.
-    None,
-    /// Somebody's login to HCP, if it may be used here.
-    Login(Option<Login>),
-}
-
-/// The text of a file of credentials. What a pipe, such as a shell's `<(…)`, gives is kept, for it gives
-/// it only once, and several parts of a run connect.
-fn credential_text(path: &Path) -> Result<String> {
-    static PIPES: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
-    let read = || read_small_text(path, "file of credentials", LARGEST_CREDENTIALS);
-    if path.is_file() {
-        return read();
-    }
-    // Held while it is read: who asks meanwhile would find the pipe empty.
-    let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(text) = pipes.get(path) {
-        return Ok(text.clone());
-    }
-    let text = read()?;
-    pipes.insert(path.to_owned(), text.clone());
-    Ok(text)
-}
-
-/// The environment's, else those of `HCP_CRED_FILE`, else those of `~/.config/hcp/cred_file.json`,
-/// else a login that is kept.
-fn credentials(environment: Environment, login: Fallback) -> Result<Credentials> {
-    match (set(environment, CLIENT_ID), set(environment, CLIENT_SECRET)) {
-        (Some(id), Some(secret)) => return Ok(Credentials::Key { id, secret }),
-        (None, None) => {}
-        (id, _) => {
-            let (is, isnt) = match id {
-                Some(_) => (CLIENT_ID, CLIENT_SECRET),
-                None => (CLIENT_SECRET, CLIENT_ID),
-            };
-            return Err(Error::new(format!("{is} is set and {isnt} is not")));
-        }
-    }
-    let named = set(environment, CRED_FILE).map(PathBuf::from);
-    if let Some(path) = named.as_ref().filter(|path| !path.exists()) {
-        return Err(Error::new(format!("{CRED_FILE}: there is no file {}", path.display())).hint(
-            format!(
-                "set it to the file of a service principal's key, or {CLIENT_ID} and \
-                     {CLIENT_SECRET} instead"
-            ),
-        ));
-    }
-    let Some(path) = named.or_else(|| default_cred_file(environment)) else {
-        let own = format!("{INGOT_REGISTRY}=local for a registry on this machine");
-        let key = format!("set {CLIENT_ID} and {CLIENT_SECRET}, or {CRED_FILE}");
-        let none = Error::new("there are no credentials for a registry");
-        return match login {
-            Fallback::None => Err(none.hint(format!("{key}; or {own}"))),
-            Fallback::Login(login) => match login {
-                Some(login) if login.is_kept()? => Ok(Credentials::Login(login)),
-                _ => Err(none.hint(format!(
-                    "{key}; or log in to HCP by browser: `ingot registry login`; or {own}"
-                ))),
-            },
-        };
-    };
-    let wrong = |why: &str| Error::new(format!("{}: {why}", path.display()));
-    let text = credential_text(&path)?;
-    // What serde says may quote the file.
-    let file: CredentialFile =
-        serde_json::from_str(&text).map_err(|_| wrong("this is not a file of credentials"))?;
-    if file.oauth.is_some() && file.workload.is_some() {
-        return Err(wrong("only one of `oauth` and `workload` can be there"));
-    }
-    match (file.scheme.as_str(), file.oauth, file.workload) {
-        ("service_principal_creds", Some(Oauth { client_id: id, client_secret: secret }), _)
-            if !id.is_empty() && !secret.is_empty() =>
-        {
-            Ok(Credentials::Key { id, secret })
-        }
-        ("service_principal_creds", ..) => {
-            Err(wrong("`oauth` needs both `client_id` and `client_secret`"))
-        }
-        ("workload", _, Some(workload)) => match workload.problem() {
-            None => Ok(Credentials::Workload(Box::new(workload))),
-            Some(problem) => Err(wrong(&problem)),
-        },
-        ("workload", _, None) => Err(wrong("`workload` is missing")),
-        _ => Err(wrong("`scheme` is neither service_principal_creds nor workload")),
     }
 }
 
@@ -480,18 +331,5 @@ mod tests {
             assert!(error.contains(pair.0) && !error.contains("pw@"), "{error}");
         }
         assert!(read_from(&[("HCP_CLIENT_ID", "id")]).is_err());
-    }
-
-    #[test]
-    fn a_file_of_credentials_that_is_not_there_is_named() {
-        let error = read_from(&[("HCP_CRED_FILE", "/nowhere/cred.json")]).unwrap_err();
-        assert_eq!(error.to_string(), "HCP_CRED_FILE: there is no file /nowhere/cred.json");
-        // Keys in the environment go before it.
-        let both = [
-            ("HCP_CLIENT_ID", "id"),
-            ("HCP_CLIENT_SECRET", "hidden"),
-            ("HCP_CRED_FILE", "/nowhere/cred.json"),
-        ];
-        assert!(read_from(&both).is_ok());
     }
 }

@@ -3,10 +3,11 @@
 
 mod aws;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingot_base::files::read_small;
+use ingot_base::read_once::{ReadOnce, gives_once};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ pub(super) type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// The largest token that is read, in bytes.
 const LARGEST: usize = 1 << 20;
+/// Tokens of pipes: several parts of a run ask for one.
+static PIPES: ReadOnce<Vec<u8>> = ReadOnce::empty();
 /// How long a URL may take to give a token.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -158,6 +161,11 @@ impl Workload {
             })
     }
 
+    /// The file that its token is in, if that [`gives_once`].
+    pub(super) fn pipe(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|source| source.path.clone()).filter(|path| gives_once(path))
+    }
+
     /// What HCP exchanges for a token, and all that is secret in it.
     ///
     /// # Errors
@@ -171,7 +179,8 @@ impl Workload {
             Workload { token: Some(source), .. } => source.token.clone(),
             Workload { file: Some(source), .. } => {
                 let path = source.path.display();
-                let read = read_small(&source.path, "token", LARGEST as u64);
+                let token = |path: &Path| read_small(path, "token", LARGEST as u64);
+                let read = PIPES.read(&source.path, token);
                 let read = read.map_err(|error| error.to_string())?;
                 let text = text(&read).map_err(|why| format!("{path}: {why}"))?;
                 source.format.token(text.trim()).map_err(|why| format!("{path}: {why}"))?
@@ -302,5 +311,22 @@ mod tests {
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_token_of_a_pipe_can_be_exchanged_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("token");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let workload = workload(json!({ "file": { "path": pipe } }));
+        let writer = std::thread::spawn(move || std::fs::write(pipe, "t\n"));
+        let client = ingot_base::http::client().unwrap();
+        for _ in 0..2 {
+            let subject = workload.subject(&client, &|_: &str| None).await;
+            assert_eq!(subject.unwrap().0, json!({ "jwt_token": "t" }));
+        }
+        writer.join().unwrap().unwrap();
     }
 }

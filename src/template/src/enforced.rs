@@ -92,21 +92,11 @@ fn older(content: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingot_hcl::functions::{FunctionContext, SecretSink};
+    use ingot_hcl::functions::FunctionContext;
 
     fn kinds(content: &str) -> Result<Vec<String>, String> {
         let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
-        let functions = FunctionContext {
-            base_dir: ".".into(),
-            start: time::OffsetDateTime::UNIX_EPOCH,
-            reproducible: false,
-            conceals: false,
-            env_allowed: false,
-            secrets: SecretSink::default(),
-            stores: Default::default(),
-            volatile: Default::default(),
-            pipes: Default::default(),
-        };
+        let functions = FunctionContext::new(".", time::OffsetDateTime::UNIX_EPOCH);
         let scope = Scope::new(Default::default(), &functions);
         let ids = ["docker.a".to_owned()];
         let block = EnforcedBlock {

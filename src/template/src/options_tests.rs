@@ -37,17 +37,7 @@ fn schema() -> Schema {
 
 /// The options that bodies set together, and their diagnostics. `data` is not known.
 fn evaluate(bodies: &[&str]) -> (Config, String) {
-    let functions = FunctionContext {
-        base_dir: ".".into(),
-        start: time::OffsetDateTime::UNIX_EPOCH,
-        reproducible: false,
-        conceals: false,
-        env_allowed: false,
-        secrets: Default::default(),
-        stores: Default::default(),
-        volatile: Default::default(),
-        pipes: Default::default(),
-    };
+    let functions = FunctionContext::new(".", time::OffsetDateTime::UNIX_EPOCH);
     let names = BTreeMap::from([("data".to_owned(), Value::unknown(Type::Dynamic))]);
     let scope = Scope::new(names, &functions);
     let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());

@@ -1,30 +1,15 @@
 //! Where credentials come from.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use super::{UBUNTU, build, found, show};
+use ingot_test_support::http::{HttpServer, response};
 use ingot_test_support::moto::Moto;
 use ingot_test_support::{ingot, null_template, require, template};
 
-/// The address of a server that answers everything with `body`. Its thread ends with the tests.
+/// The address of a server that answers everything with `body`.
 fn serve(body: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            let _ = client.read(&mut [0; 4096]);
-            let _ = write!(
-                client,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    });
-    address
+    HttpServer::answering(move |_| response(&[], body.as_bytes())).url()
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cached::{Cached, image_in, shell, steps};
-use crate::running::{PATIENCE, Running};
-use ingot_test_support::{docker, output_of, require};
+use crate::running::Running;
+use ingot_test_support::{PATIENCE, docker, output_of, require};
 
 #[test]
 fn builds_share_a_cache_at_the_same_time() {

@@ -1,7 +1,6 @@
 //! A registry's server and Terraform's side, and how calls are signed.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use ring::hmac;
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use crate::hcp_terraform::Terraform;
 use crate::stock;
+use ingot_test_support::eventually_async;
 use ingot_test_support::registry_server::{Caller, Server};
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -76,9 +76,8 @@ impl World {
 
 /// Waits until a plan was asked for.
 pub(super) async fn is_asked(terraform: &Terraform, plan: &str) {
-    let start = Instant::now();
-    while terraform.seen(plan, &Method::GET).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{plan} is not asked for");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_async(format!("{plan} is asked for"), async || {
+        !terraform.seen(plan, &Method::GET).is_empty()
+    })
+    .await;
 }

@@ -1,12 +1,12 @@
 //! Runs that are killed or stopped, and what the next one does.
 
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::tree::{THREE, built, family, move_channel, names, ok, stale};
 use crate::world::{World, finish, interrupt};
+use ingot_test_support::eventually;
 
 /// Starts a run that waits while it builds `web`, and waits for that.
 fn held(world: &World) -> Child {
@@ -14,11 +14,7 @@ fn held(world: &World) -> Child {
     let mut command = world.command(&["build", "-stale", "images"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("the program can be run");
-    let start = Instant::now();
-    while !is_running(world) {
-        assert!(start.elapsed() < Duration::from_secs(60), "web is not built");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("web is built", || is_running(world));
     child
 }
 
@@ -27,14 +23,6 @@ fn is_running(world: &World) -> bool {
     let run = world.ingot(&["registry", "versions", "list", "web", "-json"]);
     let versions: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
     versions.to_string().contains("VERSION_RUNNING")
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]
@@ -47,7 +35,7 @@ fn a_run_that_is_killed_is_continued() {
     child.kill().expect("it is killed");
     child.wait().expect("it is gone");
     // The build that it had started ends by itself, and cleans up.
-    until("the build ends", || !is_running(&world));
+    eventually("the build ends", || !is_running(&world));
     std::fs::remove_file(world.path().join("hold-web")).expect("it is there");
     let run = stale(&world);
     ok(&run);

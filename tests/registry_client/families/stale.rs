@@ -1,14 +1,15 @@
 //! What is out of date is rebuilt, in order, and what is shown of it.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tree::{
     THREE, TWELVE, built, family, move_channel, names, ok, stale, template, told, write,
 };
 use crate::altered::recorded;
-use crate::world::World;
+use crate::world::{World, run};
 use ingot_test_support::{BASE, docker, require};
 
 #[test]
@@ -428,4 +429,33 @@ fn builds_inside_of_builds_are_their_own() {
     let run = stale(&world);
     ok(&run);
     assert!(world.path().join("inner.txt").exists(), "{}", run.stdout);
+}
+
+/// A pipe gives the credentials once, and each member has a process of its own.
+#[test]
+fn the_credentials_of_a_pipe_reach_all_members() {
+    let world = World::served();
+    family(&world, THREE);
+    let setting = |name: &str| {
+        let found = world.env().iter().find(|(key, _)| key == name);
+        &found.unwrap_or_else(|| panic!("the server does not say {name}")).1
+    };
+    let key = json!({
+        "scheme": "service_principal_creds",
+        "oauth": {
+            "client_id": setting("HCP_CLIENT_ID"),
+            "client_secret": setting("HCP_CLIENT_SECRET"),
+        },
+    });
+    let pipe = world.path().join("key.pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
+    assert!(made.success());
+    let writer = std::thread::spawn(move || std::fs::write(pipe, key.to_string()));
+    let mut command = world.command(&["build", "-stale", "images"]);
+    command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");
+    command.env("HCP_CRED_FILE", "key.pipe");
+    let run = run(command.output().expect("the program can be run"));
+    ok(&run);
+    assert_eq!(built(&run), names(&["base", "web", "shop"]), "{}", run.stdout);
+    writer.join().expect("it ends").expect("it is read");
 }

@@ -7,13 +7,15 @@
 //! forget everything and wait for the next test.
 //!
 //! Knows the binary `ingot` and Ingot's HTTP client; knows nothing of the engine, of templates
-//! or of a plugin. Start with [`ingot`] and [`template`].
+//! or of a plugin. Start with [`ingot`] and [`template`]; wait with [`eventually`].
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests and benchmarks may")]
 
 pub mod disk;
 mod docker;
+pub mod http;
 pub mod moto;
+mod pipe;
 pub mod postgres;
 pub mod registry_server;
 mod require;
@@ -24,12 +26,15 @@ pub mod sshd;
 mod state;
 mod templates;
 pub mod trial_plugin;
+mod wait;
 
 pub use docker::{BASE, docker};
+pub use pipe::Pipe;
 pub use require::{Required, missing};
 pub use run::{
-    Run, ingot, ingot_command, ingot_program, ingot_with, output_of, program, repository, signal,
-    target_directory, tool,
+    Run, ingot, ingot_command, ingot_program, ingot_with, ingot_without_privileges, output_of,
+    program, repository, signal, target_directory, tool,
 };
 pub use state::left_in_state;
 pub use templates::{NULL, docker_template, null_template, template};
+pub use wait::{Awaited, PATIENCE, eventually, eventually_async};

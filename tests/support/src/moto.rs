@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::eventually;
 
 /// The region of tests.
 pub const REGION: &str = "us-east-1";
@@ -120,11 +122,9 @@ impl Moto {
             .spawn()
             .expect("there is a shell");
         let moto = Moto { child: Some(child), port, reusable: false, images: None };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while moto.http("GET", "/moto-api/data.json", "").is_none() {
-            assert!(Instant::now() < deadline, "moto does not respond on port {port}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        eventually(format_args!("moto responds on port {port}"), || {
+            moto.http("GET", "/moto-api/data.json", "")
+        });
         moto
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::eventually;
 
 /// A cluster. It is stopped when it is dropped.
 pub struct Postgres {
@@ -63,11 +64,10 @@ impl Postgres {
     }
 
     fn wait(&self, programs: &Path) {
-        let (start, port) = (Instant::now(), self.port);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || !ready(programs, port) {
-            assert!(start.elapsed() < Duration::from_secs(30), "PostgreSQL does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let port = self.port;
+        eventually("PostgreSQL starts", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && ready(programs, port)
+        });
     }
 
     /// Stops it: its clients are disconnected.

@@ -64,6 +64,23 @@ pub fn ingot_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     program(path.to_str().expect("a plain name"), dir, args, &env)
 }
 
+/// As [`ingot`], as a user whom permissions hold for: root is one without these capabilities.
+pub fn ingot_without_privileges(dir: &Path, args: &[&str]) -> Run {
+    if output_of("id", &["-u"]) != "0" {
+        return ingot(dir, args);
+    }
+    let [binary, state, plugins] = [ingot_program(), dir.join("state"), no_plugins()]
+        .map(|path| path.to_str().expect("a plain name").to_owned());
+    let dropped =
+        ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", "--", &binary];
+    let env = [
+        ("INGOT_STATE_DIR", state.as_str()),
+        ("PACKER_PLUGIN_PATH", plugins.as_str()),
+        ("INGOT_CI", "off"),
+    ];
+    program("setpriv", dir, &[&dropped[..], args].concat(), &env)
+}
+
 /// Runs a program in a directory, with variables in its environment.
 pub fn program(name: &str, dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let output: Output = Command::new(name)

@@ -3,9 +3,9 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::missing;
+use crate::{eventually, missing};
 
 /// The token that may do everything.
 pub const TOKEN: &str = "root-of-the-tests";
@@ -65,30 +65,22 @@ fn start(mut command: Command, port: u16, header: &'static str, health: &str) ->
     let child = command.spawn().ok()?;
     let address = format!("http://127.0.0.1:{port}");
     let server = Server { child, address, header };
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match server.request("GET", health, None) {
-            // Consul has a leader a moment after it listens.
-            Some((200, body)) if body != "\"\"" => return Some(server),
-            _ => assert!(Instant::now() < deadline, "{} does not respond", server.address),
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually(format_args!("{} responds", server.address), || {
+        // Consul has a leader a moment after it listens.
+        let answer = server.request("GET", health, None);
+        answer.is_some_and(|(status, body)| status == 200 && body != "\"\"")
+    });
+    Some(server)
 }
 
 impl Server {
     /// Writes `body` at a path of the API.
     pub fn put(&self, path: &str, body: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let answer = self.request("PUT", path, Some(body));
-            match answer {
-                Some((200..=299, _)) => return,
-                // Some parts take a moment after the server started to answer.
-                answer => assert!(Instant::now() < deadline, "PUT {path}: {answer:?}"),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        // Some parts take a moment after the server started to answer.
+        eventually(format_args!("PUT {path}"), || match self.request("PUT", path, Some(body)) {
+            Some((200..=299, _)) => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        });
     }
 
     /// The status and body that a request is answered with, if it is.

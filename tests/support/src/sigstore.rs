@@ -6,13 +6,14 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::eventually;
 use crate::postgres::Postgres;
 use crate::sshd::{Running, free_port, wait_for};
 
@@ -374,17 +375,15 @@ fn openssl(dir: &Path, args: &[&str]) -> Vec<u8> {
 /// What a service answers as soon as it does.
 fn wait_until_got(url: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    eventually(format_args!("{url} responds"), || {
         let got = runtime.block_on(async {
             let client = ingot_base::http::client().unwrap();
             let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
             answer.status().is_success().then_some(answer)?.text().await.ok()
         });
         match got {
-            Some(text) if text.contains("-----BEGIN") => return text,
-            got => assert!(Instant::now() < deadline, "{url} does not respond: {got:?}"),
+            Some(text) if text.contains("-----BEGIN") => Ok(text),
+            got => Err(format!("{got:?}")),
         }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    })
 }

@@ -4,9 +4,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::output_of;
+use crate::{eventually, output_of};
 
 /// The user of the server. It exists nowhere else.
 pub const USER: &str = "builder";
@@ -48,11 +47,9 @@ pub fn free_port() -> u16 {
 
 /// Waits until somebody answers on a port.
 pub fn wait_for(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "nobody answers on port {port}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(format_args!("somebody answers on port {port}"), || {
+        TcpStream::connect(("127.0.0.1", port))
+    });
 }
 
 /// A process that ends with its owner.

@@ -2,7 +2,7 @@
 
 use ingot_test_support::require;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ingot_docker::DockerReclaim;
 use ingot_sdk::communicator::CapturedOutput;
@@ -333,18 +333,27 @@ async fn a_cancelled_build_leaves_nothing() {
     })
     .journal(records.clone());
     let config = json!({ "image": BASE, "pull": false, "commit": true });
-    let build = async { (run.build(config).await, std::time::Instant::now()) };
-    let ((result, ended), cancelled) = tokio::join!(build, async {
+    let now = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
+    };
+    let before = now();
+    let (result, name) = tokio::join!(run.build(config), async {
         started.notified().await;
         let name = records.open()[0].id.clone();
         assert!(name.starts_with("ingot-") && exists(&name));
         tokio::time::sleep(Duration::from_millis(300)).await;
         run.ctx.cancel.cancel();
-        std::time::Instant::now()
+        name
     });
     assert!(result.err().unwrap().is_cancelled());
-    let took = ended.duration_since(cancelled);
-    assert!(took < Duration::from_secs(9), "the container was stopped, not killed: {took:?}");
+    let (of, kills) = (format!("container={name}"), "event=kill");
+    let (after, signal) = (now(), "{{.Actor.Attributes.signal}}");
+    let signals = docker(&[
+        "events", "--since", &before, "--until", &after, "--filter", &of, "--filter", kills,
+        "--format", signal,
+    ]);
+    assert_eq!(signals, "9", "the container was stopped, not killed");
     let names = records.0.lock().unwrap().len();
     assert_eq!((names, records.open().len()), (1, 0));
 }

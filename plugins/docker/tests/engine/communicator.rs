@@ -1,6 +1,6 @@
 //! Commands and files in a running container.
 
-use ingot_test_support::require;
+use ingot_test_support::{PATIENCE, require};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
@@ -77,8 +77,13 @@ async fn a_container_that_ends_is_a_disconnect() {
     in_container(json!({}), async |communicator, id: String| {
         let output = CapturedOutput::default();
         let command = RemoteCommand::new("echo before; sleep 60; echo after");
+        let has_begun = async {
+            while output.stdout_text() != "before\n" {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
         let (status, _) = tokio::join!(communicator.exec(&command, &output), async {
-            tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+            tokio::time::timeout(PATIENCE, has_begun).await.expect("the command begins");
             tokio::task::spawn_blocking(move || docker(&["kill", &id])).await.unwrap()
         });
         assert!(!status?.success());

@@ -1,6 +1,7 @@
 //! Tagging, saving, importing, and pushing to and pulling from a real registry.
 
 use ingot_test_support::require;
+use ingot_test_support::sshd::{free_port, wait_for};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -151,7 +152,7 @@ impl Registry {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut config = format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: \
              127.0.0.1:{port}\n",
@@ -178,11 +179,7 @@ impl Registry {
             .spawn()
             .unwrap();
         let address = format!("127.0.0.1:{port}");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(std::time::Instant::now() < deadline, "docker-registry does not listen");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        wait_for(port);
         Some(Registry { process, address, _directory: directory })
     }
 }

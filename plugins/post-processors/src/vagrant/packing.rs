@@ -87,14 +87,14 @@ impl Packing {
         let output = OutputFile::create(&self.ctx.journal, &self.target, 0o666)?;
         let label = format!("Writing {}", self.target.display());
         let mut reader = Reader::new(&self.ctx, &label, &sources);
-        let written = self.write(stop, &mut reader, output.writer()?);
-        // A library that was interrupted reports a failure of reading.
-        if stop.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let written = written.with_context(|| format!("packing {}", self.target.display()));
-        written.map_err(|error| output.explain(error))?;
-        output.finish()
+        output.fill(|file| {
+            let written = self.write(stop, &mut reader, file);
+            // A library that was interrupted reports a failure of reading.
+            if stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            written.with_context(|| format!("packing {}", self.target.display()))
+        })
     }
 
     fn write(&self, stop: &CancellationToken, reader: &mut Reader, output: File) -> Result<()> {

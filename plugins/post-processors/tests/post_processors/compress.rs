@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::build::{Build, artifact, created, names, tool};
 use ingot_sdk::{Artifact, Event};
+use ingot_test_support::eventually_async;
 use serde_json::json;
 
 #[tokio::test]
@@ -182,11 +183,11 @@ async fn a_dropped_build_leaves_nothing() {
         let outcome = tokio::time::timeout(Duration::from_millis(200), run).await;
         assert!(outcome.is_err(), "{output}: packed 8 GiB in no time");
     }
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while names(build.directory.path()) != ["big.raw"] {
-        assert!(std::time::Instant::now() < deadline, "{:?}", names(build.directory.path()));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_async("nothing is left", async || {
+        let left = names(build.directory.path());
+        if left == ["big.raw"] { Ok(()) } else { Err(left.join(" ")) }
+    })
+    .await;
 }
 
 #[tokio::test]

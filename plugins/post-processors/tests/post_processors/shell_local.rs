@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::build::{Build, artifact, created, names};
+use ingot_test_support::eventually_async;
 use serde_json::json;
 
 #[tokio::test]
@@ -83,12 +84,19 @@ async fn mistakes_are_reported() {
 #[tokio::test]
 async fn a_dropped_build_ends_its_script() {
     let build = Build::new("web");
-    let late = build.path("late");
-    let options = json!({"inline": [format!("sleep 2; touch {}", late.display())]});
+    let written = build.path("pid");
+    let options = json!({"inline": [format!("echo $$ >{}; sleep 300", written.display())]});
     let input = artifact(&[]);
-    let run = build.run("shell-local", options, &input);
-    let outcome = tokio::time::timeout(std::time::Duration::from_millis(300), run).await;
-    assert!(outcome.is_err());
-    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-    assert!(!late.exists());
+    let has_begun = async || {
+        let pid = std::fs::read_to_string(&written).unwrap_or_default();
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    };
+    let pid = tokio::select! {
+        _ = build.run("shell-local", options, &input) => panic!("it ends by itself"),
+        pid = eventually_async("it has begun", has_begun) => pid,
+    };
+    // One that has ended, and that nobody has asked for its code, has no command line.
+    let line = format!("/proc/{pid}/cmdline");
+    let has_ended = async || std::fs::read(&line).unwrap_or_default().is_empty();
+    eventually_async("it ends", has_ended).await;
 }

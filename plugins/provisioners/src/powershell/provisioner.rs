@@ -17,7 +17,9 @@ use uuid::Uuid;
 use super::options::Options;
 use super::scripts;
 use crate::elevated;
-use crate::remote_script::{ScriptOutcome, Start, Upload, pause, start_timeout, unless_away};
+use crate::remote_script::{
+    ScriptOutcome, Start, Upload, announces_removal, pause, start_timeout, unless_away,
+};
 
 /// How long removing temporary files is tried on a machine that does not restart.
 const CLEANING: Duration = Duration::from_secs(60);
@@ -77,7 +79,7 @@ impl Component for PowershellProvisioner {
     type Ready = Powershell;
 
     fn facts(&self) -> Facts {
-        Facts::of_effect(Effect::Scripts)
+        Facts::of_effect(Effect::Scripts { named_in: Some("remote_path") })
     }
 
     fn prepare(
@@ -121,9 +123,7 @@ impl Provision for Powershell {
 
     async fn clean_up(&self, ctx: &RunContext, communicator: &dyn Communicator) -> Result<()> {
         let files = self.files();
-        if self.left.load(Ordering::Relaxed) && !files.is_empty() {
-            ctx.ui
-                .say("Removing the script from the machine. If it restarts, this waits for it...");
+        if announces_removal(ctx, &self.left, &files) {
             let run = Run {
                 options: &self.options,
                 ctx,

@@ -44,7 +44,7 @@ async fn nobody_is_there() {
     let port = silent.local_addr().unwrap().port();
     let begun = Instant::now();
     let timeout = said(&failure(options("127.0.0.1", port)).await);
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(30));
     let expected =
         format!("no SSH connection within 1s: no response from builder@127.0.0.1:{port}");
     assert!(timeout.starts_with(&expected), "{timeout}");
@@ -179,7 +179,7 @@ async fn waiting_ends_when_the_build_is_cancelled() {
     });
     let begun = Instant::now();
     let error = connect_in(&ctx, options).await.err().unwrap();
-    assert!(error.is_cancelled() && begun.elapsed() < Duration::from_secs(5));
+    assert!(error.is_cancelled() && begun.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

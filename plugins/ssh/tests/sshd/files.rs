@@ -1,6 +1,5 @@
 //! Moving files.
 
-use ingot_test_support::require;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,6 +12,7 @@ use serde_json::json;
 
 use crate::harness::{connect_in, connected, context, options, output};
 use ingot_test_support::sshd::{PASSWORD, Server, available};
+use ingot_test_support::{PATIENCE, eventually_async, require};
 
 /// The options for each way to copy, and configuration of the server that forces it.
 const WAYS: [(&str, &str); 3] = [("scp", "tar"), ("scp", "scp"), ("sftp", "sftp")];
@@ -298,8 +298,10 @@ async fn a_connection_lost_half_way_is_an_error() {
         let meta = FileMeta::new(1 << 40, 0o644);
         let mut source = tokio::io::repeat(7);
         let uploading = link.upload("never", &mut source, meta);
+        let begun = server.path("home/never");
         let cutting = async {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            let is_written = async || std::fs::metadata(&begun).is_ok_and(|file| file.len() > 0);
+            eventually_async("it is written", is_written).await;
             server.kill_sessions();
         };
         let (uploaded, ()) = tokio::join!(uploading, cutting);
@@ -320,7 +322,7 @@ async fn a_copy_that_is_given_up_holds_nothing_up() {
             let uploading = link.upload("given-up", &mut source, meta);
             let limit = std::time::Duration::from_millis(300);
             assert!(tokio::time::timeout(limit, uploading).await.is_err());
-            let next = tokio::time::timeout(limit * 30, output(&*link, "echo next")).await;
+            let next = tokio::time::timeout(PATIENCE, output(&*link, "echo next")).await;
             assert_eq!(next.unwrap_or_else(|_| panic!("{way:?} is stuck")), "next\n");
         }
     }

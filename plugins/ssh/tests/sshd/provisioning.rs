@@ -1,6 +1,5 @@
 //! Scripts, and what is wrong with machines that cannot take them.
 
-use ingot_test_support::require;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::harness::{connected, output};
-use ingot_test_support::output_of;
 use ingot_test_support::sshd::{Server, available};
+use ingot_test_support::{Pipe, require};
 
 /// Runs a shell provisioner and returns what it showed, and how long it took.
 async fn shell(link: &Arc<dyn Communicator>, options: Value) -> (Result<()>, String, Duration) {
@@ -110,11 +109,10 @@ async fn what_comes_from_a_pipe_is_uploaded() {
     let server = Server::start("");
     let link = connected(&server, json!({})).await;
     let pipe = server.path("pipe");
-    output_of("mkfifo", &[pipe.to_str().unwrap()]);
     let options = json!({ "source": pipe, "destination": server.text("home") + "/" });
-    let writer = std::thread::spawn(move || std::fs::write(pipe, "secret\n".repeat(100_000)));
+    let pipe = Pipe::feed(&pipe, "secret\n".repeat(100_000));
     provision("file", &link, options).await.0.unwrap();
-    writer.join().unwrap().unwrap();
+    pipe.end();
     let uploaded = server.path("home/pipe");
     assert!(std::fs::read_to_string(&uploaded).unwrap() == "secret\n".repeat(100_000));
     let mode = std::fs::metadata(&uploaded).unwrap().permissions().mode();

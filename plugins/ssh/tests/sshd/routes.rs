@@ -1,6 +1,5 @@
 //! Ways to the machine, and ways through it.
 
-use ingot_test_support::require;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -9,6 +8,7 @@ use serde_json::json;
 
 use crate::harness::{connect, connected, failure, options, output};
 use ingot_test_support::sshd::{PASSWORD, Running, Server, USER, available, free_port, wait_for};
+use ingot_test_support::{eventually_async, require};
 
 #[tokio::test]
 async fn through_a_bastion() {
@@ -157,9 +157,8 @@ async fn tunnels_both_ways() {
     assert_eq!(output(&*link, &from_there).await, "HELLO THERE\n");
     tokio::task::spawn_blocking(ask_here).await.unwrap();
     drop(link);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while TcpStream::connect(("localhost", here)).is_ok() {
-        assert!(std::time::Instant::now() < deadline, "a tunnel outlives its connection");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    eventually_async("a tunnel ends with its connection", async || {
+        TcpStream::connect(("localhost", here)).is_err()
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use ingot_sdk::file_work::read_small;
 use ingot_sdk::{Context, Error, Result, RunContext, Ui, http, netrc};
 
 use super::source::Source;
-use super::stall::unless_stalled;
+use super::stall::{STALL, unless_stalled};
 
 /// The algorithms, and how many hexadecimal digits their checksums have.
 const ALGORITHMS: &[(&str, usize)] = &[("md5", 32), ("sha1", 40), ("sha256", 64), ("sha512", 128)];
@@ -132,8 +132,8 @@ async fn download(ui: &Ui, url: &reqwest::Url) -> Result<String> {
         return Err(Error::new(format!("the server returned {}", answer.status())));
     }
     let is_gzip = http::is_gzip(answer.headers());
-    let bytes = http::bounded(answer, MAX_LIST).await.context("reading the response")?;
-    let bytes = bytes.ok_or_else(|| Error::new("this is too long to be a list of checksums"))?;
+    let bytes = http::body_unless_stalled(answer, MAX_LIST, STALL).await;
+    let bytes = bytes.context("reading the response")?;
     let bytes = if is_gzip { http::gunzip(bytes, MAX_LIST).await? } else { bytes };
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -204,6 +204,8 @@ fn parse_line(line: &str) -> Option<(Checksum, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use ingot_sdk::{hash, testing};
 
     use super::*;
@@ -266,6 +268,7 @@ mod tests {
         assert_eq!(error.advice(), Some("it has checksums for other.iso"));
     }
 
+    /// One that responds nothing, and one that ends in the middle of its list.
     #[tokio::test]
     async fn a_server_that_sends_nothing_is_not_waited_for_without_end() {
         // The system takes connections for it, which it never answers.
@@ -276,6 +279,21 @@ mod tests {
         let error = option.resolve(&ctx, &["a.iso"]).await.unwrap_err().to_string();
         let expected = format!("reading the checksums at {url}: asking: the server sent nothing");
         assert!(error.starts_with(&expected), "{error}");
+        let server = std::thread::spawn(move || {
+            // The request before has ended.
+            let _ = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            // A response to what was not asked yet is another error.
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nd41d8c").unwrap();
+            stream
+        });
+        let error = option.resolve(&ctx, &["a.iso"]).await.unwrap_err().to_string();
+        let expected = format!(
+            "reading the checksums at {url}: reading the response: the server sent nothing"
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        drop(server.join().unwrap());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ingot_sdk::download::{Broken, Part, content_range};
+use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::retry::Retry;
 use ingot_sdk::{Context, Error, Result, RunContext, byte_size, http, netrc};
 use reqwest::header::{
@@ -19,8 +20,8 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
+use super::Checksum;
 use super::stall::{STALL, unless_stalled};
-use super::{Checksum, with_suffix};
 
 /// How often a download that breaks off is taken up again before the next URL is tried.
 const TRIES: u32 = 8;

@@ -16,4 +16,4 @@ pub use checksum::{Checksum, ChecksumOption};
 pub use options::{IsoOptions, Retrieved};
 pub use source::Source;
 
-use options::{sha1, with_suffix};
+use options::sha1;

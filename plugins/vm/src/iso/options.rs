@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::FileLock;
+use ingot_sdk::file_work::with_suffix;
 use ingot_sdk::hash::{hasher, hex};
 use ingot_sdk::{
     ConfigError, ConfigErrors, ConfigWarning, Context, Error, Prepared, Result, RunContext,
@@ -245,13 +246,6 @@ async fn check_file(ctx: &RunContext, path: &Path, checksum: Option<&Checksum>) 
         ))
         .hint("check `iso_checksum`; if it is right, the file is damaged")),
     }
-}
-
-/// `path` with `suffix` after its name.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// The SHA-1 of a text, in hexadecimal.

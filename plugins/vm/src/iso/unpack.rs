@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ingot_sdk::file_lock::FileLock;
-use ingot_sdk::file_work::{CHUNK, Reader, blocking, read_small};
+use ingot_sdk::file_work::{CHUNK, Reader, blocking, is_same_file, read_small, with_suffix};
 use ingot_sdk::{Context, Error, OutputFile, Result, RunContext};
 use lzma_rust2::XzReader;
 use tokio_util::sync::CancellationToken;
 
-use super::{sha1, with_suffix};
+use super::sha1;
 
 /// The most memory that unpacking xz may take, in KiB. `xz -9` needs 65 MiB; what needs more was made
 /// by hand, or to do harm: the file itself may ask for 4 GiB.
@@ -53,7 +53,7 @@ impl Packing {
     /// # Errors
     /// `from` is not packed so, or holds several files; `to` cannot be written; cancelled.
     pub(super) async fn unpack(self, ctx: &RunContext, from: &Path, to: &Path) -> Result<()> {
-        if is_same(from, to) {
+        if is_same_file(from, to) {
             return Err(Error::new(format!(
                 "{} cannot be unpacked in its own place, which `iso_target_path` names",
                 from.display()
@@ -91,7 +91,17 @@ impl Packing {
         // What stood for an older file is not true any more.
         let _ = std::fs::remove_file(with_suffix(to, ".unpacked"));
         let output = OutputFile::create(&ctx.journal, to, 0o644)?;
-        let mut writer = BufWriter::with_capacity(CHUNK, output.writer()?);
+        output.fill(|output| self.decompress(stop, file, &mut reader, output))
+    }
+
+    fn decompress(
+        self,
+        stop: &CancellationToken,
+        file: File,
+        reader: &mut Reader,
+        output: File,
+    ) -> Result<()> {
+        let mut writer = BufWriter::with_capacity(CHUNK, output);
         if self == Packing::Zip {
             single(file, |packed| copy(stop, packed, &mut writer))?;
         } else {
@@ -116,8 +126,10 @@ impl Packing {
             }?;
         }
         writer.flush()?;
-        drop(writer);
-        output.finish()
+        match stop.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
     }
 }
 
@@ -153,12 +165,6 @@ fn copy(
         }
     }
     Ok(())
-}
-
-/// Whether two paths are of one file, also by links.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
-    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What changes when a file is written to or replaced: its size in bytes and when it was last changed,

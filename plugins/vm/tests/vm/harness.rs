@@ -4,10 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ingot_sdk::testing::{self, RecordedOutput};
 use ingot_sdk::{Event, PrepareContext, RunContext};
+use ingot_test_support::eventually;
 use ingot_vm::iso::IsoOptions;
 use serde_json::Value;
 
@@ -52,18 +52,6 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     ingot_sdk::hash::sha256(bytes)
-}
-
-/// Waits until `done` gives something.
-pub(crate) fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 const JOB: &str = "INGOT_VM_TEST_JOB";
@@ -183,7 +171,7 @@ impl Nginx {
                 return None;
             }
         };
-        wait_for("nginx", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        eventually("nginx", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         Some(child)
     }
 

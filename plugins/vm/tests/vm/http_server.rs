@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use ingot_sdk::http;
+use ingot_test_support::eventually;
 use ingot_vm::http_server::{HttpOptions, HttpServer};
 use serde_json::{Value, json};
 
-use crate::harness::{Build, noise, wait_for};
+use crate::harness::{Build, noise};
 
 async fn start(build: &Build, value: Value) -> HttpServer {
     let options: HttpOptions = serde_json::from_value(value).unwrap();
@@ -76,7 +77,7 @@ async fn a_directory_is_served_and_nothing_else() {
     let port = server.port();
     drop(server);
     tokio::task::block_in_place(|| {
-        wait_for("the end of the server", || {
+        eventually("the end of the server", || {
             TcpStream::connect(("127.0.0.1", port)).is_err().then_some(())
         })
     });

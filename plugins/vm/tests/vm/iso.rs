@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::testing::names;
 use ingot_sdk::{ConfigErrors, Error, Prepared};
+use ingot_test_support::{Pipe, eventually};
 use ingot_vm::iso::{IsoOptions, Retrieved};
 use serde_json::{Value, json};
 
-use crate::harness::{Build, Nginx, noise, output, sha256, spawn, wait_for};
+use crate::harness::{Build, Nginx, noise, output, sha256, spawn};
 
 const SIZE: usize = 3 << 20;
 
@@ -109,7 +110,7 @@ async fn mirrors_are_tried_in_order_and_all_reasons_are_reported() {
 /// Starts a download in another process, waits until some of it has arrived, and kills it.
 fn killed_midway(job: &Value, part: &Path) {
     let mut child = spawn(job, &[]);
-    wait_for("a part", || std::fs::metadata(part).ok().filter(|found| found.len() > 500_000));
+    eventually("a part", || std::fs::metadata(part).ok().filter(|found| found.len() > 500_000));
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -192,11 +193,13 @@ async fn a_server_that_dies_midway_is_asked_again() {
     let running = tokio::spawn(async move { wanted.retrieve(&ctx, "ISO").await });
     let part = build.path("a.iso.part");
     tokio::task::block_in_place(|| {
-        wait_for("a part", || std::fs::metadata(&part).ok().filter(|found| found.len() > 500_000));
+        eventually("a part", || {
+            std::fs::metadata(&part).ok().filter(|found| found.len() > 500_000)
+        });
         server.kill();
         // While nobody listens there, it is asked again as well.
         let refused = |line: &String| line.contains("asking the server: ");
-        wait_for("a try in vain", || build.said.lines().into_iter().find(refused));
+        eventually("a try in vain", || build.said.lines().into_iter().find(refused));
         server.restart("0");
     });
     running.await.unwrap().unwrap();
@@ -263,7 +266,7 @@ async fn cancelling_stops_a_download_at_once() {
     let ctx = build.ctx.clone();
     let running = tokio::spawn(async move { wanted.retrieve(&ctx, "ISO").await });
     let part = build.path("a.iso.part");
-    tokio::task::block_in_place(|| wait_for("a part", || std::fs::metadata(&part).ok()));
+    tokio::task::block_in_place(|| eventually("a part", || std::fs::metadata(&part).ok()));
     let start = std::time::Instant::now();
     build.ctx.cancel.cancel();
     assert!(running.await.unwrap().unwrap_err().is_cancelled());
@@ -296,6 +299,14 @@ fn logins_come_from_netrc() {
     assert!(said.contains("NETRC=/dev/null"), "{said}");
     let said = retrieve_with(&written("machine 127.0.0.1\n  login me\n  password letmein\n"));
     assert!(said.contains("job: ") && !said.contains("letmein"), "{said}");
+    assert_eq!(std::fs::read(&target).unwrap(), bytes);
+    // A pipe gives it once: for the list, and for the image.
+    std::fs::remove_file(&target).unwrap();
+    let pipe = build.path("netrc.pipe");
+    let writer = Pipe::feed(&pipe, "machine 127.0.0.1 login me password letmein");
+    let said = retrieve_with(&pipe.display().to_string());
+    writer.end();
+    assert!(said.contains("job: "), "{said}");
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
 }
 

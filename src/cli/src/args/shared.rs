@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
+use ingot_registry::api::Timestamp;
 use ingot_sdk::GoDuration;
 use ingot_template::variables::VariableFlag;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// `-var` and `-var-file`, in the order they were given, which is the order they apply in.
 #[derive(Debug, Clone, Default)]
@@ -128,6 +131,14 @@ pub(crate) enum ConfigType {
 /// Go's form of a duration.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     GoDuration::parse(text).map(|duration| duration.0)
+}
+
+/// A moment, or the beginning of a day (UTC).
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).map(Timestamp::from);
+    text.parse().or_else(|_| day()).map_err(|_| {
+        "write a time such as 2026-12-31T23:59:59Z, or a day such as 2026-12-31".to_owned()
+    })
 }
 
 /// Go's forms of a bool.

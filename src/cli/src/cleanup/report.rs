@@ -1,22 +1,68 @@
 //! What `ingot cleanup` does and says about each thing.
 
-use std::path::Path;
-
-use ingot_engine::HostMachine;
-use ingot_engine::orphaned_runs::{
-    OrphanedResource, OrphanedRun, UnreadableJournal, place, shown_time,
-};
-use ingot_engine::resume::record::{Stage, UnreadableRecord};
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::resume::record::Stage;
 use ingot_engine::resume::{KeptBuild, KeptRecord};
+use ingot_engine::{HostMachine, Unreadable};
+use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::{Error, PluginSet, Result, Ui};
 use serde_json::{Value as Json, json};
 
 use super::{CleanupArgs, Run, is_chosen};
 
+/// What is done with each thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    List,
+    Remove,
+    /// Nothing is removed, and records are given up.
+    Forget,
+}
+
+/// What has become of a thing.
+enum Status {
+    /// It was left by a run that is dead, and stays.
+    Left,
+    /// It stays for `-resume`.
+    Kept,
+    Removed,
+    Forgotten,
+    /// It could not be removed.
+    Failed(Error),
+}
+
+impl Status {
+    /// As programs read it.
+    fn as_str(&self) -> &'static str {
+        match self {
+            Status::Left => "left",
+            Status::Kept => "kept",
+            Status::Removed => "removed",
+            Status::Forgotten => "forgotten",
+            Status::Failed(_) => "failed",
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Status::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<Result<()>> for Status {
+    /// What has become of what was to be removed.
+    fn from(removed: Result<()>) -> Self {
+        removed.map_or_else(Status::Failed, |()| Status::Removed)
+    }
+}
+
 /// The report of a cleanup, in lines or as JSON.
 pub(super) struct Report<'a> {
     ui: &'a Ui,
     args: &'a CleanupArgs,
+    action: Action,
     plugins: &'a PluginSet,
     runs: Vec<Json>,
     /// What is kept for `-resume`.
@@ -39,6 +85,11 @@ impl<'a> Report<'a> {
         Report {
             ui,
             args,
+            action: match (args.dry_run, args.forget) {
+                (true, _) => Action::List,
+                (false, true) => Action::Forget,
+                (false, false) => Action::Remove,
+            },
             plugins,
             runs: Vec::new(),
             kept: Vec::new(),
@@ -57,9 +108,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Whether nothing is removed, and records are given up.
-    fn forgets(&self) -> bool {
-        self.args.forget && !self.args.dry_run
+    /// The same for what failed, beside the document where that is asked for.
+    fn say_error(&self, text: impl Into<String>) {
+        if !self.args.json {
+            self.ui.error(text);
+        }
     }
 
     /// Lists what a run left, and removes it.
@@ -68,26 +121,26 @@ impl<'a> Report<'a> {
             self.say(format!("{}:", run.describe()));
         }
         let mut things = Vec::new();
-        let forgotten = self.forgets().then(|| run.dead.forget());
+        let forgotten = (self.action == Action::Forget).then(|| run.dead.forget());
         if let Some(Err(error)) = &forgotten {
             self.failed += 1;
-            if !self.args.json {
-                self.ui.error(format!("  could not forget it: {error}"));
-            }
+            self.say_error(format!("  could not forget it: {error}"));
         }
         for orphan in run.dead.in_turn(self.plugins) {
-            if let Some(forgotten) = &forgotten {
-                let status = if forgotten.is_ok() { "forgotten" } else { "left" };
-                things.push(self.report(&run, &orphan, status, None));
-                continue;
-            }
-            let elsewhere = run.dead.elsewhere(&orphan.resource, self.plugins).is_some();
-            self.elsewhere += usize::from(elsewhere);
-            let result = match self.args.dry_run || elsewhere {
-                true => None,
-                false => Some(run.dead.remove(&orphan, self.plugins).await),
+            let status = match &forgotten {
+                Some(Ok(())) => Status::Forgotten,
+                Some(Err(_)) => Status::Left,
+                None => {
+                    let elsewhere = run.dead.elsewhere(&orphan.resource, self.plugins).is_some();
+                    self.elsewhere += usize::from(elsewhere);
+                    match self.action == Action::Remove && !elsewhere {
+                        true => run.dead.remove(&orphan, self.plugins).await.into(),
+                        false => Status::Left,
+                    }
+                }
             };
-            things.push(self.report(&run, &orphan, "left", result));
+            let how_to_forget = run.dead.how_to_forget();
+            things.push(self.thing(&run, &orphan, &status, how_to_forget.as_deref()));
         }
         if !things.is_empty() {
             self.runs.push(json!({
@@ -100,47 +153,24 @@ impl<'a> Report<'a> {
         run.dead.close();
     }
 
-    /// Lists what is kept of a build, and removes it with `-kept`.
+    /// Lists what is kept of a build, and removes or forgets it with `-kept`.
     pub(super) async fn kept(&mut self, record: KeptRecord) {
-        let removes = self.args.kept && !self.args.dry_run;
+        let action = if self.args.kept { self.action } else { Action::List };
+        let lists = action == Action::List;
         // Nothing is left of what was built that is not the user's.
         let is_remembered =
             |build: &KeptBuild| build.stage == Stage::Built && !build.holds_something();
-        if is_remembered(&record.build) && !removes {
+        if is_remembered(&record.build) && lists {
             return;
         }
-        let lock = match (record.lock(), removes) {
-            (Ok(Some(lock)), _) => Some(lock),
-            (Ok(None), false) => {
-                return self.say(format!("A run goes on with '{}'.", record.build.build));
-            }
-            (Ok(None), true) => {
-                self.not_removed(&record, "a run goes on with it");
-                return;
-            }
-            (Err(error), true) => {
-                self.not_removed(&record, &error.to_string());
-                return;
-            }
-            // To look at it, nobody has to be kept out.
-            (Err(_), false) => None,
-        };
-        let name = record.build.build.clone();
-        let record = match &lock {
-            // A run may have gone on with it since it was read, and kept more.
-            Some(_) => record.reread(),
-            None => Some(record),
-        };
-        let Some(record) = record else {
-            return self.say(format!("Another run has just finished '{name}'."));
-        };
+        let Some((record, _lock)) = self.claim(record, lists) else { return };
         let build = &record.build;
         // What a run kept meanwhile may be too new, or another's.
         if !is_chosen(self.args, Some(&build.run), Some(build.kept_at)) {
             return;
         }
         if is_remembered(build) {
-            if removes && let Err(error) = record.remove() {
+            if !lists && let Err(error) = record.remove() {
                 self.not_removed(&record, &error.to_string());
             }
             return;
@@ -150,108 +180,122 @@ impl<'a> Report<'a> {
         self.say(format!(
             "{} of {}, kept at {}{} for `ingot build -resume`:",
             build.build,
-            build.template.display(),
+            build.template,
             shown_time(build.kept_at),
             machine.unwrap_or_default()
         ));
-        let forgets = removes && self.forgets();
-        if elsewhere.is_some() && !forgets {
+        let action = match action {
+            Action::Remove if elsewhere.is_some() => Action::List,
+            action => action,
+        };
+        if elsewhere.is_some() && action != Action::Forget {
             self.kept_elsewhere += 1;
         }
-        let removes = removes && elsewhere.is_none();
         let mut run = Run {
             id: Some(build.run.clone()),
             started: build.started(),
             dead: OrphanedRun::kept(build),
         };
+        let how_to_forget =
+            format!("`ingot cleanup -forget -kept -run={}` gives up all of that run", build.run);
         let mut things = Vec::new();
         let failed = self.failed;
         for orphan in run.dead.in_turn(self.plugins) {
-            let result = match removes && !forgets {
-                false => None,
-                true => Some(run.dead.remove(&orphan, self.plugins).await),
+            let status = match action {
+                Action::List => Status::Kept,
+                Action::Forget => Status::Forgotten,
+                Action::Remove => run.dead.remove(&orphan, self.plugins).await.into(),
             };
-            let untouched = if forgets { "forgotten" } else { "kept" };
-            things.push(self.report(&run, &orphan, untouched, result));
+            things.push(self.thing(&run, &orphan, &status, Some(&how_to_forget)));
         }
+        let mut error = None;
         let artifact = build.artifact.as_ref().filter(|_| build.owns_artifact);
         if let Some(artifact) = artifact {
-            let what = artifact.description();
-            match removes {
-                _ if forgets => {
-                    self.forgotten += 1;
-                    self.say(format!("  forgot {what}"));
-                }
-                false => self.say(format!("  {what}")),
-                true => match artifact.destroy(&self.plugins.reclaimers).await {
-                    Ok(()) => {
-                        self.removed += 1;
-                        self.say(format!("  removed {what}"));
-                    }
-                    Err(error) => {
-                        self.failed += 1;
-                        self.ui.error(format!("  could not remove {what}: {error}"));
-                    }
-                },
-            }
+            let status = match action {
+                Action::List => Status::Kept,
+                Action::Forget => Status::Forgotten,
+                Action::Remove => artifact.destroy(&self.plugins.reclaimers).await.into(),
+            };
+            self.report(artifact.description(), &status, Some(&how_to_forget));
+            error = status.error().map(Error::to_string);
         }
         if things.is_empty() && artifact.is_none() {
             self.say("  its progress");
         }
-        if (removes || forgets)
+        if action != Action::List
             && failed == self.failed
-            && let Err(error) = record.remove()
+            && let Err(why) = record.remove()
         {
             self.failed += 1;
-            self.ui.error(format!("  could not remove the record of it: {error}"));
+            self.say_error(format!("  could not remove the record of it: {why}"));
+            error = Some(why.to_string());
         }
-        self.kept.push(document(build, json!(things)));
+        let mut document = document(build, json!(things));
+        if let Some(error) = error {
+            document["error"] = json!(error);
+        }
+        self.kept.push(document);
+    }
+
+    /// Keeps other runs from a record, and reads it again. To look at it, nobody has to be kept out. None
+    /// if another run has it, or has finished it.
+    fn claim(&mut self, record: KeptRecord, lists: bool) -> Option<(KeptRecord, Option<FileLock>)> {
+        let lock = match (record.lock(), lists) {
+            (Ok(Some(lock)), _) => lock,
+            (Ok(None), true) => {
+                self.say(format!("A run goes on with '{}'.", record.build.build));
+                return None;
+            }
+            (Err(_), true) => return Some((record, None)),
+            (Ok(None), false) => {
+                self.not_removed(&record, "a run goes on with it");
+                return None;
+            }
+            (Err(error), false) => {
+                self.not_removed(&record, &error.to_string());
+                return None;
+            }
+        };
+        let name = record.build.build.clone();
+        // A run may have gone on with it since it was read, and kept more.
+        let reread = record.reread();
+        if reread.is_none() {
+            self.say(format!("Another run has just finished '{name}'."));
+        }
+        reread.map(|record| (record, Some(lock)))
     }
 
     /// Reports that what is kept of a build could not be removed.
     fn not_removed(&mut self, record: &KeptRecord, why: &str) {
         let build = &record.build;
         self.failed += 1;
-        if !self.args.json {
-            self.ui.error(format!(
-                "Could not remove what is kept of '{}' of {}: {why}",
-                build.build,
-                build.template.display()
-            ));
-        }
+        self.say_error(format!(
+            "Could not remove what is kept of '{}' of {}: {why}",
+            build.build, build.template
+        ));
         let mut document = document(build, json!([]));
         document["error"] = json!(why);
         self.kept.push(document);
     }
 
     /// Reports a record that cannot be read.
-    pub(super) fn unreadable(&mut self, record: &UnreadableRecord) {
-        let UnreadableRecord { path, error } = record;
-        let help = "what it keeps may still be there; look for it, remove it by hand, and then this \
-                    directory";
-        self.cannot_be_read("What is kept in ", path, error, help);
-    }
-
-    /// Reports a journal that cannot be read as a whole.
-    pub(super) fn unreadable_journal(&mut self, journal: &UnreadableJournal) {
-        let UnreadableJournal { path, error } = journal;
-        self.cannot_be_read("The journal ", path, error, error.advice().unwrap_or_default());
-    }
-
-    fn cannot_be_read(&mut self, what: &str, path: &Path, error: &Error, help: &str) {
-        let path = path.display().to_string();
+    pub(super) fn unreadable(&mut self, record: &Unreadable) {
+        let Unreadable { path, error, .. } = record;
         if !self.args.json {
-            self.ui.error(format!("{what}{path} cannot be read: {error}\nhelp: {help}"));
+            let help = error.advice().unwrap_or_default();
+            self.ui.error(format!("{}\nhelp: {help}", record.describe()));
         }
+        let path = path.display().to_string();
         self.unreadable.push(json!({ "path": path, "error": error.to_string() }));
     }
 
-    fn report(
+    /// Reports what has become of a thing that a run left.
+    fn thing(
         &mut self,
         run: &Run,
         orphan: &OrphanedResource,
-        untouched: &'static str,
-        result: Option<Result<()>>,
+        status: &Status,
+        how_to_forget: Option<&str>,
     ) -> Json {
         let mut details = Vec::new();
         details.extend(orphan.since.map(|time| format!("since {}", shown_time(time))));
@@ -263,50 +307,16 @@ impl<'a> Report<'a> {
             false => format!(", {}", details.join(", ")),
         };
         let what = format!("{}{details}", orphan.describe(self.plugins));
-        let (status, error) = match result {
-            None => {
-                self.forgotten += usize::from(untouched == "forgotten");
-                (untouched, None)
-            }
-            Some(Ok(())) => {
-                self.removed += 1;
-                ("removed", None)
-            }
-            Some(Err(error)) => {
-                self.failed += 1;
-                ("failed", Some(error))
-            }
-        };
-        match &error {
-            None if status == "removed" => self.say(format!("  removed {what}")),
-            None if status == "forgotten" => self.say(format!("  forgot {what}")),
-            None => self.say(format!("  {what}")),
-            Some(error) if !self.args.json => {
-                let forget = match (untouched, &run.id) {
-                    ("kept", Some(id)) => Some(format!(
-                        "`ingot cleanup -forget -kept -run={id}` gives up all of that run"
-                    )),
-                    _ => run.dead.how_to_forget(),
-                };
-                let advice = [error.advice().map(str::to_owned), forget];
-                let advice: Vec<String> = advice.into_iter().flatten().collect();
-                let advice = match advice.is_empty() {
-                    true => String::new(),
-                    false => format!("\n    help: {}", advice.join("; ")),
-                };
-                self.ui.error(format!("  could not remove {what}: {error}{advice}"));
-            }
-            Some(_) => {}
-        }
-        let error = error.map(|error| error.to_string());
+        self.report(&what, status, how_to_forget);
+        let error = status.error().map(Error::to_string);
         let place = place(self.plugins, &orphan.resource);
         let since = orphan.since.map(shown_time);
-        let template = run.dead.info.as_ref().map(|info| info.template.display().to_string());
+        let template = run.dead.info.as_ref().map(|info| info.template.clone());
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         self.ui.for_build(&text(&orphan.build)).machine(
             "leftover",
             &[
-                status,
+                status.as_str(),
                 &orphan.resource.kind,
                 &orphan.resource.id,
                 &text(&place),
@@ -323,9 +333,33 @@ impl<'a> Report<'a> {
             "machine": elsewhere.map(HostMachine::name),
             "since": since,
             "build": orphan.build,
-            "status": status,
+            "status": status.as_str(),
             "error": error,
         })
+    }
+
+    /// Counts `what`, and says what has become of it.
+    fn report(&mut self, what: &str, status: &Status, how_to_forget: Option<&str>) {
+        match status {
+            Status::Left | Status::Kept => self.say(format!("  {what}")),
+            Status::Removed => {
+                self.removed += 1;
+                self.say(format!("  removed {what}"));
+            }
+            Status::Forgotten => {
+                self.forgotten += 1;
+                self.say(format!("  forgot {what}"));
+            }
+            Status::Failed(error) => {
+                self.failed += 1;
+                let advice: Vec<&str> = error.advice().into_iter().chain(how_to_forget).collect();
+                let advice = match advice.is_empty() {
+                    true => String::new(),
+                    false => format!("\n    help: {}", advice.join("; ")),
+                };
+                self.say_error(format!("  could not remove {what}: {error}{advice}"));
+            }
+        }
     }
 
     /// Ends the report; whether all is well.
@@ -362,17 +396,21 @@ impl<'a> Report<'a> {
                 }
                 _ => {}
             }
-        } else if self.args.dry_run && self.elsewhere < left {
-            self.ui.say(format!("Left: {}. Without -list they are removed.", count(left)));
+        } else if self.args.dry_run && (self.args.forget || self.elsewhere < left) {
+            let without = match self.args.forget {
+                true => "what is recorded of it is forgotten",
+                false => "they are removed",
+            };
+            self.ui.say(format!("Left: {}. Without -list {without}.", count(left)));
         } else if self.args.dry_run || (self.removed + self.failed == 0 && self.elsewhere > 0) {
             self.ui.say(format!("Left: {}.", count(left)));
         } else if self.failed == 0 {
             self.ui.say(format!("Removed {}.", count(self.removed)));
         } else {
             let failed = count(self.failed);
-            self.ui.error(match self.forgets() {
-                true => "Not all of it could be forgotten.".to_owned(),
-                false => format!(
+            self.ui.error(match self.action {
+                Action::Forget => "Not all of it could be forgotten.".to_owned(),
+                Action::List | Action::Remove => format!(
                     "Removed {}; could not remove {failed}, of which the record stays.",
                     count(self.removed)
                 ),

@@ -5,8 +5,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::output;
-use super::revoke::time;
 use super::serve::DatabaseArgs;
+use crate::args::time;
 use ingot_registry::api::{Result, Timestamp};
 use ingot_registry::service::EVENTS;
 use ingot_registry::store::{Role, WaitingDeliveries};

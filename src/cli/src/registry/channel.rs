@@ -247,9 +247,9 @@ async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> 
     let now = registry.get_channel(bucket, channel).await?;
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
-    for fingerprint in rollback_targets(history.iter().rev().map(Assigned::of)) {
+    for to in rollback_targets(history.iter().rev().map(Assigned::of)) {
         // What the history holds may be as it was then; what counts is how it is now.
-        let version = match registry.get_version(bucket, fingerprint).await {
+        let version = match registry.get_version(bucket, to.version).await {
             Err(error) if error.is_absent() => continue,
             result => result?,
         };

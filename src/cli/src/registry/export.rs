@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ingot_registry::transfer::{self, ExportError, ExportOptions};
-use ingot_sdk::{Error, Result};
+use ingot_sdk::{Context, Error, OutputFile, Result};
 
 use super::output::{line, sentence_list};
 use super::session::Session;
-use crate::whole_file;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -31,8 +30,8 @@ pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
     let exported = exported.map_err(with_hint)?;
     let text = exported.export.to_json().map_err(with_hint)?;
     let file = args.file.display();
-    whole_file::write(&args.file, &text)
-        .map_err(|error| Error::new(format!("{file} cannot be written: {error}")))?;
+    OutputFile::save(&args.file, text.as_bytes())
+        .with_context(|| format!("{file} cannot be written"))?;
     line(format!("Exported {} versions of {name} to {file}.", exported.versions));
     if exported.incomplete > 0 {
         line(format!("{} incomplete versions were left out.", exported.incomplete));

@@ -2,11 +2,10 @@
 
 use clap::Args;
 use ingot_sdk::{Error, Result};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::output::{line, moment, plain, shown_version};
 use super::session::Session;
+use crate::args::time;
 use ingot_registry::api::{Channel, Child, Timestamp, UpdateVersionBody, VersionStatus};
 use ingot_registry::{MovedChannel, RevocationImpact, revocation_delay};
 
@@ -39,14 +38,6 @@ pub(super) struct RestoreArgs {
     bucket: String,
     /// The version: its name, fingerprint or id
     version: String,
-}
-
-/// A moment, or the beginning of a day (UTC).
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).map(Timestamp::from);
-    text.parse().or_else(|_| day()).map_err(|_| {
-        "write a time such as 2026-12-31T23:59:59Z, or a day such as 2026-12-31".to_owned()
-    })
 }
 
 /// How long to wait, as the registry reads it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ingot_sdk::{Error, PluginSet, Ui};
 use tokio::time::{Instant, timeout};
 
-use super::{Listing, OrphanedResource, OrphanedRun, may_be_local, orphaned_runs, reclaimer};
+use super::{OrphanedResource, OrphanedRun, OrphanedRuns, may_be_local, orphaned_runs, reclaimer};
 
 /// How long a build waits for the removal of what other runs left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,8 +22,8 @@ pub async fn reclaim_orphaned_runs(plugins: &PluginSet, ui: &Ui) {
     reclaim(orphaned_runs(), PATIENCE, plugins, ui).await;
 }
 
-async fn reclaim(listing: Listing, patience: Duration, plugins: &PluginSet, ui: &Ui) {
-    let Listing { runs, unreadable } = listing;
+async fn reclaim(listing: OrphanedRuns, patience: Duration, plugins: &PluginSet, ui: &Ui) {
+    let OrphanedRuns { runs, unreadable } = listing;
     if !unreadable.is_empty() {
         let told = unreadable.iter().map(|one| format!("{}: {}", one.path.display(), one.error));
         ui.error(format!(
@@ -150,7 +150,7 @@ mod tests {
 
     /// What a build on `here` says of the journals in a directory.
     async fn reclaimed(dir: &Path, here: &HostMachine, patience: Duration) -> String {
-        let mut listing = Listing::default();
+        let mut listing = OrphanedRuns::default();
         listing.look_into(dir, Some(here));
         let said = Arc::new(RecordedOutput::default());
         reclaim(listing, patience, &plugins(), &context(Default::default(), &said).ui).await;

@@ -34,7 +34,8 @@ impl Project {
         project
     }
 
-    fn without_template(ui: Option<&Ui>, plugins: &PluginSet) -> Project {
+    /// One of which nothing is evaluated. `ui` and `plugins` are as in [`Project::empty`].
+    pub(super) fn without_template(ui: Option<&Ui>, plugins: &PluginSet) -> Project {
         let secrets = Secrets::default();
         Project {
             sources: SourceMap::default(),
@@ -51,15 +52,9 @@ impl Project {
             variable_inputs: VariableInputs::default(),
             names: BTreeMap::new(),
             functions: FunctionContext {
-                base_dir: PathBuf::from("."),
-                start: time::OffsetDateTime::now_utc(),
-                reproducible: false,
-                conceals: false,
-                env_allowed: false,
                 secrets: sink(&secrets),
                 stores: stores(ui, plugins),
-                volatile: Default::default(),
-                pipes: Default::default(),
+                ..FunctionContext::new(".", time::OffsetDateTime::now_utc())
             },
             plugins: PluginSet::default(),
             built_in: PluginSet::default(),

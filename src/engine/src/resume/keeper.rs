@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::advice::{how_to_go_on, not_recorded};
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
-use super::record::{Header, KeptBuild, KeptRecord, Stage, list, same_path};
+use super::record::{Header, KeptBuild, KeptRecord, Stage, list, recorded_template};
 use crate::journal::BuildJournal;
 
 /// From here on count the records of what an earlier run left and a kept build's record stands for.
@@ -333,7 +333,7 @@ impl Keeper {
 
     /// Whether an earlier run of the build is kept.
     fn has_older(&self) -> bool {
-        let template = same_path(&self.template);
+        let template = recorded_template(&self.template);
         let kept = |record: &KeptRecord| {
             let build = &record.build;
             build.template == template && build.build == self.build && build.stage != Stage::Built

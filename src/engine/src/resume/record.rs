@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_sdk::file_lock::FileLock;
 use ingot_sdk::file_work::read_small;
+use ingot_sdk::recorded_path::shown_path;
 use ingot_sdk::whole_file::{self, Options, sync_directory};
 use ingot_sdk::{Context, Error, PluginSet, Resource, Result, Sbom, SbomFormat};
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,9 @@ use time::OffsetDateTime;
 use super::artifact::RecordedArtifact;
 use super::inputs::Inputs;
 use crate::host_machine::HostMachine;
-use crate::journal::{self, as_text, owner_runs, process_name};
+use crate::journal::{self, owner_runs, process_name};
 use crate::orphaned_runs::{is_local, may_be_local};
+use crate::unreadable::Unreadable;
 
 /// The form of the records that this version writes.
 const FORMAT: u32 = 3;
@@ -61,8 +63,8 @@ pub enum Stage {
 pub struct KeptBuild {
     /// The form of the record.
     format: u32,
-    /// The template, as an absolute path.
-    pub template: PathBuf,
+    /// The template, as an absolute path without links, for people and to compare.
+    pub template: String,
     /// The build's name.
     pub build: String,
     /// The id of the run.
@@ -115,7 +117,7 @@ struct KeptSbom {
 
 /// What a record begins with.
 pub(super) struct Header {
-    pub template: PathBuf,
+    pub template: String,
     pub build: String,
     pub run: String,
     pub started: OffsetDateTime,
@@ -332,16 +334,7 @@ pub struct Listing {
     /// The builds, the oldest first.
     pub records: Vec<KeptRecord>,
     /// What cannot be read, or must not be believed.
-    pub unreadable: Vec<UnreadableRecord>,
-}
-
-/// A record that nothing can be done with: what it keeps may still be there.
-#[derive(Debug)]
-pub struct UnreadableRecord {
-    /// Its directory.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub error: Error,
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// All that is kept. Costs a look into few directories when there is nothing.
@@ -361,7 +354,7 @@ fn look_into(all: PathBuf, listing: &mut Listing) {
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            listing.unreadable.push(UnreadableRecord { path: all, error });
+            listing.unreadable.push(Unreadable::kept(&all, error));
             return;
         }
     };
@@ -377,7 +370,7 @@ fn look_into(all: PathBuf, listing: &mut Listing) {
             Ok(record) => listing.records.push(record),
             // Another run may have removed it meanwhile.
             Err(_) if std::fs::symlink_metadata(path.join(RECORD)).is_err() => {}
-            Err(error) => listing.unreadable.push(UnreadableRecord { path, error }),
+            Err(error) => listing.unreadable.push(Unreadable::kept(&path, error)),
         }
     }
 }
@@ -408,16 +401,15 @@ pub(super) fn list() -> Vec<KeptRecord> {
 
 /// The builds of a template that are kept, and all that cannot be read, which may be of it.
 pub fn of_template(template: &Path) -> Listing {
-    let template = same_path(template);
+    let template = recorded_template(template);
     let mut listing = look();
     listing.records.retain(|record| record.build.template == template);
     listing
 }
 
 /// How a template is known in records: its absolute path, without links and `.` in it.
-pub(super) fn same_path(template: &Path) -> PathBuf {
-    let absolute = || std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
-    as_text(&std::fs::canonicalize(template).unwrap_or_else(|_| absolute()))
+pub(super) fn recorded_template(template: &Path) -> String {
+    std::fs::canonicalize(template).map_or_else(|_| shown_path(template), |path| shown_path(&path))
 }
 
 /// The kinds and ids of all that is left for kept builds.

@@ -14,7 +14,7 @@ use super::flags::ResumeFlags;
 use super::inputs::Inputs;
 use super::keeper::{Described, Keeper, Plan};
 use super::planner::Planner;
-use super::record::{Header, KeptRecord, Stage, same_path};
+use super::record::{Header, KeptRecord, Stage, recorded_template};
 use crate::graph::Node;
 use crate::inputs::NodeEvaluator;
 use crate::journal::FileJournal;
@@ -82,7 +82,7 @@ impl KeepOptions {
         };
         let describe = move || {
             let header = Header {
-                template: same_path(&template),
+                template: recorded_template(&template),
                 build: node.name.clone(),
                 run: project.run_uuid.clone(),
                 started: project.functions.start,

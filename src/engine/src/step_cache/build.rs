@@ -16,7 +16,6 @@ use super::index::CachedState;
 use super::inputs::{BuildContext, Description, Inputs, Reason, describe, inputs};
 use super::secret::{OWNER_DIGITS, Secret};
 use crate::hook::NodeHook;
-use crate::journal::as_text;
 
 /// What a build knows of its steps.
 pub(crate) struct NodeCache {
@@ -191,7 +190,7 @@ impl NodeCache {
             let state = index.states.entry(key.to_string());
             let state = state.or_insert_with(|| CachedState {
                 builder: hook.node.ty.clone(),
-                template: as_text(&self.run.options.template),
+                template: self.run.options.template.clone(),
                 build: hook.node.name.clone(),
                 step: BASE.to_owned(),
                 number: 0,
@@ -427,7 +426,7 @@ impl Keeping<'_> {
         let now = OffsetDateTime::now_utc();
         let kept = CachedState {
             builder: self.hook.node.ty.clone(),
-            template: as_text(&self.cache.run.options.template),
+            template: self.cache.run.options.template.clone(),
             build: self.hook.node.name.clone(),
             step: self.shown(index),
             number: index + 1,

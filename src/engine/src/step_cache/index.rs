@@ -35,8 +35,8 @@ const SECRET: &str = "secret";
 pub struct CachedState {
     /// The type of the builder that keeps it.
     pub builder: String,
-    /// The template, as an absolute path.
-    pub template: PathBuf,
+    /// The template, as an absolute path, for people and to compare.
+    pub template: String,
     /// The build.
     pub build: String,
     /// The step after which it was kept.

@@ -65,7 +65,7 @@ pub(super) fn describe(of: &BuildContext, step: &Step) -> Result<Description, Re
     }
     let effect = plugin.facts().effect;
     match effect {
-        Effect::Options | Effect::Scripts | Effect::Copies => {}
+        Effect::Options | Effect::Scripts { .. } | Effect::Copies { .. } => {}
         Effect::Never(why) => return Err(why.to_owned()),
         Effect::Unknown => {
             return Err(format!("what the provisioner `{kind}` reads is not known"));
@@ -98,30 +98,26 @@ pub(super) fn describe(of: &BuildContext, step: &Step) -> Result<Description, Re
         ],
         files: Vec::new(),
     };
+    let files = options.local_files(&config);
     match effect {
         Effect::Options | Effect::Never(_) | Effect::Unknown => {}
-        Effect::Scripts => {
+        Effect::Scripts { named_in } => {
             // Scripts see these as PACKER_BUILD_NAME and PACKER_BUILDER_TYPE.
             let names = json!([of.prepare.build_name, of.prepare.build_type]).to_string();
             found.parts.push(("the name of the source".into(), names));
-        }
-        Effect::Copies => {
-            if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
-                return Err("it copies files to this machine, which each build has to do".into());
+            let path = named_in.and_then(|option| config.get(option)?.as_str());
+            if path.is_some_and(|path| path.ends_with(['/', '\\'])) {
+                let names: Vec<_> = files.iter().map(|(_, path)| script::file_name(path)).collect();
+                found.parts.push(("the names of the scripts".into(), json!(names).to_string()));
             }
-            if config.get("generated").and_then(OptionValue::as_bool) == Some(true) {
-                return Err("its source is created while the build runs".into());
+        }
+        Effect::Copies { uncached } => {
+            if let Some(why) = uncached(&config) {
+                return Err(why.to_owned());
             }
         }
     }
-    let copied = effect == Effect::Copies;
-    let files = options.local_files(&config);
-    // Of a directory, in which PowerShell scripts keep their names.
-    let remote_path = config.get("remote_path").and_then(OptionValue::as_str);
-    if effect == Effect::Scripts && remote_path.is_some_and(|path| path.ends_with(['/', '\\'])) {
-        let names: Vec<_> = files.iter().map(|(_, path)| script::file_name(path)).collect();
-        found.parts.push(("the names of the scripts".into(), json!(names).to_string()));
-    }
+    let copied = matches!(effect, Effect::Copies { .. });
     let files = files.into_iter();
     found.files.extend(files.map(|(option, path)| (option, LocalFile { path, copied })));
     for (option, value) in config.values() {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use ingot_sdk::recorded_path::shown_path;
 use time::OffsetDateTime;
 
 use super::build::AFTER;
@@ -10,7 +11,6 @@ use super::index::CacheDirectory;
 use super::inputs::{BuildContext, Reason, describe};
 use super::run::{shared_directory, unasked};
 use crate::CheckedNode;
-use crate::journal::as_text;
 use crate::project::Project;
 
 /// What is known of the state after a provisioner before the build runs.
@@ -36,8 +36,7 @@ pub fn outlook<B>(
     let shared = shared_directory(shared, &project.companion, &project.template.dir);
     let directory = CacheDirectory::existing(shared.as_deref());
     let index = directory.map(|directory| directory.index()).unwrap_or_default();
-    let template = std::path::absolute(template).unwrap_or_else(|_| template.to_owned());
-    let template = as_text(&template);
+    let template = shown_path(template);
     let mut broken = false;
     let block = project.companion.cache.as_ref();
     let unasked = unasked(states, block.and_then(|block| block.amazon).unwrap_or(false));

@@ -21,8 +21,8 @@ pub struct StepCacheOptions {
     pub max_age: Option<Duration>,
     /// The steps that are never cached, by name or type.
     pub uncached: BTreeSet<String>,
-    /// The template, as an absolute path.
-    pub template: PathBuf,
+    /// The template, as [`shown_path`](ingot_sdk::recorded_path::shown_path) has it.
+    pub template: String,
     /// The directory by which machines share the cache, if it is not this user's own.
     pub directory: Option<PathBuf>,
     /// Whether states of `amazon-ebs`, which cost money, are kept and used too.

@@ -25,17 +25,8 @@ fn evaluated_with<T>(
     let mut sources = SourceMap::default();
     let file = sources.add("test", text);
     let expr = crate::parse::parse_expr(&sources, file)?;
-    let functions = FunctionContext {
-        base_dir: ".".into(),
-        start: time::OffsetDateTime::UNIX_EPOCH,
-        reproducible: false,
-        conceals: false,
-        env_allowed: false,
-        secrets,
-        stores: Default::default(),
-        volatile: Default::default(),
-        pipes: Default::default(),
-    };
+    let functions =
+        FunctionContext { secrets, ..FunctionContext::new(".", time::OffsetDateTime::UNIX_EPOCH) };
     let var = Value::object(BTreeMap::from([
         ("name".to_owned(), Value::from("web")),
         ("secret".to_owned(), Value::from("hunter2").mark(true)),

@@ -72,3 +72,20 @@ pub struct FunctionContext {
     /// What pipes gave to functions that read files.
     pub pipes: Pipes,
 }
+
+impl FunctionContext {
+    /// One in which nothing is secret, stored or random, and `env` cannot be called.
+    pub fn new(base_dir: impl Into<PathBuf>, start: time::OffsetDateTime) -> FunctionContext {
+        FunctionContext {
+            base_dir: base_dir.into(),
+            start,
+            reproducible: false,
+            conceals: false,
+            env_allowed: false,
+            secrets: SecretSink::default(),
+            stores: Stores::default(),
+            volatile: VolatileCalls::default(),
+            pipes: Pipes::default(),
+        }
+    }
+}

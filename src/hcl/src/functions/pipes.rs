@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::source::read_bytes;
 
 /// What pipes gave to a run: a pipe gives what it has once, and a run evaluates parts of its template
-/// more than once. Clones share it.
+/// more than once. Clones share it. `ReadOnce` of `ingot-base`, which this crate does not know, is the same
+/// for other files.
 #[derive(Clone, Default)]
 pub struct Pipes(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
 

@@ -6,15 +6,8 @@ use crate::functions::table::TABLE;
 
 fn context() -> FunctionContext {
     FunctionContext {
-        base_dir: ".".into(),
-        start: time::OffsetDateTime::UNIX_EPOCH,
-        reproducible: false,
-        conceals: false,
         env_allowed: true,
-        secrets: Default::default(),
-        stores: Default::default(),
-        volatile: Default::default(),
-        pipes: Default::default(),
+        ..FunctionContext::new(".", time::OffsetDateTime::UNIX_EPOCH)
     }
 }
 

@@ -35,17 +35,7 @@ fn said(text: &str) -> Vec<String> {
 }
 
 fn functions() -> FunctionContext {
-    FunctionContext {
-        base_dir: ".".into(),
-        start: time::OffsetDateTime::UNIX_EPOCH,
-        reproducible: false,
-        conceals: false,
-        env_allowed: false,
-        secrets: Default::default(),
-        stores: Default::default(),
-        volatile: Default::default(),
-        pipes: Default::default(),
-    }
+    FunctionContext::new(".", time::OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Parses and evaluates an expression; what it yields does not matter.

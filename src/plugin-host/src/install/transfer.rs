@@ -142,24 +142,15 @@ impl Transfer {
         {
             asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let mut response = unless_stalled(self.stall, asked.send()).await?;
+        let response = unless_stalled(self.stall, asked.send()).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         if !response.status().is_success() {
             return Err(self.refusal(&response));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = unless_stalled(self.stall, response.chunk()).await? {
-            body.extend_from_slice(&chunk);
-            if body.len() as u64 > request.limit {
-                return Err(Error::new(format!(
-                    "the response is longer than {} bytes",
-                    request.limit
-                )));
-            }
-        }
-        Ok(Some(body))
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        http::body_unless_stalled(response, limit, self.stall).await.map(Some)
     }
 
     /// Downloads `url` to `part`, going on where an earlier download of it ended.

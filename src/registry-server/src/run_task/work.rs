@@ -11,7 +11,7 @@ use super::super::{App, Shared};
 use super::call::{OLDEST, Work};
 use super::outcome;
 use super::remote::{Failure, PlanJson, Remote, client};
-use crate::progress::{self, AGAIN};
+use crate::progress::{AGAIN, BackgroundTask};
 use ingot_plan_check::{Behaviour, Inventory, Plan, PlanError, Rules, check};
 use ingot_registry::api::{Code, Error, Result, RunTaskBehaviour, RunTaskConfig, Timestamp};
 use ingot_registry::service::{Caller, Session, forget_run_tasks};
@@ -46,7 +46,7 @@ fn later(wait: Duration) -> Timestamp {
 pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
     let client = tokio::select! {
         () = stop.cancelled() => return,
-        client = app.progress.until_created(progress::Work::RunTasks, AGAIN, client) => client,
+        client = app.progress.until_created(BackgroundTask::RunTasks, AGAIN, client) => client,
     };
     let mut forgotten = None::<Instant>;
     // Each is on its own: one that takes long does not hold up the others, and one that is in the
@@ -72,7 +72,7 @@ pub(in super::super) async fn run(app: Shared, stop: CancellationToken) {
                 tracing::error!(%error, "old run tasks could not be forgotten");
             }
         }
-        app.progress.round(progress::Work::RunTasks);
+        app.progress.round(BackgroundTask::RunTasks);
         let free = jobs.len() < AT_ONCE && !stop.is_cancelled();
         tokio::select! {
             Some(done) = jobs.join_next() => match done {

@@ -47,7 +47,7 @@ const ROWS: usize = 200;
 const BYTES: usize = 1 << 20;
 
 /// What is told of a copy that goes on: the table, and how many rows have been copied.
-pub type Report<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
+pub type CopyReport<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
 
 /// Why a backup is not restored into a database.
 pub(super) const NOT_EMPTY: &str = "the registry's database is not empty; restore into a new one";
@@ -65,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// There is such a file, it cannot be written, or the database failed.
-    pub async fn back_up(&self, file: &Path, report: Report<'_>) -> Result<u64> {
+    pub async fn back_up(&self, file: &Path, report: CopyReport<'_>) -> Result<u64> {
         if file.exists() {
             let message = format!("{} exists already; name a new file", file.display());
             return Err(Error::new(Code::AlreadyExists, message));
@@ -95,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// The database is not empty, the file is not a whole backup, or is of a newer Ingot.
-    pub async fn restore(&self, file: &Path, report: Report<'_>) -> Result<u64> {
+    pub async fn restore(&self, file: &Path, report: CopyReport<'_>) -> Result<u64> {
         let mut tx = self.read().await?;
         if tx.count("organizations").await? > 0 {
             return Err(Error::precondition(NOT_EMPTY));
@@ -141,7 +141,7 @@ impl Store {
         &self,
         file: &Path,
         not_one: impl Fn(Error) -> Error,
-        report: Report<'_>,
+        report: CopyReport<'_>,
     ) -> Result<u64> {
         let (copy, advice) = match &self.file {
             Some(database) => (beside(database, ".restore-part"), "make room in that directory"),
@@ -183,7 +183,7 @@ impl Store {
         &self,
         to: &Store,
         not_one: impl Fn(Error) -> Error,
-        report: Report<'_>,
+        report: CopyReport<'_>,
     ) -> Result<u64> {
         self.check_backup().await.map_err(not_one)?;
         self.copy_to(to, report).await
@@ -202,7 +202,7 @@ impl Store {
     }
 
     /// Copies everything, in one transaction of each.
-    async fn copy_to(&self, to: &Store, report: Report<'_>) -> Result<u64> {
+    async fn copy_to(&self, to: &Store, report: CopyReport<'_>) -> Result<u64> {
         let (mut from, mut to) = (self.read().await?, to.begin().await?);
         from.lift_limits().await?;
         to.lift_limits().await?;

@@ -12,21 +12,6 @@ use crate::rollback::{Assigned, rollback_targets};
 /// How many assignments of a channel say where it goes back to, the last ones.
 const REPLAYED: i64 = 200;
 
-/// An assignment that says where a channel goes back to, with the fields of [`Assigned`].
-struct Replayed {
-    version: String,
-    valid: bool,
-    at: Timestamp,
-    restored_at: Timestamp,
-}
-
-impl Replayed {
-    fn assigned(&self) -> Assigned<'_> {
-        let Replayed { version, valid, at, restored_at } = self;
-        Assigned { version, valid: *valid, at: *at, restored_at: *restored_at }
-    }
-}
-
 /// A channel.
 #[derive(Debug, Clone)]
 pub struct ChannelRow {
@@ -248,22 +233,18 @@ impl Tx {
             query = query.bind(only);
         }
         let rows = query.fetch_all(self.raw()).await?;
-        let mut histories: HashMap<String, Vec<Option<Replayed>>> = HashMap::new();
+        let mut histories: HashMap<String, Vec<Option<Assigned<String>>>> = HashMap::new();
         for row in &rows {
             let (valid, at) = (row.flag("valid")?, row.time("assigned_at")?);
-            let restored_at = match row.time("revoke_at")?.is_set() {
-                true => Timestamp::NONE,
-                false => row.time("updated_at")?,
-            };
+            let (revoke_at, updated_at) = (row.time("revoke_at")?, row.time("updated_at")?);
             let version = row.maybe_text("version_id")?;
-            let replayed = version.map(|version| Replayed { version, valid, at, restored_at });
-            histories.entry(row.text("channel_id")?).or_default().push(replayed);
+            let assigned =
+                version.map(|version| Assigned::new(version, valid, at, revoke_at, updated_at));
+            histories.entry(row.text("channel_id")?).or_default().push(assigned);
         }
-        let back = |(channel, history): (String, Vec<Option<Replayed>>)| {
-            let assigned = || history.iter().map(|one| one.as_ref().map(Replayed::assigned));
-            let valid = |id: &&str| assigned().flatten().any(|one| one.version == *id && one.valid);
-            let back = rollback_targets(assigned()).into_iter().find(valid)?.to_owned();
-            Some((channel, back))
+        let back = |(channel, history): (String, Vec<Option<Assigned<String>>>)| {
+            let back = rollback_targets(history).into_iter().find(|to| to.valid)?;
+            Some((channel, back.version))
         };
         Ok(histories.into_iter().filter_map(back).collect())
     }

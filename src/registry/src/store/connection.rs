@@ -60,7 +60,7 @@ pub(super) enum Pool {
 #[derive(Debug)]
 pub(super) enum Connection {
     Sqlite(PoolConnection<Sqlite>, Arc<Deadline>),
-    Postgres(PoolConnection<Postgres>, Patience),
+    Postgres(PoolConnection<Postgres>, SilenceLimit),
 }
 
 /// How long a statement may take.
@@ -72,9 +72,9 @@ pub(super) enum Limit {
     None,
 }
 
-/// How long to wait for PostgreSQL, and whether that was in vain.
+/// How long PostgreSQL may be silent, and whether its connection can be used after that.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct SilenceLimit {
     limit: Option<Duration>,
     /// Whether the connection is to be closed rather than used again.
     closes: bool,
@@ -216,8 +216,8 @@ impl Pool {
                 Ok(Connection::Sqlite(connection, deadline))
             }
             Pool::Postgres(pool) => {
-                let patience = Patience { limit: Some(CONNECT), closes: false };
-                Ok(Connection::Postgres(pool.acquire().await?, patience))
+                let silence = SilenceLimit { limit: Some(CONNECT), closes: false };
+                Ok(Connection::Postgres(pool.acquire().await?, silence))
             }
         }
     }
@@ -268,13 +268,13 @@ impl Connection {
     pub(super) fn close_on_drop(&mut self) {
         match self {
             Connection::Sqlite(connection, _) => connection.close_on_drop(),
-            Connection::Postgres(_, patience) => patience.closes = true,
+            Connection::Postgres(_, silence) => silence.closes = true,
         }
     }
 
     /// Whether PostgreSQL was silent for too long, so that nothing more is to be asked of it.
     pub(super) fn is_given_up(&self) -> bool {
-        matches!(self, Connection::Postgres(_, patience) if patience.closes)
+        matches!(self, Connection::Postgres(_, silence) if silence.closes)
     }
 
     /// Gives the next statement its time.
@@ -284,8 +284,8 @@ impl Connection {
                 Limit::None => Deadline::NEVER,
                 Limit::Usual => clock().saturating_add(millis(STATEMENT)),
             }),
-            Connection::Postgres(_, patience) => {
-                patience.limit = match limit {
+            Connection::Postgres(_, silence) => {
+                silence.limit = match limit {
                     Limit::Usual => Some(SILENCE),
                     Limit::None => None,
                 }
@@ -302,15 +302,15 @@ impl Connection {
     }
 
     /// What runs its statements, and how long to wait for that.
-    fn parts(&mut self) -> (&mut dyn AnyConnectionBackend, Option<&mut Patience>) {
+    fn parts(&mut self) -> (&mut dyn AnyConnectionBackend, Option<&mut SilenceLimit>) {
         match self {
             Connection::Sqlite(connection, _) => {
                 let backend: &mut dyn AnyConnectionBackend = &mut **connection;
                 (backend, None)
             }
-            Connection::Postgres(connection, patience) => {
+            Connection::Postgres(connection, silence) => {
                 let backend: &mut dyn AnyConnectionBackend = &mut **connection;
-                (backend, Some(patience))
+                (backend, Some(silence))
             }
         }
     }
@@ -318,8 +318,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Connection::Postgres(connection, patience) = self else { return };
-        match patience.closes {
+        let Connection::Postgres(connection, silence) = self else { return };
+        match silence.closes {
             true => connection.close_on_drop(),
             // The pool asks each that comes back whether it lives, and would wait for ever.
             false => {
@@ -336,16 +336,16 @@ fn silent() -> sqlx::Error {
 
 /// What a statement gives, if it does so in time.
 fn in_time<'e, T: Send + 'e>(
-    patience: Option<&'e mut Patience>,
+    silence: Option<&'e mut SilenceLimit>,
     result: BoxFuture<'e, Result<T, sqlx::Error>>,
 ) -> BoxFuture<'e, Result<T, sqlx::Error>> {
-    let Some(patience) = patience else { return result };
-    let Some(limit) = patience.limit else { return result };
+    let Some(silence) = silence else { return result };
+    let Some(limit) = silence.limit else { return result };
     Box::pin(async move {
         match timeout(limit, result).await {
             Ok(result) => result,
             Err(_) => {
-                patience.closes = true;
+                silence.closes = true;
                 Err(silent())
             }
         }
@@ -354,23 +354,23 @@ fn in_time<'e, T: Send + 'e>(
 
 /// The rows of a statement, if all of them come in time.
 fn all_in_time<'e, T: Send + 'e>(
-    patience: Option<&'e mut Patience>,
+    silence: Option<&'e mut SilenceLimit>,
     rows: BoxStream<'e, Result<T, sqlx::Error>>,
 ) -> BoxStream<'e, Result<T, sqlx::Error>> {
-    let Some(patience) = patience else { return rows };
-    let Some(limit) = patience.limit else { return rows };
+    let Some(silence) = silence else { return rows };
+    let Some(limit) = silence.limit else { return rows };
     let end = tokio::time::Instant::now() + limit;
-    let next = move |state: Option<(BoxStream<'e, _>, &'e mut Patience)>| async move {
-        let (mut rows, patience) = state?;
+    let next = move |state: Option<(BoxStream<'e, _>, &'e mut SilenceLimit)>| async move {
+        let (mut rows, silence) = state?;
         match timeout_at(end, rows.next()).await {
-            Ok(row) => Some((row?, Some((rows, patience)))),
+            Ok(row) => Some((row?, Some((rows, silence)))),
             Err(_) => {
-                patience.closes = true;
+                silence.closes = true;
                 Some((Err(silent()), None))
             }
         }
     };
-    Box::pin(stream::unfold(Some((rows, patience)), next))
+    Box::pin(stream::unfold(Some((rows, silence)), next))
 }
 
 impl<'c> Executor<'c> for &'c mut Connection {
@@ -387,8 +387,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match query.take_arguments().map_err(sqlx::Error::Encode) {
             Ok(arguments) => {
                 let persistent = query.persistent();
-                let (backend, patience) = self.parts();
-                all_in_time(patience, backend.fetch_many(query.sql(), persistent, arguments))
+                let (backend, silence) = self.parts();
+                all_in_time(silence, backend.fetch_many(query.sql(), persistent, arguments))
             }
             Err(error) => Box::pin(stream::once(future::ready(Err(error)))),
         }
@@ -405,8 +405,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         match query.take_arguments().map_err(sqlx::Error::Encode) {
             Ok(arguments) => {
                 let persistent = query.persistent();
-                let (backend, patience) = self.parts();
-                in_time(patience, backend.fetch_optional(query.sql(), persistent, arguments))
+                let (backend, silence) = self.parts();
+                in_time(silence, backend.fetch_optional(query.sql(), persistent, arguments))
             }
             Err(error) => Box::pin(future::ready(Err(error))),
         }
@@ -420,8 +420,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
     where
         'c: 'e,
     {
-        let (backend, patience) = self.parts();
-        in_time(patience, backend.prepare_with(sql, parameters))
+        let (backend, silence) = self.parts();
+        in_time(silence, backend.prepare_with(sql, parameters))
     }
 }
 
@@ -449,7 +449,8 @@ mod tests {
             tokio::time::timeout(Duration::from_millis(300), slow).await.expect_err("no end");
             let given_up = Instant::now();
             let mut tx = store.begin().await.expect("the next one begins");
-            assert!(given_up.elapsed() < Duration::from_secs(1), "{:?}", given_up.elapsed());
+            // Less than a statement may take.
+            assert!(given_up.elapsed() < Duration::from_secs(10), "{:?}", given_up.elapsed());
             let count = sqlx::query_scalar("SELECT count(*) FROM organizations");
             let count: i64 = count.fetch_one(tx.raw()).await.expect("a number");
             assert_eq!(count, 0, "it was rolled back");
@@ -469,7 +470,7 @@ mod tests {
         let start = Instant::now();
         let ended = sqlx::query_scalar::<_, i64>(SLOW).fetch_one(connection).await;
         let error = crate::api::Error::from(ended.expect_err("it has no end"));
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         assert_eq!(error.code, Code::Unavailable);
         assert!(error.to_string().contains("took too long"), "{error}");
         drop(tx);

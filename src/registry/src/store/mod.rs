@@ -31,7 +31,7 @@ mod version_list;
 mod versions;
 
 pub use crate::id::new_id;
-pub use backup::Report;
+pub use backup::CopyReport;
 pub use buckets::{BucketRow, Keyset};
 pub use builds::{ArtifactRow, BuildRow, FoundArtifact};
 pub use channels::{AssignmentRow, ChannelRow};

@@ -64,8 +64,8 @@ const READ_POSTGRES: &str = with_limits!("BEGIN ISOLATION LEVEL REPEATABLE READ 
 pub struct Tx {
     /// None once it has ended.
     connection: Option<Connection>,
-    /// Whether its statements may take any time.
-    unlimited: bool,
+    /// How long its statements may take.
+    limit: Limit,
     /// The time everything in it happens at.
     pub now: Timestamp,
     pub(super) postgres: bool,
@@ -210,7 +210,7 @@ impl Store {
         let now = Timestamp::now();
         let mut tx = Tx {
             connection: None,
-            unlimited: false,
+            limit: Limit::Usual,
             now,
             postgres: self.postgres,
             turn,
@@ -262,14 +262,14 @@ impl Tx {
         }
         let connection =
             self.connection.as_mut().expect("a transaction that has not ended has a connection");
-        connection.begin_statement(if self.unlimited { Limit::None } else { Limit::Usual });
+        connection.begin_statement(self.limit);
         connection
     }
 
     /// Lets the transaction's statements take any time, and wait long for a lock, as for work on the
     /// whole database.
     pub(super) async fn lift_limits(&mut self) -> Result<()> {
-        self.unlimited = true;
+        self.limit = Limit::None;
         if self.postgres {
             let limits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'; \
                           SET LOCAL idle_in_transaction_session_timeout = 0";

@@ -90,3 +90,8 @@ pub enum ReadProblem {
         format: u32,
     },
 }
+
+/// An error of a registry with what it was about.
+pub(super) fn about(what: String) -> impl FnOnce(api::Error) -> Error {
+    move |error| Error::from(error).context(what)
+}

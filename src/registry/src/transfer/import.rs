@@ -6,10 +6,11 @@ use ingot_base::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::enforced::{self, SkippedBlocks};
-use super::error::ImportError;
+use super::error::{ImportError, about};
 use super::file::{Export, ExportedBucket, ExportedVersion};
+use super::key::{Key, key};
 use super::order::in_order;
-use super::revocations::FileRevocations;
+use super::revocations::Revocations;
 use super::sboms;
 use crate::api::{
     self, Artifact, ArtifactCreateBody, Build, BuildStatus, Channel, Code, CreateBucketBody,
@@ -18,9 +19,6 @@ use crate::api::{
 };
 use crate::client::Registry;
 use crate::completion;
-
-/// The bucket and fingerprint of a version.
-pub(super) type Key = (String, String);
 
 /// A version that was imported, as it is reported right after that.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +84,7 @@ pub async fn import(
         return Err(ImportError::UnknownBucket(name.clone()));
     }
     // Of the whole file: what a version was built from may be in a bucket that is not imported now.
-    let mut import = Import::new(registry, &export, FileRevocations::of(&export));
+    let mut import = Import::new(registry, &export, Revocations::new(registry, &export));
     if !buckets.is_empty() {
         export.buckets.retain(|it| buckets.contains(&it.bucket.name));
     }
@@ -104,7 +102,7 @@ pub async fn import(
             import.assign(channel).await?;
         }
     }
-    let revocations = import.revocations(&versions).await?;
+    let revocations = import.revocations.import(&versions, &import.created).await?;
     let differing = |versions: Vec<&Version>| -> Vec<DifferingVersion> {
         versions.into_iter().map(DifferingVersion::of).collect()
     };
@@ -139,10 +137,9 @@ impl DifferingVersion {
 }
 
 /// An import that is under way.
-pub(super) struct Import<'a> {
-    pub(super) registry: &'a dyn Registry,
-    /// What the file says of revocations.
-    pub(super) in_file: FileRevocations,
+struct Import<'a> {
+    registry: &'a dyn Registry,
+    revocations: Revocations<'a>,
     /// The ids that channels have in this registry, by bucket and name.
     channels: BTreeMap<(String, String), String>,
     /// The ids that versions have in this registry.
@@ -150,7 +147,7 @@ pub(super) struct Import<'a> {
     /// The images of the versions in the file.
     images: BTreeMap<Key, BTreeSet<String>>,
     /// The versions that this import brought.
-    pub(super) created: BTreeSet<Key>,
+    created: BTreeSet<Key>,
     // As in `ImportSummary`.
     already_present: usize,
     unsupported_sboms: usize,
@@ -161,22 +158,17 @@ pub(super) struct Import<'a> {
     unassigned_channels: Vec<String>,
 }
 
-/// An error with what it was about.
-pub(super) fn about(what: String) -> impl FnOnce(api::Error) -> Error {
-    move |error| Error::from(error).context(what)
-}
-
 impl<'a> Import<'a> {
-    fn new(registry: &'a dyn Registry, export: &Export, in_file: FileRevocations) -> Self {
+    fn new(registry: &'a dyn Registry, export: &Export, revocations: Revocations<'a>) -> Self {
         let versions = export.buckets.iter().flat_map(|bucket| &bucket.versions);
         let images = versions.map(|ExportedVersion { version, .. }| {
             let artifacts = version.builds.iter().flat_map(|build| &build.artifacts);
             let names = artifacts.map(|artifact| artifact.external_identifier.clone());
-            ((version.bucket_name.clone(), version.fingerprint.clone()), names.collect())
+            (key(version), names.collect())
         });
         Import {
             registry,
-            in_file,
+            revocations,
             channels: BTreeMap::new(),
             versions: BTreeMap::new(),
             images: images.collect(),
@@ -254,7 +246,7 @@ impl<'a> Import<'a> {
         let (registry, bucket, fingerprint) =
             (self.registry, &version.bucket_name, &version.fingerprint);
         let what = format!("{bucket} {} ({fingerprint})", version.name);
-        let key = (bucket.clone(), fingerprint.clone());
+        let key = key(version);
         let there = match registry.get_version(bucket, fingerprint).await {
             Ok(there) if there.is_complete() => {
                 self.versions.insert(key, there.id);
@@ -322,7 +314,7 @@ impl<'a> Import<'a> {
         }
         if !version.revoke_at.is_set() {
             // What it was built from was here before, and was revoked with its descendants.
-            now = self.restore(version, now).await?;
+            now = self.revocations.restore(version, now).await?;
         }
         self.renamed += usize::from(now.name != version.name);
         self.versions.insert(key.clone(), now.id);

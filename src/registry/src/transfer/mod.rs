@@ -6,6 +6,7 @@ mod error;
 mod export;
 mod file;
 mod import;
+mod key;
 mod order;
 mod revocations;
 mod sboms;

@@ -9,9 +9,11 @@ use ingot_base::Result;
 use ingot_base::retry::Retry;
 use tokio_util::sync::CancellationToken;
 
+use super::error::about;
 use super::file::{Export, ExportedVersion};
-use super::import::{Import, Key, about};
+use super::key::{Key, key};
 use crate::api::{self, Code, RevocationType, Timestamp, UpdateVersionBody, Version};
+use crate::client::Registry;
 use crate::poll::poll;
 
 /// How long all together are waited for that inherit revocations which were just imported.
@@ -19,11 +21,6 @@ const HEIRS: Duration = Duration::from_secs(10);
 
 /// How often a version is restored at the most: it may inherit from several others.
 const RESTORES: u32 = 8;
-
-/// The bucket and fingerprint of a version.
-fn key(version: &Version) -> Key {
-    (version.bucket_name.clone(), version.fingerprint.clone())
-}
 
 /// The bucket and fingerprint of the version that another has inherited its revocation from.
 fn inherited_from(version: &Version) -> Option<Key> {
@@ -39,7 +36,7 @@ fn parents(exported: &ExportedVersion) -> impl Iterator<Item = Key> + '_ {
 
 /// What a whole file says of revocations, also of buckets that are not imported.
 #[derive(Debug, Default)]
-pub(super) struct FileRevocations {
+struct FileRevocations {
     /// The versions that are revoked, or are to be: when, and why.
     revoked: BTreeMap<Key, (Timestamp, String)>,
     /// Those from which others inherited.
@@ -66,7 +63,7 @@ impl Validity {
 }
 
 impl FileRevocations {
-    pub(super) fn of(export: &Export) -> Self {
+    fn of(export: &Export) -> Self {
         let versions = || export.buckets.iter().flat_map(|bucket| &bucket.versions);
         let by_key: BTreeMap<Key, &ExportedVersion> =
             versions().map(|exported| (key(&exported.version), exported)).collect();
@@ -117,7 +114,18 @@ pub(super) struct Differences<'v> {
     pub(super) still_revoked: Vec<&'v Version>,
 }
 
-impl Import<'_> {
+/// The import of a file's revocations into a registry.
+pub(super) struct Revocations<'a> {
+    registry: &'a dyn Registry,
+    in_file: FileRevocations,
+}
+
+impl<'a> Revocations<'a> {
+    /// Those of a whole file.
+    pub(super) fn new(registry: &'a dyn Registry, export: &Export) -> Self {
+        Revocations { registry, in_file: FileRevocations::of(export) }
+    }
+
     /// A version whose ancestor was just revoked, once that has reached it. Some registries answer
     /// before they have revoked what was built from a version.
     async fn heir(&self, bucket: &str, fingerprint: &str, until: Instant) -> api::Result<Version> {
@@ -134,10 +142,12 @@ impl Import<'_> {
         Ok(seen.unwrap_or_default())
     }
 
-    /// Revokes what was revoked, or is to be, and restores what has only inherited it here.
-    pub(super) async fn revocations<'v>(
+    /// Revokes what was revoked, or is to be, and restores what has only inherited it here. `created` are
+    /// the versions that this import brought.
+    pub(super) async fn import<'v>(
         &self,
         versions: &[&'v ExportedVersion],
+        created: &BTreeSet<Key>,
     ) -> Result<Differences<'v>> {
         let mut unrevoked = Vec::new();
         let revoked = versions.iter().map(|exported| &exported.version);
@@ -153,7 +163,7 @@ impl Import<'_> {
         for version in by_hand.into_iter().chain(inherited) {
             let (bucket, fingerprint) = (&version.bucket_name, &version.fingerprint);
             let key = key(version);
-            let created = self.created.contains(&key);
+            let created = created.contains(&key);
             let follows = created && inherited_from(version).is_some_and(|it| done.contains(&it));
             let there = match follows {
                 true => {
@@ -184,7 +194,7 @@ impl Import<'_> {
                 done.insert(key);
             }
         }
-        let still_revoked = self.restore_valid(versions, &done).await?;
+        let still_revoked = self.restore_valid(versions, created, &done).await?;
         Ok(Differences { unrevoked, still_revoked })
     }
 
@@ -193,6 +203,7 @@ impl Import<'_> {
     async fn restore_valid<'v>(
         &self,
         versions: &[&'v ExportedVersion],
+        created: &BTreeSet<Key>,
         done: &BTreeSet<Key>,
     ) -> Result<Vec<&'v Version>> {
         // What was built from a version that is revoked in the file, and from one of `done`. Parents
@@ -217,13 +228,13 @@ impl Import<'_> {
         // All have inherited it before one is restored.
         let until = Instant::now() + HEIRS;
         for (key, version) in &valid {
-            if self.created.contains(key) && below_done.contains(key) {
+            if created.contains(key) && below_done.contains(key) {
                 self.heir(&version.bucket_name, &version.fingerprint, until).await?;
             }
         }
         let mut still_revoked = Vec::new();
         for (key, version) in valid {
-            let created = self.created.contains(&key);
+            let created = created.contains(&key);
             if !created && !below_revoked.contains(&key) {
                 continue;
             }

@@ -120,9 +120,9 @@ async fn where_files_are_does_not_count() {
 
 #[tokio::test]
 async fn names_of_scripts_count_where_the_machine_sees_them() {
-    let step = |path: &str, script: &str| {
+    let step = |kind: &str, path: &str, script: &str| {
         format!(
-            "  provisioner \"powershell\" {{\n    remote_path = \"{path}\"\n    script = \
+            "  provisioner \"{kind}\" {{\n    remote_path = \"{path}\"\n    script = \
              \"DIR/{script}\"\n  }}\n"
         )
     };
@@ -130,32 +130,27 @@ async fn names_of_scripts_count_where_the_machine_sees_them() {
     let dir = world.dir.path();
     std::fs::copy(dir.join("a"), dir.join("c")).unwrap();
     let options = || StepCacheOptions { enabled: true, ..Default::default() };
-    for (path, renamed) in [("C:/x.ps1", 1), ("C:/Scripts/", 0), ("C:\\\\Scripts\\\\", 0)] {
-        rewrite(&world, &step(path, "a"));
-        assert_eq!(world.build(true, "base", options()).await.cached, 0, "{path}");
-        rewrite(&world, &step(path, "c"));
-        assert_eq!(world.build(true, "base", options()).await.cached, renamed, "{path}");
+    for (kind, path, renamed) in [
+        ("powershell", "C:/x.ps1", 1),
+        ("powershell", "C:/Scripts/", 0),
+        ("powershell", "C:\\\\Scripts\\\\", 0),
+        // Another provisioner's option of this name is the script itself.
+        ("windows-shell", "C:/Scripts/", 1),
+    ] {
+        rewrite(&world, &step(kind, path, "a"));
+        assert_eq!(world.build(true, "base", options()).await.cached, 0, "{kind} {path}");
+        rewrite(&world, &step(kind, path, "c"));
+        assert_eq!(world.build(true, "base", options()).await.cached, renamed, "{kind} {path}");
     }
 }
 
 #[tokio::test]
 async fn nothing_is_kept_of_files_that_change_meanwhile() {
-    let world = world("  provisioner \"shell\" {\n    script = \"DIR/pipe\"\n  }\n");
-    let path = world.dir.path().join("pipe");
-    std::fs::write(&path, "one").unwrap();
-    let options = || StepCacheOptions { enabled: true, ..Default::default() };
-    // What changes while the step runs: here, what reads it changes it.
-    let steps = format!(
-        "  provisioner \"file\" {{\n    source = \"{0}\"\n    destination = \"/x\"\n    \
-         pause_before = \"300ms\"\n  }}\n",
-        path.display()
-    );
-    rewrite(&world, &steps);
-    let change = async {
-        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-        std::fs::write(&path, "two").unwrap();
-    };
-    let (built, ()) = tokio::join!(world.build(true, "base", options()), change);
+    let steps = "  provisioner \"file\" {\n    source = \"DIR/b\"\n    destination = \"/x\"\n  }\n";
+    let mut world = world(steps);
+    world.rewrites = Some((world.dir.path().join("b"), "two"));
+    let options = StepCacheOptions { enabled: true, ..Default::default() };
+    let built = world.build(true, "base", options).await;
     assert!(built.done[0].ends_with("two"), "{:?}", built.done);
     let said = built.said.join("\n");
     assert!(said.contains("is not kept: what it reads changed while it ran"), "{said}");

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
@@ -29,15 +29,18 @@ use ingot_hcl::Diagnostics;
 pub(super) type Done = Vec<String>;
 
 /// A machine that remembers what is done to it. Names of temporary files are the same each time.
-#[derive(Default)]
-struct Machine(Mutex<Done>);
+struct Machine {
+    done: Mutex<Done>,
+    /// What is written to a file of this machine before an upload is read.
+    rewrites: Option<(PathBuf, &'static str)>,
+}
 
 static TEMPORARY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(script|varfile)_\d+\.sh").unwrap());
 
 impl Machine {
     fn note(&self, what: String) {
-        self.0.lock().push(TEMPORARY.replace_all(&what, "$1.sh").into_owned());
+        self.done.lock().push(TEMPORARY.replace_all(&what, "$1.sh").into_owned());
     }
 }
 
@@ -54,6 +57,9 @@ impl Communicator for Machine {
         source: &mut (dyn AsyncRead + Send + Unpin),
         meta: FileMeta,
     ) -> Result<()> {
+        if let Some((path, text)) = &self.rewrites {
+            std::fs::write(path, text)?;
+        }
         let mut text = String::new();
         source.read_to_string(&mut text).await?;
         self.note(format!("upload {destination} {:o} {text}", meta.mode));
@@ -89,7 +95,7 @@ struct States {
 #[async_trait]
 impl Snapshots for States {
     async fn save(&self, _: &RunContext, key: &StateKey) -> Result<()> {
-        let now = self.machine.0.lock().clone();
+        let now = self.machine.done.lock().clone();
         self.kept.lock().insert(key.clone(), now);
         Ok(())
     }
@@ -104,6 +110,8 @@ pub(super) struct World {
     /// Whether the provisioners run twice on each machine, as when somebody answers a failure with
     /// "retry".
     pub(super) tried_again: bool,
+    /// What is written to a file while a step uploads it.
+    pub(super) rewrites: Option<(PathBuf, &'static str)>,
 }
 
 /// How a build went.
@@ -117,7 +125,13 @@ pub(super) struct Built {
 impl World {
     pub(super) fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
-        World { dir, kept: Arc::default(), builds: AtomicU64::new(0), tried_again: false }
+        World {
+            dir,
+            kept: Arc::default(),
+            builds: AtomicU64::new(0),
+            tried_again: false,
+            rewrites: None,
+        }
     }
 
     /// Reads what is in the directory. Each run is at another time.
@@ -176,14 +190,14 @@ impl World {
             hook: Arc::clone(&hook) as Arc<dyn Hook>,
             ..RunContext::detached(ui)
         };
-        let machine = Arc::new(Machine::default());
+        let machine = Arc::new(Machine { done: Mutex::default(), rewrites: self.rewrites.clone() });
         let base = StateKey::of("model 1", [base]);
         let keys = hook.state_keys(&ctx, &base).await;
         let kept = Arc::clone(&self.kept);
         let last = keys.iter().rposition(|key| kept.lock().contains_key(key));
         let done = last.map_or(0, |last| last + 1);
         if let Some(last) = last {
-            *machine.0.lock() = kept.lock()[&keys[last]].clone();
+            *machine.done.lock() = kept.lock()[&keys[last]].clone();
         }
         let snapshots = Arc::new(States { machine: Arc::clone(&machine), kept });
         let provisioning = Provisioning { done, keys, snapshots: Some(snapshots), found_in: None };
@@ -195,7 +209,7 @@ impl World {
             self.kept.lock().clear();
         }
         hook.provision(&ctx, link, data, provisioning).await.unwrap();
-        let result = machine.0.lock().clone();
+        let result = machine.done.lock().clone();
         Built { done: result, cached: done, said: said.lines() }
     }
 }
