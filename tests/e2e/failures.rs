@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ingot_test_support::disk::Disk;
 use ingot_test_support::{
-    BASE, Run, docker, docker_template, ingot, ingot_with, output_of, require, template,
+    BASE, Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require,
+    template,
 };
 
 use crate::running::Running;
@@ -209,6 +210,20 @@ fn a_build_needs_no_room_in_the_home_directory() {
         format!("Warning: {home}/.local/state/ingot cannot be written to: No space left on device");
     assert_eq!(said.matches(&warning).count(), 1, "{said}");
     assert_eq!(std::fs::read_to_string(dir.path().join("out")).unwrap(), "x");
+}
+
+#[test]
+fn where_a_script_cannot_be_written_its_path_and_tmpdir_are_named() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo hello\"]\n  }\n";
+    let dir = template(&null_template(steps));
+    let missing = dir.path().join("missing");
+    let env = [("TMPDIR", missing.to_str().unwrap())];
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let said = format!("writing the inline script {}/ingot-shell", missing.display());
+    assert!(run.stderr.contains(&said), "{}", run.stderr);
+    let help = "help: TMPDIR names another directory for temporary files";
+    assert!(run.stderr.contains(help), "{}", run.stderr);
 }
 
 /// A run by cron may have no home directory that it can write to; who cleans up has one.

@@ -14,7 +14,7 @@ use crate::output_file::UNFINISHED_FILE;
 use crate::process::{self, LocalCommand};
 use crate::{
     ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry, Platform,
-    Resource, Result, RunContext, script,
+    Resource, Result, RunContext, script, temporary,
 };
 
 /// The options of `shell-local`.
@@ -160,7 +160,8 @@ impl ShellLocal {
             let mut file = options.write(true).create_new(true).mode(0o700).open(&script.path)?;
             file.write_all(text.as_bytes())
         })
-        .context("writing the inline script")?;
+        .with_context(|| format!("writing the inline script {}", script.path.display()))
+        .map_err(temporary::explain)?;
         Ok(script)
     }
 
