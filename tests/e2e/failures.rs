@@ -219,11 +219,11 @@ fn where_a_script_cannot_be_written_its_path_and_tmpdir_are_named() {
     let missing = dir.path().join("missing");
     let env = [("TMPDIR", missing.to_str().unwrap())];
     let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
-    assert_eq!(run.code, Some(1), "{}", run.stderr);
-    let said = format!("writing the inline script {}/ingot-shell", missing.display());
-    assert!(run.stderr.contains(&said), "{}", run.stderr);
-    let help = "help: TMPDIR names another directory for temporary files";
-    assert!(run.stderr.contains(help), "{}", run.stderr);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    let script = format!("writing the inline script {}/ingot-shell", missing.display());
+    assert!(said.contains(&script), "{said}");
+    assert!(said.contains("TMPDIR names another directory for temporary files"), "{said}");
 }
 
 /// A run by cron may have no home directory that it can write to; who cleans up has one.

@@ -1,8 +1,11 @@
-//! Files of other encodings than UTF-8, as some editors save them.
+//! Files of other encodings than UTF-8, as some editors save them, and names of directories.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use ingot_test_support::{Run, ingot};
+use ingot_test_support::{Run, ingot, ingot_command, null_template};
 
 /// A directory with files of these bytes.
 fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -85,4 +88,24 @@ fn strings_of_json_are_read_with_a_warning() {
     let run = said(dir.path(), &["validate", "-var-file=v.json", "old.json"], 0);
     assert!(run.contains(WARNING) && run.contains("┌─ v.json:2:7\n"), "{run}");
     assert!(!run.contains("geheim"), "{run}");
+}
+
+/// As below a home directory `/home/Andr\u{e9}` of an older system.
+#[test]
+fn scripts_run_in_directories_whose_names_are_not_utf8() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo inline\"]\n  }\n  \
+                 provisioner \"shell-local\" {\n    script = \"file.sh\"\n  }\n";
+    let dir = tempfile::tempdir().unwrap();
+    let named = dir.path().join(OsStr::from_bytes(b"d\xe9"));
+    std::fs::create_dir(&named).unwrap();
+    std::fs::write(named.join("t.pkr.hcl"), null_template(steps)).unwrap();
+    let script = named.join("file.sh");
+    std::fs::write(&script, "#!/bin/sh\necho file\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = ingot_command();
+    command.args(["build", "-color=false", "."]).current_dir(&named).env("TMPDIR", &named);
+    let output = command.env("INGOT_STATE_DIR", dir.path().join("state")).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("null.n: inline\n") && said.contains("null.n: file\n"), "{said}");
 }

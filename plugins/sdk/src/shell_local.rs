@@ -151,7 +151,7 @@ impl ShellLocal {
             extension => format!(".{}", extension.trim_start_matches('.')),
         };
         let name = format!("ingot-shell{}{extension}", uuid::Uuid::new_v4().simple());
-        let path = std::env::temp_dir().join(name);
+        let path = temporary::directory_of_text().join(name);
         let resource = Resource::at(UNFINISHED_FILE, &path);
         let entry = Some(JournalEntry::open(&ctx.journal, &resource)?);
         let script = InlineScript { path, entry };
@@ -176,7 +176,11 @@ impl ShellLocal {
         names["Vars"] = script::assignments(&variables, format).into();
         // A bare name would be looked for in PATH.
         let absolute = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
-        names["Script"] = absolute.to_string_lossy().into();
+        names["Script"] = match absolute.to_str() {
+            Some(absolute) => absolute.into(),
+            // The current directory is what is no text.
+            None => format!("./{path}").into(),
+        };
         names["Command"] = names["Script"].clone();
         // The environment has the variables already. On the command line, where Packer also puts them,
         // all users of this machine would see them; so only how the template itself writes them is there.
