@@ -226,6 +226,20 @@ fn where_a_script_cannot_be_written_its_path_and_tmpdir_are_named() {
     assert!(said.contains("TMPDIR names another directory for temporary files"), "{said}");
 }
 
+#[test]
+fn an_environment_that_is_too_long_is_not_looked_for_in_path() {
+    let value = "x".repeat(300_000);
+    let steps = format!(
+        "  provisioner \"shell-local\" {{\n    inline = [\"true\"]\n    env = {{ W = \"{value}\" }}\n  }}\n"
+    );
+    let dir = template(&null_template(&steps));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("cannot run /bin/sh: Argument list too long"), "{said}");
+    assert!(said.contains("128 KiB") && !said.contains("PATH"), "{said}");
+}
+
 /// A run by cron may have no home directory that it can write to; who cleans up has one.
 #[test]
 fn what_a_run_without_a_home_directory_left_is_found_with_one() {

@@ -1,6 +1,7 @@
 //! The one runner of local processes.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -131,11 +132,7 @@ impl LocalCommand {
             let _others_may = STARTING.read();
             command.spawn()
         };
-        let mut child = spawned.map_err(|error| {
-            Error::from(error)
-                .context(format_args!("cannot run {program}"))
-                .hint("check that the program exists, is executable and is found in PATH")
-        })?;
+        let mut child = spawned.map_err(|error| cannot_run(program, error))?;
         // What outlives the command that started it is in the journal.
         let mut group = match self.outlives {
             true => ProcessGroup::that_outlives(&child),
@@ -179,6 +176,28 @@ impl LocalCommand {
         group.leave();
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
+    }
+}
+
+fn cannot_run(program: &str, error: std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied => {
+            Some("check that the program exists, is executable and is found in PATH")
+        }
+        ErrorKind::ArgumentListTooLong => Some(
+            "its arguments or its environment are too long for the system; Linux takes 128 KiB for each \
+             of them",
+        ),
+        ErrorKind::WouldBlock => Some(
+            "the limit of processes is reached: that of the user, which `ulimit -u` shows, or that of the \
+             container",
+        ),
+        _ => None,
+    };
+    let error = Error::from(error).context(format_args!("cannot run {program}"));
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 
