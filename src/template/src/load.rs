@@ -1,5 +1,6 @@
 //! Finding and parsing the files of a template.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,13 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     }
     let metadata = std::fs::metadata(path).map_err(|error| {
         let wrong = Diagnostic::error(format!("cannot read the template {shown}: {error}"));
+        if let Ok(target) = std::fs::read_link(path) {
+            let missing = match error.kind() {
+                ErrorKind::NotFound => ", which is not there",
+                _ => "",
+            };
+            return wrong.help(format!("it is a symbolic link to {}{missing}", target.display()));
+        }
         match similar(path) {
             Some(there) => wrong.help(format!("there is {}", there.display())),
             None => wrong
@@ -104,14 +112,16 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
 
 /// A file or directory beside a path that is not there, whose name is like its.
 fn similar(path: &Path) -> Option<PathBuf> {
+    let own = path.file_name()?.to_str()?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
     let names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
+        // Its own is there where the directory must not be searched.
+        .filter(|name| !name.starts_with('.') && name != own)
         .collect();
-    let name = closest(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    let name = closest(own, names.iter().map(String::as_str))?;
     Some(path.with_file_name(name))
 }
 
