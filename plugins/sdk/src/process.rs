@@ -26,6 +26,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// it reads; what waits for others, as for the reader of a pipe, is left to itself.
 const STOP_FILE_WORK: Duration = Duration::from_secs(10);
 
+/// What helps where the system starts no more processes or threads.
+pub const PROCESS_LIMIT_HINT: &str = "the limit of processes is reached: that of the user, which `ulimit -u` \
+                                      shows, or that of the container";
+
 /// Taken while a process is started and while a file that is to be run is being written: a process
 /// that starts meanwhile has the file open for a moment, and then it cannot be run.
 static STARTING: RwLock<()> = RwLock::new(());
@@ -188,10 +192,7 @@ fn cannot_run(program: &str, error: std::io::Error) -> Error {
             "its arguments or its environment are too long for the system; Linux takes 128 KiB for each \
              of them",
         ),
-        ErrorKind::WouldBlock => Some(
-            "the limit of processes is reached: that of the user, which `ulimit -u` shows, or that of the \
-             container",
-        ),
+        ErrorKind::WouldBlock => Some(PROCESS_LIMIT_HINT),
         _ => None,
     };
     let error = Error::from(error).context(format_args!("cannot run {program}"));
