@@ -64,7 +64,8 @@ pub struct SourceMap {
 impl SourceMap {
     /// Adds a text that is not a file, under a name for diagnostics.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.push(name.into(), None, text.into(), None)
+        let text: String = text.into();
+        self.add_read(name, Decoded::new(text.into_bytes()))
     }
 
     /// Adds a text that was read of no file, under a name for diagnostics.
@@ -184,12 +185,9 @@ impl SourceMap {
         &mut self,
         name: String,
         path: Option<PathBuf>,
-        mut text: String,
+        text: String,
         replaced: Option<u32>,
     ) -> FileId {
-        if text.starts_with(BYTE_ORDER_MARK) {
-            text.drain(..BYTE_ORDER_MARK.len_utf8());
-        }
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(ends).collect();
         let concealed = Vec::new();
