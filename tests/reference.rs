@@ -80,6 +80,23 @@ fn the_reference_of_environment_variables_is_true() {
     let gone: Vec<_> = named.difference(&read).collect();
     assert!(missing.is_empty(), "docs/reference/environment.md does not name {missing:?}");
     assert!(gone.is_empty(), "docs/reference/environment.md names {gone:?}, which nothing reads");
+    // What dependencies read, and what others than Ingot set.
+    for name in [
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "TMPDIR",
+        "TERM",
+        "CI",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_WORKSPACE",
+        "GITLAB_CI",
+    ] {
+        assert!(page.contains(&format!("`{name}`")), "docs/reference/environment.md lacks {name}");
+    }
 }
 
 /// Names of one kind, such as `command` or `flag`, that Packer has: `flag` also has its command's.

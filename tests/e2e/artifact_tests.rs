@@ -133,7 +133,7 @@ fn a_finished_image_is_tested_before_its_post_processors() {
         "==> docker.d: passed: service \"ssh\"",
         "==> docker.d: Running test: the web server answers",
         "==> docker.d: passed: command \"wget -q -O - http://127.0.0.1:8080/\"",
-        "==> docker.d: Running post-processor: docker-tag",
+        "==> docker.d: Running post-processor:  (type docker-tag)",
     ];
     assert!(order.map(at).is_sorted(), "{}", run.stdout);
     assert_eq!(run.stdout.matches(": passed: ").count(), 14, "{}", run.stdout);
@@ -402,6 +402,10 @@ fn an_image_that_failed_its_tests_is_kept_for_resume() {
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
     let kept = image(&run);
     assert!(exists(&kept), "{}", run.stdout);
+    let advice = "`ingot build -resume .` runs the tests and post-processors again.";
+    assert!(run.stdout.contains(advice), "{}", run.stdout);
+    // A test is no provisioner.
+    assert!(!run.stdout.contains("Provisioning step had errors"), "{}", run.stdout);
     // The tests are mended, and the build goes on with them.
     std::fs::write(dir.path().join("t.ingot.hcl"), wrong.replace("nowhere", "bin/sh")).unwrap();
     let run = ingot(dir.path(), &["build", "-resume", "."]);

@@ -235,6 +235,37 @@ fn a_terminal_gets_colours_by_default() {
     assert!(!run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
 }
 
+/// The logs of CI systems show colours, and are no terminals.
+#[test]
+fn a_pipe_gets_colours_when_asked_for() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo oh >&2; exit 7\"]\n  }\n";
+    let dir = template(&null_template(steps));
+    let build = |flags: &[&str], env: &[(&str, &str)]| {
+        let args = [&["build"], flags, &["."]].concat();
+        ingot_with(dir.path(), &args, env)
+    };
+    for flag in ["-color=true", "-color"] {
+        let run = build(&[flag], &[]);
+        for coloured in [
+            "\u{1b}[1;32mnull.n: output will be in this color.\u{1b}[0m\n",
+            "\u{1b}[1;31m==> null.n: oh\u{1b}[0m\n",
+        ] {
+            assert!(run.stdout.contains(coloured), "{:?}", run.stdout);
+        }
+        assert!(run.stderr.contains('\u{1b}'), "{:?}", run.stderr);
+    }
+    for (flags, env) in [
+        (&["-color=true"][..], &[("PACKER_NO_COLOR", "1")][..]),
+        (&["-color=true", "-color=false"][..], &[][..]),
+        (&["-color=true", "-machine-readable"][..], &[][..]),
+    ] {
+        let run = build(flags, env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let shown = run.stdout + &run.stderr;
+        assert!(!shown.contains('\u{1b}'), "{flags:?}: {shown:?}");
+    }
+}
+
 #[test]
 fn diagnostics_have_no_colours_where_nobody_wants_them() {
     let dir = template("source \"null\" {}\n");

@@ -226,6 +226,11 @@ build {{
     let run = ingot(dir.path(), &["build", "."]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("--> demo.docker.d: Imported Docker image: sha256:"));
+    // Packer's own lines.
+    for line in ["Downloading /word => down/word", "Running post-processor:  (type docker-tag)"] {
+        let line = format!("==> demo.docker.d: {line}\n");
+        assert!(run.stdout.contains(&line), "{line:?}: {}", run.stdout);
+    }
     let image = "ingot-e2e-made:t";
     let inside = output_of("docker", &["run", "--rm", image, "cat", "/word", "/root/up/file"]);
     assert_eq!(inside, "it's\nuploaded");

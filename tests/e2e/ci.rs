@@ -61,6 +61,9 @@ fn builds_in_a_row_have_a_group_each_on_github() {
         &[("GITHUB_ACTIONS", "true")],
     );
     assert!(commands(&plain.stdout).is_empty() && commands(&plain.stderr).is_empty());
+    let env = [("GITHUB_ACTIONS", "true"), ("INGOT_CI", "0")];
+    let off = ingot_with(dir.path(), &["build", "-parallel-builds=1", "."], &env);
+    assert!(commands(&off.stdout).is_empty() && commands(&off.stderr).is_empty());
 }
 
 #[test]

@@ -124,6 +124,9 @@ fn mistakes_of_a_command_line_are_explained() {
             &["'many' for '-parallel-builds <N>'", "try '-help'"],
         ),
         (&["build"], &["<TEMPLATE>"]),
+        // Nothing is younger than that, so all would be removed.
+        (&["cleanup", "-older-than=-24h"], &["less than no time", "write it like 30m or 24h"]),
+        (&["cache", "prune", "-older-than=-24h"], &["less than no time"]),
     ] {
         let said = mistake(dir.path(), args, 1);
         for text in wanted {

@@ -199,6 +199,9 @@ fn sboms_and_what_cannot_be_compared() {
         (&["diff", "-parts=file", "one.json", "two.json"], "did you mean `files`?"),
         (&["diff", "-parts=files", "one.json", "two.json"], "nothing is known of both"),
         (&["diff", "registry:web", "one.json"], "registry:BUCKET@FINGERPRINT"),
+        (&["diff", "one.json"], "<AFTER>"),
+        (&["diff", "one.json", "two.json", "other.json"], "one argument too many"),
+        (&["diff", "-part=files", "one.json", "two.json"], "did you mean -parts?"),
     ] {
         let run = ingot(dir.path(), args);
         assert_eq!(run.code, Some(2), "{args:?} {}{}", run.stdout, run.stderr);

@@ -122,10 +122,17 @@ fn logs_are_kept_only_of_what_fails_and_can_be_turned_off() {
     let run = ingot(dir.path(), &["build", "-only=null.good", "."]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
     assert!(!dir.path().join("state/logs").exists());
-    let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", "off")]);
-    assert_eq!(run.code, Some(1), "{}", run.stdout);
-    assert!(run.stderr.contains("failed in provisioner") && !run.stderr.contains("log is"));
-    assert!(!dir.path().join("state/logs").exists());
+    for off in ["off", "false"] {
+        let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", off)]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stderr.contains("failed in provisioner") && !run.stderr.contains("log is"));
+        assert!(!run.stdout.contains("INGOT_BUILD_LOG"), "{}", run.stdout);
+        assert!(!dir.path().join("state/logs").exists());
+    }
+    let run = ingot_with(dir.path(), &["build", "."], &[("INGOT_BUILD_LOG", "never")]);
+    assert!(run.stderr.contains("log is"), "{}", run.stderr);
+    let warning = "Warning: INGOT_BUILD_LOG is \"never\", neither on nor off";
+    assert!(run.stdout.contains(warning), "{}", run.stdout);
 }
 
 #[test]
@@ -343,9 +350,84 @@ fn a_build_fails_for_what_a_post_processor_said_also_where_the_artifact_stays() 
     let run = ingot(dir.path(), &["build", "-color=false", "."]);
     output_of("docker", &["rmi", &format!("{name}:1"), &format!("{name}:2")]);
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-    let mut lines = run.stdout.lines();
-    let verdict = lines.find(|line| line.starts_with("Build 'docker.d' errored after "));
-    assert!(verdict.unwrap().contains("non-zero exit status: 3"), "{}", run.stdout);
+    let (_, verdict) = run.stdout.split_once("Build 'docker.d' errored after ").unwrap();
+    let (verdict, _) = verdict.split_once("\n\n==> ").unwrap();
+    assert!(verdict.contains("non-zero exit status: 3"), "{}", run.stdout);
     let left = "docker.d: It may be left over: removing the image sha256:";
     assert!(run.stdout.contains(left), "{}", run.stdout);
+}
+
+#[test]
+fn an_error_cleanup_provisioner_that_fails_is_part_of_the_error() {
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["exit 5"]
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["exit 6"]
+  }
+"#;
+    let dir = template(&null_template(steps));
+    // Packer's words.
+    let failed = |status: u8| {
+        format!("Script exited with non-zero exit status: {status}. Allowed exit codes are: [0]")
+    };
+    let error =
+        format!("Cleanup failed: {}. Original Provisioning error: {}\n", failed(6), failed(5));
+    for flag in ["-on-error=cleanup", "-on-error=run-cleanup-provisioner"] {
+        let run = ingot(dir.path(), &["build", "-color=false", flag, "."]);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        // When the build ends, and in the summary.
+        assert_eq!(run.stdout.matches(&error).count(), 2, "{}", run.stdout);
+        assert!(run.stderr.contains("failed in provisioner `shell-local`"), "{}", run.stderr);
+    }
+    let run = ingot(dir.path(), &["build", "-machine-readable", "."]);
+    assert!(run.stdout.contains(&format!(",null.n,error,{error}")), "{}", run.stdout);
+}
+
+/// What CI keeps of a job that failed.
+#[test]
+fn a_file_for_the_log_gets_the_output_and_the_errors() {
+    let token = "variable \"token\" {\n  default   = \"s3cr3t-value\"\n  sensitive = true\n}\n";
+    let steps = r#"
+  provisioner "shell-local" {
+    inline = ["echo UNIQUE", "echo ${var.token} >&2", "exit 4"]
+  }
+"#;
+    let dir = template(&format!("{token}{}", null_template(steps)));
+    let path = dir.path().join("packer.log");
+    let env = [("PACKER_LOG", "1"), ("PACKER_LOG_PATH", path.to_str().unwrap())];
+    let error = "Script exited with non-zero exit status: 4. Allowed exit codes are: [0]";
+    let lines = [
+        "ui: ==> null.n: UNIQUE\n".to_owned(),
+        "ui error: ==> null.n: <sensitive>\n".to_owned(),
+        format!("ui error: --> null.n: {error}\n"),
+        format!("machine readable: null.n,error [{error:?}]\n"),
+    ];
+    for flag in ["-color=true", "-machine-readable"] {
+        let run = ingot_with(dir.path(), &["build", flag, "."], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let log = std::fs::read_to_string(&path).unwrap();
+        for line in &lines {
+            assert_eq!(log.matches(line).count(), 1, "{line:?}: {log}");
+        }
+        assert!(!log.contains("s3cr3t-value") && !log.contains('\u{1b}'), "{log}");
+    }
+    // Where the lines stand already, they do not stand twice.
+    let run = ingot_with(dir.path(), &["build", "."], &[("PACKER_LOG", "1")]);
+    assert!(!run.stderr.contains("ui: ==>"), "{}", run.stderr);
+    assert_eq!(logs(dir.path()).len(), 3);
+    for kept in logs(dir.path()) {
+        let kept = std::fs::read_to_string(kept).unwrap();
+        assert!(kept.contains("UNIQUE") && !kept.contains("ui error: "), "{kept}");
+    }
+    // What is wrong before anything is built.
+    for command in ["build", "validate"] {
+        let run = ingot_with(dir.path(), &[command, "nope.pkr.hcl"], &env);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        let log = std::fs::read_to_string(&path).unwrap();
+        let told =
+            log.lines().any(|line| line.contains("ui error: ") && line.contains("nope.pkr.hcl"));
+        assert!(told, "{log}");
+    }
 }

@@ -82,14 +82,25 @@ fn all_pipelines_that_fail_are_reported() {
     let dir = file_template(&["exit 3", "touch ran", "exit 4"].map(step).concat());
     let run = ingot(dir.path(), &["build", "-color=false", "."]);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
-    let failures = |line: &str| line.matches("Post-processor failed: ").count();
-    let both: Vec<&str> = run.stdout.lines().filter(|line| failures(line) == 2).collect();
-    // When the build ends, and in the summary.
-    assert_eq!(both.len(), 2, "{}", run.stdout);
-    assert!(both.iter().all(|line| line.contains("status: 3") && line.contains("status: 4")));
-    assert_eq!(failures(&run.stderr), 2, "{}", run.stderr);
+    // Packer's words, when the build ends and in the summary.
+    let failed = |status: u8| {
+        format!(
+            "* Post-processor failed: Script exited with non-zero exit status: {status}. Allowed \
+             exit codes are: [0]"
+        )
+    };
+    let both = format!(": 2 error(s) occurred:\n\n{}\n{}\n", failed(3), failed(4));
+    assert_eq!(run.stdout.matches(&both).count(), 2, "{}", run.stdout);
+    assert_eq!(run.stderr.matches("Post-processor failed: ").count(), 2, "{}", run.stderr);
     assert!(dir.path().join("ran").exists());
     let lines = ingot(dir.path(), &["build", "-machine-readable", "."]);
-    let error = lines.stdout.lines().find(|line| line.contains(",file.f,error,"));
-    assert_eq!(failures(error.unwrap_or_default()), 2, "{}", lines.stdout);
+    let error = format!(",file.f,error,2 error(s) occurred:\\n\\n{}\\n{}\n", failed(3), failed(4));
+    assert!(lines.stdout.contains(&error), "{}", lines.stdout);
+
+    let dir = file_template(&step("exit 3"));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    let one = format!(": 1 error(s) occurred:\n\n{}\n", failed(3));
+    assert_eq!(run.stdout.matches(&one).count(), 2, "{}", run.stdout);
+    let shown = "^ Post-processor failed: Script exited with non-zero exit status: 3.";
+    assert!(run.stderr.contains(shown), "{}", run.stderr);
 }

@@ -131,8 +131,10 @@ fn a_container_that_was_kept_goes_on_at_the_failed_provisioner() {
         ],
     );
     std::fs::write(dir.join("s.sh"), "echo mended >> /log\n").unwrap();
-    let done = ingot(dir, RESUME);
+    let done = ingot(dir, &["build", "-color=false", "-resume", "-cache", "-explain", "."]);
     succeeds(&done);
+    let uncached = "No step is cached: the build goes on with a machine that was kept";
+    assert!(done.stdout.contains(uncached), "{}", done.stdout);
     assert!(!exists(&container));
     assert_eq!(log_of_image(&done), "one two script mended");
     // Nothing is kept any more.
@@ -286,13 +288,90 @@ fn post_processors_run_again_over_what_was_made() {
     assert!(dir.join("sum").exists());
     assert!(!done.stdout.contains("the file sum"), "{}", done.stdout);
     assert_eq!(log(dir), "made processed ");
-    // And once more, as often as one likes.
+    // And once more, as often as one likes, also after a cleanup, of what it does not list.
+    let cleaned = ingot(dir, &["cleanup", "-kept"]);
+    succeeds(&cleaned);
+    assert!(cleaned.stdout.contains("Nothing is left of interrupted runs."), "{}", cleaned.stdout);
     let only = &["build", "-color=false", "-only-post-processors", "."];
     succeeds(&ingot(dir, only));
     assert_eq!(log(dir), "made processed processed ");
     assert_eq!(std::fs::read_to_string(dir.join("out/f.txt")).unwrap(), "abc");
     std::fs::remove_file(dir.join("out/f.txt")).unwrap();
     fails(&ingot(dir, only), &["f.txt is gone, which the builder created"]);
+    // Nothing else forgets it.
+    let forgot = ingot(dir, &["cleanup", "-forget", "-kept", "-older-than=0s"]);
+    succeeds(&forgot);
+    let told =
+        "remembered for `ingot build -only-post-processors`:\n  forgot Stored file: out/f.txt";
+    assert!(forgot.stdout.contains(told), "{}", forgot.stdout);
+    fails(&ingot(dir, only), &["no artifact is kept"]);
+}
+
+#[test]
+fn what_is_kept_by_another_name_is_named() {
+    let text = null_template(&step("one", "exit 3; "));
+    let dir = template(&text);
+    let dir = dir.path();
+    fails(&ingot(dir, KEEP), &["The progress of this build is kept"]);
+    let path = dir.canonicalize().unwrap();
+    let told = format!("what is kept is of 'null.n' of {}", path.display());
+    let removed = "`ingot cleanup -kept` removes what is kept";
+    // The source has another name, or is not selected.
+    write(dir, &text.replace("\"n\"", "\"renamed\"").replace("null.n", "null.renamed"));
+    let nothing = "nothing is kept of the builds that are selected";
+    fails(&ingot(dir, RESUME), &[nothing, &told, removed]);
+    // The template is named by its file, and the directory has been.
+    write(dir, &text);
+    let by_file = ["build", "-color=false", "-resume", "t.pkr.hcl"];
+    fails(&ingot(dir, &by_file), &[nothing, &told, removed]);
+    fails(&ingot(dir, RESUME), &["goes on at provisioner 1 of 1"]);
+    succeeds(&ingot(dir, &["cleanup", "-kept"]));
+    // And the other way round.
+    let by_file = ["build", "-color=false", "-on-error=keep", "t.pkr.hcl"];
+    fails(&ingot(dir, &by_file), &["The progress of this build is kept"]);
+    fails(&ingot(dir, RESUME), &[nothing, &format!("{told}/t.pkr.hcl"), removed]);
+}
+
+#[test]
+fn post_processors_run_on_what_the_last_build_made() {
+    let text = |step: &str| {
+        format!(
+            "variable \"day\" {{}}\nsource \"file\" \"f\" {{\n  content = var.day\n  target  = \
+             \"out/${{var.day}}.txt\"\n}}\nbuild {{\n  sources = [\"file.f\"]\n  post-processor \
+             {step}\n}}\n"
+        )
+    };
+    let script = |script: &str| format!("\"shell-local\" {{\n    inline = [\"{script}\"]\n  }}");
+    let dropping = "\"compress\" {\n    output = \"${var.day}.tar.gz\"\n    \
+                    keep_input_artifact = false\n  }";
+    let dir = template(&text(&script("true")));
+    let dir = dir.path();
+    let build = |day: &str, flags: &[&str]| {
+        let day = format!("-var=day={day}");
+        ingot(dir, &[&["build", "-color=false", day.as_str()], flags, &["."]].concat())
+    };
+    let (keep, only) = (&["-on-error=keep"], &["-only-post-processors"]);
+    succeeds(&build("monday", keep));
+    // Nothing has it remembered but that an older one is.
+    succeeds(&build("tuesday", &[]));
+    assert_eq!(records(dir), 1);
+    let again = build("tuesday", only);
+    succeeds(&again);
+    let said = "runs its post-processors over what was made before: Stored file: out/tuesday.txt";
+    assert!(again.stdout.contains(said), "{}", again.stdout);
+
+    let nothing = "no artifact is kept for post-processors to run on";
+    write(dir, &text(dropping));
+    succeeds(&build("wednesday", &[]));
+    fails(&build("wednesday", only), &[nothing]);
+
+    write(dir, &text(&script("exit 5")));
+    fails(&build("thursday", keep), &["What the builder made is kept"]);
+    write(dir, &text(dropping));
+    succeeds(&build("friday", &[]));
+    let told = "is not post-processed: a build of it has finished since";
+    fails(&build("friday", only), &[told, nothing]);
+    assert!(dir.join("out/thursday.txt").exists());
 }
 
 #[test]

@@ -430,3 +430,16 @@ fn brackets_of_values_that_are_never_closed_are_reported() {
     assert!(run.stdout.contains("v.pkrvars.hcl:1:5"), "{}", run.stdout);
     assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
 }
+
+#[test]
+fn numbers_that_no_machine_has_are_shown_and_no_option_takes_them() {
+    let shown = run("inspect", "variable \"big\" {\n  default = -1e400\n}\n").0.stdout;
+    assert!(shown.contains("var.big: \"-1e+400\""), "{shown}");
+
+    let steps = "  provisioner \"shell-local\" {\n    inline           = [\"true\"]\n    \
+                 valid_exit_codes = [0, 1e400]\n  }\n";
+    let run = run("validate", &null_template(steps)).0;
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("invalid value for `valid_exit_codes`"), "{}", run.stdout);
+    assert!(run.stdout.contains("at `[1]`: the number is too large"), "{}", run.stdout);
+}

@@ -275,6 +275,7 @@ build {
             "Build 'trial.t' errored",
             "the plugin packer-plugin-trial failed: it ended with exit code 2 while building",
             "panic: crashing on purpose",
+            "help: what packer-plugin-trial had created may be left: look for it, as `ingot cleanup`",
             "Build 'file.f' finished",
         ],
     );
@@ -403,6 +404,10 @@ build {
     assert_eq!(run.code, Some(0), "{}", run.stdout);
     assert!(!child_runs(dir.path()), "{}", run.stdout);
     assert!(!any_plugin_runs(plugins.directory()), "{}", run.stdout);
+    assert_said(
+        &run.stdout,
+        &["Warning: What packer-plugin-trial created may be left: look for it"],
+    );
     let listed = plugins.ingot(other.path(), &["cleanup", "-list", "-json"]);
     assert!(!listed.stdout.contains("plugin-processes"), "{}", listed.stdout);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::builds::any_plugin_runs;
 use crate::installed::{Installed, installed};
-use ingot_test_support::{eventually, require, signal, template};
+use ingot_test_support::{eventually, null_template, require, signal, template};
 
 const HANGS: &str = r#"
 source "trial" "t" {
@@ -139,6 +139,9 @@ build {
     let run = plugins.ingot(dir.path(), &["cleanup"]);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     assert!(!runs(&daemon), "{}", run.stdout);
+    let remark =
+        "    What packer-plugin-trial created may be left: look for it, as no journal has it.";
+    assert!(run.stdout.contains(remark), "{}", run.stdout);
     assert_eq!(journals(&plugins), 0);
 }
 
@@ -195,41 +198,136 @@ fn plugins_of_killed_commands_end_with_the_next_run_or_cleanup() {
             let run = plugins.ingot(other.path(), ending);
             assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
             assert!(!any_plugin_runs(plugins.directory()), "{args:?} {ending:?}: {}", run.stdout);
+            // They were to create nothing.
+            assert!(!run.stdout.contains("may be left"), "{args:?} {ending:?}: {}", run.stdout);
             assert_eq!(journals(&plugins), 0, "{args:?} {ending:?}");
         }
     }
 }
 
+/// A build that runs in a directory of its own, with its output in a file there.
+struct Running {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Running {
+    fn start(plugins: &Installed, text: &str) -> Running {
+        let dir = template(text);
+        let output = std::fs::File::create(dir.path().join("output")).unwrap();
+        let child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
+        Running { dir, child }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("output")).unwrap()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        eventually(&format!("the build says {text:?}"), || {
+            let said = self.said();
+            if said.contains(text) { Ok(()) } else { Err(said) }
+        });
+    }
+
+    /// Waits for the end of the interrupted build, and yields what it said.
+    #[track_caller]
+    fn end(&mut self, plugins: &Installed) -> String {
+        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{}", self.said());
+        assert_ends(plugins);
+        self.said()
+    }
+}
+
 /// Builds `text`, interrupts it once its plugin waits for that, and yields what it said.
 fn interrupted(plugins: &Installed, text: &str) -> String {
-    let dir = template(text);
-    let output = std::fs::File::create(dir.path().join("output")).unwrap();
-    let said = || std::fs::read_to_string(dir.path().join("output")).unwrap();
-    let mut child = plugins.command(dir.path(), &["build", "."]).stdout(output).spawn().unwrap();
-    eventually("the build starts", || {
-        let said = said();
-        if said.contains("waiting to be cancelled") { Ok(()) } else { Err(said) }
-    });
-    signal("INT", child.id());
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{}", said());
-    assert_ends(plugins);
-    said()
+    let mut build = Running::start(plugins, text);
+    build.wait_for("waiting to be cancelled");
+    signal("INT", build.child.id());
+    build.end(plugins)
+}
+
+/// A build of the plugin's source, with more options and steps.
+fn trial_build(options: &str, steps: &str) -> String {
+    format!(
+        "source \"trial\" \"t\" {{\n  directory = \"built\"\n  {options}\n}}\nbuild {{\n  sources = \
+         [\"source.trial.t\"]\n  {steps}\n}}\n"
+    )
+}
+
+const CLEANLY: &str = "Cleanly cancelled builds after being interrupted.";
+
+#[test]
+fn a_program_that_a_provisioner_waits_for_ends_with_the_first_signal() {
+    let plugins = require!(installed());
+    // The quotes keep the options, which the plugin shows, from looking like the output.
+    let steps = r#"
+  provisioner "trial" {
+    local = "echo waiting to be ''cancelled; exec sleep 60"
+  }
+  error-cleanup-provisioner "shell-local" {
+    inline = ["echo cleaning up > cleaned"]
+  }
+"#;
+    for name in ["INT", "TERM"] {
+        let mut build = Running::start(&plugins, &null_template(steps));
+        build.wait_for("waiting to be cancelled");
+        let begun = Instant::now();
+        signal(name, build.child.id());
+        let said = build.end(&plugins);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{said}");
+        assert!(said.contains("the local script: signal: interrupt"), "{said}");
+        assert!(said.contains(CLEANLY) && build.dir.path().join("cleaned").exists(), "{said}");
+    }
+}
+
+/// Runs until there is a file `go`, and says so if it is interrupted.
+const UNTIL_GO: &str = "local = \"trap 'echo interrupted' INT; echo waiting to be ''cancelled; \
+                        while ! test -e go; do sleep 0.1; done; echo over\"";
+
+/// Interrupts a build in which a plugin waits for [`UNTIL_GO`], and yields whether that got the signal.
+/// The plugin is said to be waited for, for `limit` at most.
+fn is_program_interrupted(plugins: &Installed, text: &str, limit: &str) -> bool {
+    let mut build = Running::start(plugins, text);
+    build.wait_for("waiting to be cancelled");
+    signal("INT", build.child.id());
+    let line = "Waiting for the plugin packer-plugin-trial to stop, for at most";
+    build.wait_for(&format!("{line} {limit}..."));
+    std::fs::write(build.dir.path().join("go"), "").unwrap();
+    let said = build.end(plugins);
+    let has_line = |end: &str| said.lines().any(|line| line.ends_with(end));
+    assert!(has_line(": over") && said.contains(CLEANLY), "{said}");
+    has_line(": interrupted")
+}
+
+#[test]
+fn a_provisioner_that_does_not_stop_is_named() {
+    let plugins = require!(installed());
+    let text = trial_build("", &format!("provisioner \"trial\" {{\n    {UNTIL_GO}\n  }}"));
+    assert!(is_program_interrupted(&plugins, &text, "30s"));
+}
+
+#[test]
+fn a_post_processor_that_does_not_stop_is_named() {
+    let plugins = require!(installed());
+    let text = trial_build("", &format!("post-processor \"trial\" {{\n    {UNTIL_GO}\n  }}"));
+    assert!(is_program_interrupted(&plugins, &text, "10m0s"));
+}
+
+#[test]
+fn a_builder_that_does_not_stop_is_named_and_its_programs_go_on() {
+    let plugins = require!(installed());
+    assert!(!is_program_interrupted(&plugins, &trial_build(UNTIL_GO, ""), "10m0s"));
 }
 
 #[test]
 fn a_plugin_that_dies_while_it_stops_is_reported() {
     let plugins = require!(installed());
-    let build = |options: &str, steps: &str| {
-        format!(
-            "source \"trial\" \"t\" {{\n  directory = \"built\"\n  {options}\n}}\nbuild {{\n  sources = \
-             [\"source.trial.t\"]\n  {steps}\n}}\n"
-        )
-    };
-    const CLEANLY: &str = "Cleanly cancelled builds after being interrupted.";
     const LEFT: &str = "stopping; what it created may be left";
     for (how, status) in [("kill", "it ended by signal 9"), ("close", "it closed the connection")] {
         let options = format!("slowly = true\n  fail = \"{how}\"\n  at = \"stop\"");
-        let said = interrupted(&plugins, &build(&options, ""));
+        let said = interrupted(&plugins, &trial_build(&options, ""));
         let message =
             format!("trial.t: the plugin packer-plugin-trial failed: {status} while {LEFT}");
         assert!(said.contains(&message) && !said.contains(CLEANLY), "{said}");
@@ -237,7 +335,7 @@ fn a_plugin_that_dies_while_it_stops_is_reported() {
     }
     // The plugin's own message is shown.
     let options = "slowly = true\n  fail = \"error\"\n  at = \"stop\"";
-    let said = interrupted(&plugins, &build(options, ""));
+    let said = interrupted(&plugins, &trial_build(options, ""));
     assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
     // So with post-processors.
     let step = |how: &str| {
@@ -246,15 +344,15 @@ fn a_plugin_that_dies_while_it_stops_is_reported() {
              \"stop\"\n  }}\n  post-processor \"trial\" {{\n    text = \"another\"\n  }}"
         )
     };
-    let said = interrupted(&plugins, &build("", &step("kill")));
+    let said = interrupted(&plugins, &trial_build("", &step("kill")));
     assert!(said.contains(LEFT) && !said.contains(CLEANLY), "{said}");
     assert!(!said.contains("another"), "{said}");
-    let said = interrupted(&plugins, &build("", &step("error")));
+    let said = interrupted(&plugins, &trial_build("", &step("error")));
     assert!(said.contains("failing on purpose") && said.contains(CLEANLY), "{said}");
     // What a provisioner created goes with the machine, which is removed.
     let step =
         "provisioner \"trial\" {\n    slowly = true\n    fail = \"kill\"\n    at = \"stop\"\n  }";
-    let said = interrupted(&plugins, &build("", step));
+    let said = interrupted(&plugins, &trial_build("", step));
     assert!(said.contains(LEFT) && said.contains("removing built"), "{said}");
     assert!(said.contains(CLEANLY), "{said}");
 }

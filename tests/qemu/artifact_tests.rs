@@ -54,7 +54,7 @@ fn the_finished_disk_is_booted_and_checked_and_stays_as_it_is() {
         "Running test: the disk",
         "passed: file \"/etc/golden\"",
         "passed: user \"root\"",
-        "Running post-processor: checksum",
+        "Running post-processor:  (type checksum)",
     ] {
         assert!(run.stdout.contains(line), "{line:?} is not in {}", run.stdout);
     }

@@ -1,10 +1,12 @@
 //! What SIGHUP is for. Certificates: made by many servers at once, replaced while one runs. The log:
 //! renamed while one runs.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use ingot_test_support::registry_server::Server;
-use ingot_test_support::{eventually_async, ingot_with, signal};
+use ingot_test_support::{Run, eventually_async, ingot_with, null_template, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_at_once_in_one_directory_all_start() {
@@ -52,6 +54,90 @@ async fn other_machines_use_a_name_of_the_certificate() {
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stderr.contains("start the registry with `-tls-name NAME`"), "{}", run.stderr);
     assert!(!run.stderr.contains("set SSL_CERT_FILE"), "{}", run.stderr);
+}
+
+/// A key and a certificate for 127.0.0.1 as `openssl req -x509` makes them by default, an authority's; none
+/// where openssl is not installed.
+fn self_signed(directory: &Path) -> Option<[String; 2]> {
+    std::fs::create_dir(directory).expect("a directory");
+    let path = |name: &str| directory.join(name).to_str().expect("a plain name").to_owned();
+    let created = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=registry"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
+        .stderr(Stdio::null())
+        .status();
+    if !created.is_ok_and(|status| status.success()) {
+        ingot_test_support::missing("openssl makes no certificate");
+        return None;
+    }
+    Some([path("key.pem"), path("cert.pem")])
+}
+
+/// What reads a secret of Vault and a URL.
+fn reads(url: &str) -> String {
+    format!(
+        "data \"http\" \"h\" {{\n  url = \"{url}/healthz\"\n}}\nlocals {{\n  body = \
+         data.http.h.body\n  secret = vault(\"secret/x\", \"b\")\n}}\n{}",
+        null_template("")
+    )
+}
+
+#[test]
+fn a_self_signed_certificate_of_an_authority_is_trusted_where_it_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (own, other) = (dir.path().join("own"), dir.path().join("other"));
+    let Some([key, certificate]) = self_signed(&own) else { return };
+    let Some([_, others]) = self_signed(&other) else { return };
+    let (certificate, others) = (certificate.as_str(), others.as_str());
+    let args = ["-tls-cert", certificate, "-tls-key", &key];
+    let server = Server::start(&dir.path().join("data"), &args);
+    let run = |args: &[&str], changed: &[(&str, &str)]| -> Run {
+        let printed = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let env: Vec<_> = printed.chain(changed.iter().copied()).collect();
+        ingot_with(dir.path(), args, &env)
+    };
+    let list = |changed: &[(&str, &str)]| run(&["registry", "buckets", "list"], changed);
+
+    let file = list(&[("SSL_CERT_FILE", certificate)]);
+    assert_eq!(file.code, Some(0), "{}{}", file.stdout, file.stderr);
+    let directory = list(&[("SSL_CERT_DIR", own.to_str().expect("a plain name"))]);
+    assert_eq!(directory.code, Some(0), "{}{}", directory.stdout, directory.stderr);
+
+    // With the same subject, but another one; and for another name.
+    let advice = "set SSL_CERT_FILE to the file of the registry's certificate";
+    let refused = list(&[("SSL_CERT_FILE", others)]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains(advice), "{}", refused.stderr);
+    let url = format!("https://localhost:{}", server.port());
+    let address = format!("localhost:{}", server.port());
+    let named = [("HCP_AUTH_URL", url.as_str()), ("HCP_API_ADDRESS", address.as_str())];
+    let refused = list(&[&named[..], &[("SSL_CERT_FILE", certificate)]].concat());
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let advice = "use a name that the certificate is for";
+    assert!(refused.stderr.contains(advice), "{}", refused.stderr);
+
+    // Elsewhere, too. The registry is no Vault, and says something else than that one.
+    std::fs::write(dir.path().join("t.pkr.hcl"), reads(&server.url())).expect("a template");
+    let vault = server.url();
+    let read = |http: &str, store: &str| {
+        let of_vault =
+            [("VAULT_ADDR", vault.as_str()), ("VAULT_TOKEN", "t"), ("VAULT_CACERT", store)];
+        let env = [&of_vault[..], &[("VAULT_MAX_RETRIES", "0"), ("SSL_CERT_FILE", http)]].concat();
+        let run = run(&["validate", "-evaluate-datasources", "t.pkr.hcl"], &env);
+        format!("{}{}", run.stdout, run.stderr)
+    };
+    let said = read(certificate, certificate);
+    assert!(said.contains("Vault") && !said.contains("asking Vault at"), "{said}");
+    assert!(!said.contains("could not be fetched") && !said.contains("certificate"), "{said}");
+    for (http, store, failed) in [
+        (others, certificate, "data.http.h could not be fetched"),
+        (certificate, others, "asking Vault at"),
+    ] {
+        let said = read(http, store);
+        assert!(said.contains(failed) && said.contains("invalid peer certificate"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use ingot_sdk::tls::{self, Tls, Trust};
 use ingot_test_support::disk::Disk;
 use ingot_test_support::registry_server::Server;
 use ingot_test_support::{ingot_with, output_of, require};
@@ -306,12 +307,12 @@ async fn with_a_certificate_of_ones_own_or_without() {
     assert_eq!(std::fs::read_to_string(&certificate).expect("it"), before);
     let named = Server::start(&data, &["-tls-name=images.example.com"]);
     assert_ne!(std::fs::read_to_string(&certificate).expect("it"), before);
-    let client = ingot_sdk::http::client_with(|builder| {
-        let pem = std::fs::read(&certificate).expect("the certificate");
-        let trusted = reqwest::Certificate::from_pem(&pem).expect("a certificate");
+    let pem = std::fs::read(&certificate).expect("the certificate");
+    let trust = Trust::Only(tls::certificates(&pem).expect("a certificate"));
+    let tls = Tls { trust, ..Tls::default() };
+    let client = ingot_sdk::http::client_with_tls(tls, |builder| {
         let at = named.url().parse::<reqwest::Url>().expect("a URL").socket_addrs(|| None);
-        let at = at.expect("an address")[0];
-        builder.tls_certs_only([trusted]).resolve("images.example.com", at)
+        builder.resolve("images.example.com", at.expect("an address")[0])
     });
     let url = format!("https://images.example.com:{}/healthz", named.port());
     let answer = client.expect("a client").get(url).send().await.expect("it is trusted");

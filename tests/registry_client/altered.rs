@@ -303,7 +303,7 @@ fn an_export_takes_no_sbom_for_gone_that_the_registry_does_not_call_so() {
     // The request for the SBOM, and that for its document.
     for path in ["/sboms/packages", "GET /sboms/"] {
         *cut.lock().expect("nobody panics") = Some(path);
-        let said = world.fails(&["registry", "export", "e.json"]);
+        let said = world.fails(&["registry", "export", "e.json", "-force"]);
         assert!(said.contains("a v1 (one), file.a, the SBOM packages: "), "{path}: {said}");
         assert!(said.contains("404") && said.contains("no registry said that"), "{path}: {said}");
         let kept = std::fs::read_to_string(world.path().join("e.json")).expect("the file");
@@ -311,10 +311,10 @@ fn an_export_takes_no_sbom_for_gone_that_the_registry_does_not_call_so() {
     }
     // A registry may have no SBOMs at all.
     *cut.lock().expect("nobody panics") = Some("/sboms");
-    let said = world.ok(&["registry", "export", "e.json"]);
+    let said = world.ok(&["registry", "export", "e.json", "-force"]);
     assert!(said.contains("SBOMs were left out, if there are any: "), "{said}");
     *cut.lock().expect("nobody panics") = None;
-    let said = world.ok(&["registry", "export", "e.json"]);
+    let said = world.ok(&["registry", "export", "e.json", "-force"]);
     assert!(!said.contains("left out"), "{said}");
     let text = std::fs::read_to_string(world.path().join("e.json")).expect("the file");
     let export: Value = serde_json::from_str(&text).expect("JSON");

@@ -113,6 +113,11 @@ fn a_rollback_goes_further_back_each_time() {
         let rollback = ["registry", "channels", "rollback", "files", "live"];
         let said = world.fails(&rollback);
         assert!(said.contains("live pointed at no version that is still valid"), "{said}");
+        // Its advice works, so it is another one where nothing can be assigned.
+        let said = world.fails(&["registry", "channels", "rollback", "files", "latest"]);
+        assert!(said.contains("the channel latest is managed by the registry"), "{said}");
+        assert!(said.contains("`ingot registry revoke files VERSION`"), "{said}");
+        assert!(!said.contains("assign"), "{said}");
         let moved = |to: &str, from: &str| {
             format!("live points at {to} now; before, it pointed at {from}.\n")
         };
@@ -169,6 +174,10 @@ fn a_revocation_at_a_time_in_the_past_is_a_slip() {
             assert!(said.contains("-at: 2020-01-01"), "{said}");
             assert!(said.contains("is in the past"), "{said}");
             assert!(said.contains("leave -at out to revoke the version now"), "{said}");
+        }
+        for duration in ["-in=-1d", "-in=-0s"] {
+            let said = world.fails(&["registry", "revoke", "web", "one", duration]);
+            assert!(said.contains("leave -in out to revoke the version now"), "{said}");
         }
         let version = world.json(&["versions", "show", "web", "one"]);
         assert_ne!(version["status"], "VERSION_REVOKED", "{version}");

@@ -105,6 +105,23 @@ fn a_running_build_has_a_heartbeat() {
 }
 
 #[test]
+fn a_heartbeat_that_is_no_duration_or_too_long_is_an_error_before_the_build() {
+    let world = World::local();
+    world.write("slow.pkr.hcl", SLOW);
+    for (period, problem) in [("30", "has no unit"), ("20m", "would take running builds for dead")]
+    {
+        let mut command = world.command(&["build", "slow.pkr.hcl"]);
+        command.envs(FIRST).env("INGOT_REGISTRY_HEARTBEAT", period);
+        let output = command.output().expect("the program can be run");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let error = format!("INGOT_REGISTRY_HEARTBEAT is \"{period}\": ");
+        assert!(said.contains(&error) && said.contains(problem), "{said}");
+        assert!(!said.contains("file.s: "), "{said}");
+    }
+}
+
+#[test]
 fn a_build_that_is_interrupted_before_it_begins_says_what_its_version_lacks() {
     let world = World::local();
     // What a build is made from is read before it begins: this takes a minute, and no room on the disk.

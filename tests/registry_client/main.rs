@@ -6,6 +6,7 @@
 mod altered;
 mod ancestry;
 mod browser_login;
+mod changed_only;
 mod commands;
 mod data_sources;
 mod database_files;

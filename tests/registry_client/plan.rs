@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::world::{World, with_both};
 
 /// A template with everything that a plan shows.
-const WEB: &str = r#"
+pub(crate) const WEB: &str = r#"
 variable "who" {
   default = "web"
 }
@@ -43,7 +43,8 @@ build {
 }
 "#;
 
-fn web(world: &World) {
+/// Writes it, and the script that it runs.
+pub(crate) fn web(world: &World) {
     world.write("web.pkr.hcl", WEB);
     world.write("check.sh", "true\n");
 }
@@ -54,7 +55,7 @@ fn plan(world: &World, args: &[&str]) -> Value {
 }
 
 /// The state of the one build, and why.
-fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
+pub(crate) fn state(world: &World, args: &[&str]) -> (String, Vec<String>) {
     let plan = plan(world, args);
     let build = &plan["builds"][0];
     let reasons = build["reasons"].as_array().expect("reasons").iter();
@@ -465,6 +466,48 @@ fn what_is_removed_from_a_template_is_a_change() {
     assert_eq!(state(&world, &[]).0, "unchanged");
     template("\"source.file.one\"", "keep_input_artifact = false");
     assert_eq!(state(&world, &[]).0, "changed");
+}
+
+#[test]
+fn scripts_that_commands_run_count() {
+    let world = World::local();
+    for script in ["prepare.sh", "publish.sh"] {
+        world.write(script, "true\n");
+    }
+    world.write(
+        "web.pkr.hcl",
+        r#"
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "file" "web" {
+  content = "x"
+  target  = "web.txt"
+}
+build {
+  sources = ["source.file.web"]
+  provisioner "shell-local" {
+    command = "LEVEL=1 sh ./prepare.sh -v > log.txt"
+  }
+  post-processor "shell-local" {
+    inline              = ["true", "sh publish.sh"]
+    keep_input_artifact = true
+  }
+}
+"#,
+    );
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(state(&world, &[]).0, "unchanged");
+    for script in ["prepare.sh", "publish.sh"] {
+        world.write(script, "true # changed\n");
+        let why = format!("the content of <path.root>/{script}");
+        assert_eq!(state(&world, &[]), ("changed".to_owned(), vec![why]));
+        world.write(script, "true\n");
+    }
+    // What a command writes is no change.
+    world.write("log.txt", "another\n");
+    let said = world.ok(&["build", "-changed-only", "web.pkr.hcl"]);
+    assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
 }
 
 #[test]

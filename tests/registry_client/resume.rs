@@ -43,3 +43,32 @@ fn a_build_that_goes_on_completes_the_version_that_was_begun() {
     assert_eq!(versions.len(), 1, "{versions:?}");
     assert_eq!(versions[0]["status"], "VERSION_ACTIVE", "{versions:?}");
 }
+
+#[test]
+fn what_is_published_again_is_what_was_built_last() {
+    let world = World::local();
+    world.write(
+        "t.pkr.hcl",
+        r#"
+variable "day" {}
+hcp_packer_registry {
+  bucket_name = "again"
+}
+source "file" "f" {
+  content = var.day
+  target  = "${var.day}.txt"
+}
+build {
+  sources = ["source.file.f"]
+}
+"#,
+    );
+    world.ok(&["build", "-on-error=keep", "-var=day=monday", "t.pkr.hcl"]);
+    world.ok(&["build", "-var=day=tuesday", "t.pkr.hcl"]);
+    world.ok(&["build", "-only-post-processors", "-var=day=tuesday", "t.pkr.hcl"]);
+    let latest = world.json(&["channels", "show", "again", "latest"])["version"].clone();
+    assert_eq!(latest["name"], "v3");
+    let latest = latest["fingerprint"].as_str().expect("a fingerprint");
+    let version = world.json(&["versions", "show", "again", latest]).to_string();
+    assert!(version.contains("tuesday.txt") && !version.contains("monday"), "{version}");
+}

@@ -93,7 +93,11 @@ fn a_part_of_a_registry_says_which_ancestry_it_lacks() {
     let said = old.ok(&["registry", "export", file, "-bucket=under", "-bucket=top"]);
     let wanted = "Some were built from versions of left and right, which this file lacks.";
     assert!(said.contains(wanted) && said.contains(": -bucket=left -bucket=right\n"), "{said}");
-    let said = old.ok(&["registry", "export", file]);
+    // One that is there may be of all buckets.
+    let refused = old.fails(&["registry", "export", file]);
+    assert!(refused.contains(&format!("{file} exists already")), "{refused}");
+    assert!(refused.contains("replace this one with -force"), "{refused}");
+    let said = old.ok(&["registry", "export", file, "-force"]);
     assert_eq!(said.lines().count(), 1, "{said}");
     let new = World::local();
     let said = new.ok(&["registry", "import", file, "-bucket=left"]);
@@ -241,7 +245,7 @@ fn sboms_and_enforced_blocks_move_too() {
         assert_eq!(new.json(&["channels", "show", "a", "latest"])["restricted"], true);
     }
     // Without them it says so.
-    let said = old.ok(&["registry", "export", "e.json", "-sboms=false"]);
+    let said = old.ok(&["registry", "export", "e.json", "-sboms=false", "-force"]);
     assert!(said.contains("SBOMs were left out"), "{said}");
 }
 

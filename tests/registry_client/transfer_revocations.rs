@@ -122,7 +122,7 @@ fn a_revocation_of_the_target_is_not_taken_for_another_one_of_the_file() {
 
         publish(&old, "left", &[("top", "new")]);
         old.ok(&["registry", "revoke", "top", "v1", "-descendants=false", more]);
-        old.ok(&["registry", "export", "e.json"]);
+        old.ok(&["registry", "export", "e.json", "-force"]);
         let said = new.ok(&import);
         let wanted = "To restore them:\n  ingot registry restore left left-1\n";
         assert!(said.contains(wanted), "{more}: {wanted:?} is not in {said}");

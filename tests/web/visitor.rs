@@ -39,16 +39,8 @@ impl Response {
 
 impl Visitor {
     pub(crate) fn new(server: &Server) -> Visitor {
-        let client = ingot_sdk::http::client_with(|builder| {
-            let builder = builder.redirect(reqwest::redirect::Policy::none());
-            match server.env.get("SSL_CERT_FILE") {
-                Some(path) => {
-                    let pem = std::fs::read(path).expect("the certificate is there");
-                    let certificate = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-                    builder.tls_certs_only([certificate])
-                }
-                None => builder,
-            }
+        let client = ingot_sdk::http::client_with_tls(server.tls(), |builder| {
+            builder.redirect(reqwest::redirect::Policy::none())
         });
         let client = client.expect("a client");
         Visitor { client, url: server.url(), cookies: BTreeMap::new() }

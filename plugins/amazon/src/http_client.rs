@@ -14,10 +14,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
+use ingot_sdk::tls::{self, Tls, Trust};
 use ingot_sdk::{Context, Result, environment, http};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder};
 
 /// The largest file of certificates, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -32,7 +33,7 @@ pub(crate) struct CommonClient {
     /// For services.
     client: Client,
     insecure: bool,
-    roots: Vec<Certificate>,
+    trust: Trust,
     /// For the sources of credentials on this machine and this network: they want other limits
     /// of time, and no proxy.
     near: Arc<Mutex<HashMap<Limits, Client>>>,
@@ -47,15 +48,16 @@ impl CommonClient {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
-        let mut roots = Vec::new();
+        let mut own = Vec::new();
         if let Some(path) = environment::set("AWS_CA_BUNDLE") {
             let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
             let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
                 .with_context(reading)?;
-            roots = Certificate::from_pem_bundle(&pem).with_context(reading)?;
+            own = tls::certificates(&pem).with_context(reading)?;
         }
-        let client = services(&roots, insecure, |builder| builder.read_timeout(SILENCE))?;
-        Ok(CommonClient { client, insecure, roots, near: Arc::default() })
+        let trust = Trust::SystemAnd(own);
+        let client = services(&trust, insecure, |builder| builder.read_timeout(SILENCE))?;
+        Ok(CommonClient { client, insecure, trust, near: Arc::default() })
     }
 
     /// A client for uploads, which limit their own time: an answer does not begin before all is sent.
@@ -64,7 +66,7 @@ impl CommonClient {
     /// # Errors
     /// The system's certificates cannot be read.
     pub(crate) fn uploads(&self) -> Result<Client> {
-        services(&self.roots, self.insecure, |builder| builder.redirect(Policy::none()))
+        services(&self.trust, self.insecure, |builder| builder.redirect(Policy::none()))
     }
 
     /// The client for services, for calls that are not made through the SDK.
@@ -77,14 +79,15 @@ impl CommonClient {
         if let Some(client) = clients.get(&limits) {
             return Some(client.clone());
         }
-        let client = http::client_with(|mut builder| {
+        let tls = Tls { insecure: self.insecure, ..Tls::default() };
+        let client = http::client_with_tls(tls, |mut builder| {
             if let Some(limit) = limits.0 {
                 builder = builder.connect_timeout(limit);
             }
             if let Some(limit) = limits.1 {
                 builder = builder.read_timeout(limit);
             }
-            builder.no_proxy().danger_accept_invalid_certs(self.insecure)
+            builder.no_proxy()
         });
         let client = client.ok()?;
         clients.insert(limits, client.clone());
@@ -93,15 +96,12 @@ impl CommonClient {
 }
 
 fn services(
-    roots: &[Certificate],
+    trust: &Trust,
     insecure: bool,
     adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> Result<Client> {
-    http::client_with(|builder| {
-        let roots = roots.iter().cloned();
-        let builder = roots.fold(builder, ClientBuilder::add_root_certificate);
-        adjust(builder.danger_accept_invalid_certs(insecure))
-    })
+    let tls = Tls { trust: trust.clone(), insecure, ..Tls::default() };
+    http::client_with_tls(tls, adjust)
 }
 
 impl HttpClient for CommonClient {

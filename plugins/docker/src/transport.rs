@@ -15,6 +15,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
+use ingot_sdk::tls::Trust;
 use ingot_sdk::{Error, Result};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -62,14 +63,15 @@ where
 /// How to talk TLS with an Engine, as the docker client does: an authority of the system or of `ca.pem`
 /// vouches for the Engine, and `cert.pem` with `key.pem`, where they are there, for this side.
 fn tls_config(directory: &Path) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots.add_parsable_certificates(certificates(&directory.join("ca.pem"))?);
+    let mut own = certificates(&directory.join("ca.pem"))?;
+    // One that cannot be used does not stand in the way of the others.
+    own.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(Error::caused_by)?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Trust::SystemAnd(own).verifier()?);
     let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     if !certificate.exists() && !key.exists() {
         return Ok(config.with_no_client_auth());
@@ -206,6 +208,33 @@ mod tests {
         let error = endpoint().connect().await.err().unwrap().to_string();
         assert!(error.contains("reading ") && error.contains("cert.pem"), "{error}");
         std::fs::remove_file(directory.path().join("key.pem")).unwrap();
+        assert!(endpoint().connect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_engine_may_show_the_very_certificate_that_is_trusted() {
+        let test = require!(TestEngine::start().await);
+        let directory = tempfile::tempdir().unwrap();
+        // An authority's, as `openssl req -x509` makes one.
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let own = params.self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let config = config.with_single_cert(vec![own.der().clone()], key).unwrap();
+        let host = behind_tls(&test, TlsAcceptor::from(Arc::new(config))).await;
+        let endpoint = || Endpoint::recorded(&host, directory.path().to_str());
+        let trust = |pem: String| std::fs::write(directory.path().join("ca.pem"), pem).unwrap();
+
+        trust(own.pem());
+        let engine = endpoint().connect().await.unwrap();
+        assert_eq!(engine.api.ping().await.unwrap(), "OK");
+        trust(params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem());
         assert!(endpoint().connect().await.is_err());
     }
 

@@ -223,11 +223,16 @@ async fn download(
     source: &str,
     destination: &str,
 ) -> Result<()> {
-    ctx.ui.say(format!("Downloading {source} => {destination}"));
+    let several = source.contains(WILDCARDS) || source.ends_with('/');
+    let shown = match several {
+        true => destination.to_owned(),
+        false => local_path(source, destination),
+    };
+    ctx.ui.say(format!("Downloading {source} => {shown}"));
     if source.contains(WILDCARDS) {
         return download_matching(ctx, link, source, destination).await;
     }
-    if source.ends_with('/') {
+    if several {
         create_directory(destination).await?;
         return link.download_dir(source, Path::new(destination), true).await;
     }
@@ -238,6 +243,14 @@ async fn create_directory(path: &str) -> Result<()> {
     tokio::fs::create_dir_all(path).await.with_context(|| format!("creating {path}"))
 }
 
+/// Where a file from the machine goes: under its name where `destination` is a directory.
+fn local_path(source: &str, destination: &str) -> String {
+    match destination.ends_with('/') {
+        true => format!("{destination}{}", remote_name(source)),
+        false => destination.to_owned(),
+    }
+}
+
 /// Downloads one file. `literal` is whether all of `source` stands for itself.
 async fn download_file(
     ctx: &RunContext,
@@ -246,10 +259,7 @@ async fn download_file(
     literal: bool,
     destination: &str,
 ) -> Result<()> {
-    let destination = match destination.ends_with('/') {
-        true => format!("{destination}{}", remote_name(source)),
-        false => destination.to_owned(),
-    };
+    let destination = local_path(source, destination);
     let writing = || format!("writing {destination}");
     let output = OutputFile::open(&ctx.journal, Path::new(&destination), 0o644).await?;
     let mut file = tokio::fs::File::from_std(output.writer()?);

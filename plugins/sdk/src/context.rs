@@ -120,6 +120,14 @@ pub trait Hook: Send + Sync {
     ) -> Result<()> {
         Ok(())
     }
+    /// Takes why the error-cleanup-provisioner failed, to be told with the error of the build. Builders of
+    /// Packer's plugins put it into that error themselves.
+    fn cleanup_failed(&self, _error: Error) {}
+    /// Whether it runs a build's provisioners. Where it checks what was built, there is nothing to clean
+    /// up after them.
+    fn is_of_build(&self) -> bool {
+        true
+    }
     /// Takes a bill of materials of what the build makes, to be published with it. Whoever runs
     /// provisioners for another purpose drops it.
     fn keep_sbom(&self, _sbom: Sbom) {}
@@ -270,18 +278,25 @@ impl RunContext {
         self.hook.provision(self, communicator, data, Provisioning::default()).await
     }
 
-    /// Runs the build's error-cleanup-provisioner after a failure, and reports its own. The build
-    /// may have been cancelled, which must not cancel this too.
+    /// Runs the build's error-cleanup-provisioner after a failure. Its own becomes part of the build's
+    /// error. The build may have been cancelled, which must not cancel this too.
     pub async fn clean_up_provision(
         &self,
         communicator: Arc<dyn Communicator>,
         data: GeneratedData,
     ) {
+        if !self.hook.is_of_build() {
+            return;
+        }
         let ctx = RunContext { cancel: CancellationToken::new(), ..self.clone() };
         // The hook does not say so: builders of Packer's plugins have said it before they call it.
         ctx.ui.say("Provisioning step had errors: Running the cleanup provisioner, if present...");
         if let Err(error) = ctx.hook.cleanup_provision(&ctx, communicator, data).await {
-            ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
+            // A cancelled build has no error that could tell it.
+            if self.cancel.is_cancelled() {
+                ctx.ui.error(format!("The error-cleanup-provisioner failed: {error}"));
+            }
+            self.hook.cleanup_failed(error);
         }
     }
 }

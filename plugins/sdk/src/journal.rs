@@ -138,6 +138,10 @@ pub trait Reclaim: Send + Sync {
     fn place(&self, _resource: &Resource) -> Option<String> {
         None
     }
+    /// A sentence that the user reads with `resource`, such as what no journal has and may be left, too.
+    fn remark(&self, _resource: &Resource) -> Option<String> {
+        None
+    }
     /// Whether `resource`, which a builder made, is still there. None if this cannot look for it.
     ///
     /// # Errors

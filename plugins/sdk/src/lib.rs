@@ -65,7 +65,7 @@ pub use facts::{CachedStates, Effect, Facts};
 // What other crates need as well. `byte_size` is a module and its function.
 pub use ingot_base::{
     Context, Error, ErrorKind, Result, byte_size, download, environment, error, file_lock, home,
-    http, retry, whole_file,
+    http, retry, tls, whole_file,
 };
 pub use ingot_go_template::{GoDuration, Platform};
 pub use journal::{Discovered, DiscoveryScope, Journal, JournalEntry, Reclaim, Resource};

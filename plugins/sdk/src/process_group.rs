@@ -96,6 +96,12 @@ impl Drop for ProcessGroup {
     }
 }
 
+/// Sends SIGINT to a process group, as a terminal does at Ctrl-C.
+pub fn interrupt_group(id: Pid) {
+    // Fails only if nothing of it is left.
+    let _ = kill_process_group(id, Signal::INT);
+}
+
 /// Kills what is left of a process group.
 pub fn kill_group(id: Pid) {
     // Fails only if nothing of it is left.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ingot_base::tls::{self, Tls, Trust};
 use ingot_base::{Context, Error, Result, http};
-use reqwest::{Certificate, Client, Identity, Proxy, StatusCode, redirect};
+use reqwest::{Client, Identity, Proxy, StatusCode, redirect};
 
 use crate::Environment;
 
@@ -60,13 +61,14 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
     };
     for pem in files {
         let reading = || format!("reading the certificates of {}", names.ca_file);
-        trusted.extend(Certificate::from_pem_bundle(&pem).with_context(reading)?);
+        trusted.extend(tls::certificates(&pem).with_context(reading)?);
     }
     let identity = match (env.file(names.certificate)?, env.file(names.key)?) {
         (Some(certificate), Some(key)) => {
             let both = [certificate, b"\n".to_vec(), key].concat();
             let reading = || format!("reading {} and {}", names.certificate, names.key);
-            Some(Identity::from_pem(&both).with_context(reading)?)
+            Identity::from_pem(&both).with_context(reading)?;
+            Some(both)
         }
         (None, None) => None,
         _ => {
@@ -77,14 +79,9 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
     };
     let proxy = settings.proxy.map(|proxy| Proxy::all(&proxy).context("reading the proxy's URL"));
     let proxy = proxy.transpose()?;
-    http::client_with(|mut builder| {
+    let trust = if trusted.is_empty() { Trust::default() } else { Trust::Only(trusted) };
+    http::client_with_tls(Tls { trust, identity, insecure: settings.insecure }, |mut builder| {
         builder = builder.timeout(settings.timeout).redirect(redirects());
-        if !trusted.is_empty() {
-            builder = builder.tls_certs_only(trusted);
-        }
-        if let Some(identity) = identity {
-            builder = builder.identity(identity);
-        }
         if let Some(proxy) = proxy {
             // In place of those of the environment, for servers on this machine, too.
             builder = builder.no_proxy().proxy(proxy);
@@ -93,7 +90,7 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
         if let Some(socket) = settings.socket {
             builder = builder.unix_socket(socket);
         }
-        builder.tls_danger_accept_invalid_certs(settings.insecure)
+        builder
     })
 }
 

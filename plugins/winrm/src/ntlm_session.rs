@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ingot_sdk::http;
+use ingot_sdk::tls::Tls;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{ClientBuilder, StatusCode};
 use tower_layer::Layer;
@@ -50,16 +51,17 @@ pub(crate) struct NtlmSession {
 }
 
 impl NtlmSession {
-    /// Connects and logs in. `adjust` makes the HTTP client what the options want.
+    /// Connects and logs in. `tls` and `adjust` make the HTTP client what the options want.
     ///
     /// # Errors
     /// No connection; the server does not offer NTLM; the account was turned down.
     pub(crate) async fn open(
         login: &NtlmLogin,
         limit: Duration,
+        tls: Tls,
         adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Result<NtlmSession, Failure> {
-        let client = http::client_with(|builder| {
+        let client = http::client_with_tls(tls, |builder| {
             adjust(builder)
                 .http1_only()
                 .pool_idle_timeout(None)

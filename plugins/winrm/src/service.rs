@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ingot_sdk::tls::Tls;
 use ingot_sdk::{Result, http};
 use parking_lot::Mutex;
 use reqwest::header::CONTENT_TYPE;
@@ -32,8 +33,11 @@ pub(crate) struct Access {
 }
 
 impl Access {
+    fn tls(self) -> Tls {
+        Tls { insecure: self.any_certificate, ..Tls::default() }
+    }
+
     fn adjust(self, builder: ClientBuilder) -> ClientBuilder {
-        let builder = builder.tls_danger_accept_invalid_certs(self.any_certificate);
         // A redirect would carry the password elsewhere.
         let builder = builder.redirect(reqwest::redirect::Policy::none());
         if self.no_proxy { builder.no_proxy() } else { builder }
@@ -77,7 +81,10 @@ impl Service {
                 },
                 idle: Mutex::default(),
             },
-            false => Login::Basic { client: http::client_with(|b| access.adjust(b))?, password },
+            false => {
+                let client = http::client_with_tls(access.tls(), |b| access.adjust(b))?;
+                Login::Basic { client, password }
+            }
         };
         Ok(Service { endpoint, url, access, login })
     }
@@ -140,7 +147,11 @@ impl Service {
             let is_new = known.is_none();
             let mut session = match known {
                 Some(session) => session,
-                None => NtlmSession::open(login, NETWORK_GRACE, |b| self.access.adjust(b)).await?,
+                None => {
+                    let access = self.access;
+                    NtlmSession::open(login, NETWORK_GRACE, access.tls(), |b| access.adjust(b))
+                        .await?
+                }
             };
             match session.ask(&self.url, message, limit).await {
                 Ok(reply) => {

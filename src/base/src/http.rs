@@ -1,5 +1,6 @@
 //! The HTTP client that everything which speaks HTTP uses: one TLS stack with the system's
-//! certificates, the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`, `NO_PROXY`), one name.
+//! [certificates](crate::tls), the [proxies](crate::proxy) of the environment (`HTTPS_PROXY`,
+//! `NO_PROXY`), one name.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use reqwest::{Client, ClientBuilder, Proxy, Response, Url};
 
 use crate::error::causes;
 use crate::proxy::Proxies;
+use crate::tls::Tls;
 use crate::{Context, Error, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
@@ -19,13 +21,24 @@ pub fn client() -> Result<Client> {
     client_with(|builder| builder)
 }
 
-/// A client that differs from the common one, as where a server's certificate is not checked. It has
-/// the proxies of the environment when `adjust` gets it: `no_proxy` takes them away, which has to come
-/// before a `proxy` that is to count instead.
+/// A client that differs from the common one, but for its TLS: what `adjust` says of certificates does
+/// not count. It has the proxies of the environment when `adjust` gets it: `no_proxy` takes them away,
+/// which has to come before a `proxy` that is to count instead.
 ///
 /// # Errors
 /// As for [`client`].
 pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client> {
+    client_with_tls(Tls::default(), adjust)
+}
+
+/// As [`client_with`], with other certificates to trust or to show, or none that are checked.
+///
+/// # Errors
+/// Certificates cannot be read or used.
+pub fn client_with_tls(
+    tls: Tls,
+    adjust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client> {
     // Docker's client brings ring; a second implementation of TLS would only cost build time.
     // It fails where a provider is installed already, which will do as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -34,7 +47,9 @@ pub fn client_with(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Resul
         .user_agent(concat!("ingot/", env!("CARGO_PKG_VERSION")))
         .proxy(Proxy::custom(move |url| proxies.of(url).cloned()))
         .connect_timeout(Duration::from_secs(30));
-    adjust(builder).build().context("starting the HTTP client")
+    let starting = "starting the HTTP client";
+    let builder = tls.apply(builder).context(starting)?;
+    adjust(builder).build().context(starting)
 }
 
 /// The body of a response, of at most `limit` bytes.

@@ -49,7 +49,7 @@ pub(super) struct BuildArgs {
     pub selection: Selection,
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
-    /// Print without colours
+    /// Print without colours; with -color=true also with them where there is no terminal
     #[arg(long, default_value_t = true)]
     pub color: bool,
     /// Pause after every step
@@ -148,7 +148,7 @@ pub(super) struct TestArgs {
     pub selection: Selection,
     #[command(flatten)]
     pub installed: InstalledPluginsArgs,
-    /// Print without colours
+    /// Print without colours; with -color=true also with them where there is no terminal
     #[arg(long, default_value_t = true)]
     pub color: bool,
     /// Print machine-readable output
@@ -230,7 +230,7 @@ pub(super) struct PlanArgs {
     /// Plan without the provisioners that the registry enforces in the bucket
     #[arg(long)]
     pub skip_enforcement: bool,
-    /// Print without colours
+    /// Print without colours; with -color=true also with them where there is no terminal
     #[arg(long, default_value_t = true)]
     pub color: bool,
 }

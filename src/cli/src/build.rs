@@ -6,14 +6,13 @@ mod reporting;
 mod runs;
 mod summary;
 
-use std::io::IsTerminal;
 use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::Diagnostic;
-use ingot_sdk::{EventSink, PluginSet, Ui};
+use ingot_sdk::{EventSink, PluginSet, Ui, environment};
 use ingot_ui::ci::CiSystem;
 use ingot_ui::{Renderer, UiOptions, View};
 
@@ -48,13 +47,12 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         run_report::show(Diagnostic::error(why).help(help));
         return ExitCode::FAILURE;
     }
-    let may_color = args.color && !super::plain();
-    let color = may_color && std::io::stdout().is_terminal();
+    let color = !args.machine_readable && super::may_color(&std::io::stdout());
     let ci = CiSystem::detect().filter(|_| !args.machine_readable);
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
-        view_color: may_color,
+        view_color: !super::plain(),
         timestamps: args.timestamp_ui,
         view: view(args.progress),
         ci,
@@ -70,7 +68,7 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
     }
     ingot_family::attach(&renderer.redactor());
     let logs: Option<Slot> = (!build_logs::turned_off()).then(Slot::default);
-    super::logging::start_for_builds(renderer.redactor(), renderer.log_writer(), logs.clone());
+    super::logging::start_for_builds(&renderer, logs.clone());
     let report = match RunReport::open(args, &renderer, ci) {
         Ok(report) => report,
         Err(diagnostic) => {
@@ -79,11 +77,23 @@ pub(super) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
         }
     };
     let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn EventSink>);
+    warn_of_switches(&ui);
     let reporting = Reporting { renderer, ui, color, report, logs };
     let RunOutcome { code, status } = build(args, plugins, &reporting);
     match reporting.report.write(status) {
         true => code,
         false => ExitCode::FAILURE,
+    }
+}
+
+/// Warns of variables that are to turn something on or off, and say neither.
+fn warn_of_switches(ui: &Ui) {
+    for name in ["INGOT_BUILD_LOG", "INGOT_CI"] {
+        if let Err(value) = environment::switch(name) {
+            ui.error(format!(
+                "Warning: {name} is {value:?}, neither on nor off: it does not count"
+            ));
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use ingot_engine::journal::{directory, owner_runs, process_name};
 use ingot_sdk::file_lock::try_lock;
-use ingot_sdk::{Event, StepOutcome};
+use ingot_sdk::{Event, StepOutcome, environment};
 use ingot_ui::Redactor;
 use parking_lot::Mutex;
 use time::OffsetDateTime;
@@ -63,7 +63,7 @@ pub struct KeptLog {
 
 /// Whether the environment says that builds keep no log.
 pub fn turned_off() -> bool {
-    std::env::var("INGOT_BUILD_LOG").is_ok_and(|value| value == "off" || value == "0")
+    environment::switch("INGOT_BUILD_LOG") == Ok(Some(false))
 }
 
 impl BuildLogs {

@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use ingot_engine::step_cache::{CacheDirectory, CachedState, shared_directory};
 use ingot_hcl::diagnostic::closest;
 use ingot_registry::api::Timestamp;
-use ingot_sdk::{Error, PluginSet, Result, StateDirectories, StateKey, StateStore, byte_size};
+use ingot_sdk::{
+    Context as _, Error, PluginSet, Result, StateDirectories, StateKey, StateStore, byte_size,
+};
 use ingot_template::Companion;
 use ingot_ui::{Redactor, Renderer, UiOptions};
 use serde_json::{Value as Json, json};
@@ -74,7 +76,7 @@ struct PruneArgs {
 pub(super) fn run(args: &CacheArgs, plugins: PluginSet) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     match to_end(Threads::Current, answer(args, plugins, &redactor)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -89,6 +91,9 @@ pub(super) fn run(args: &CacheArgs, plugins: PluginSet) -> ExitCode {
 async fn answer(args: &CacheArgs, plugins: PluginSet, redactor: &Redactor) -> Result<bool> {
     let flag = args.cache_dir.as_deref();
     let shared = shared_directory(flag, &Companion::default(), Path::new("."));
+    if let Some(shared) = &shared {
+        has_to_be_there(shared)?;
+    }
     let directory = CacheDirectory::open(shared.as_deref())?;
     let directories = StateDirectories { shared, records: directory.path().to_owned() };
     let stores = Stores { all: plugins.state_stores, directories };
@@ -115,6 +120,17 @@ async fn answer(args: &CacheArgs, plugins: PluginSet, redactor: &Redactor) -> Re
         }
     }
     Ok(whole)
+}
+
+/// Nothing is to be found in a directory that opening it would create: more likely its name is wrong.
+fn has_to_be_there(shared: &Path) -> Result<()> {
+    let found = std::fs::read_dir(shared).map(drop);
+    found.with_context(|| format!("reading the step cache {}", shared.display())).map_err(|error| {
+        error.hint(
+            "-cache-dir, or INGOT_CACHE_DIR, names its directory; the first `ingot build -cache` with it \
+             creates it",
+        )
+    })
 }
 
 /// Where builders keep states.

@@ -6,36 +6,42 @@ use ingot_engine::project::RunFlags;
 use ingot_engine::signals::or_cancelled;
 use ingot_engine::{Project, check};
 use ingot_hcl::Diagnostics;
-use ingot_publish::Plan;
 use ingot_publish::changes::{Change, Published, compare, last_published, parent_records, removed};
 use ingot_publish::data_sources::parent_references;
+use ingot_publish::{Plan, beside_commit};
 use ingot_sdk::{Result, Ui};
 use tokio::runtime::Runtime;
 
 use super::args::BuildArgs;
 
-/// Whether a selected build differs from the last complete version of its bucket; reports that for
-/// each build. Adds the provisioners that the registry enforces to `project`, which must be evaluated
-/// again afterwards.
+/// Whether a selected build differs from the last complete version of its bucket, or none is selected;
+/// reports the former for each build. Adds the provisioners that the registry enforces to `project`,
+/// which must be evaluated again afterwards, and gives `plan` another fingerprint where the version of
+/// the commit is complete.
 ///
 /// # Errors
 /// The registry does not answer.
 pub(super) fn anything(
     args: &BuildArgs,
     project: &mut Project,
-    plan: &Plan,
+    plan: &mut Plan,
     (filter, flags): (&Filter, &RunFlags),
     runtime: &Runtime,
     ui: &Ui,
 ) -> Result<bool> {
     let asking = last_published(plan, args.skip_enforcement, ui);
-    let Published { last, enforced, .. } = runtime.block_on(or_cancelled(asking))?;
+    let Published { last, enforced, commit_is_built, .. } =
+        runtime.block_on(or_cancelled(asking))?;
     // Diagnostics of the template were already reported.
     let ignored = &mut Diagnostics::default();
     project.enforce(&enforced, ignored);
     let nodes = check(project, filter, flags, ignored);
+    if nodes.is_empty() {
+        // Not that nothing changed, but that nothing is selected: an error, as without the flag.
+        return Ok(true);
+    }
     let parents = parent_records(&parent_references(&project.template, &project.scope()));
-    let reader = InputReader::new(project);
+    let reader = InputReader::new(project).skipping_tests(args.skip_tests);
     let since = last.as_ref().map(|last| format!(" since {}", last.name)).unwrap_or_default();
     let mut any = false;
     for checked in &nodes {
@@ -62,6 +68,14 @@ pub(super) fn anything(
         (true, 1) => {}
         // A version has all builds of its template.
         (true, _) => ui.say("A version holds all builds: those that are unchanged are built too."),
+    }
+    if any && commit_is_built {
+        let new = beside_commit(&plan.fingerprint);
+        ui.say(format!(
+            "The version of the commit {} is complete: what is built goes to the version {new}",
+            plan.fingerprint
+        ));
+        plan.fingerprint = new;
     }
     Ok(any)
 }

@@ -51,7 +51,7 @@ pub(super) struct CleanupArgs {
 pub(super) fn run(args: &CleanupArgs, plugins: &PluginSet) -> ExitCode {
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
-    super::logging::start(renderer.redactor());
+    super::logging::start_with(&renderer);
     let ui = Ui::new(renderer);
     match to_end(Threads::Processors, clean_up(args, plugins, &ui)) {
         Ok(true) => ExitCode::SUCCESS,

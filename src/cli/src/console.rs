@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ingot_engine::{Project, ProjectOptions};
 use ingot_sdk::{Error, PluginSet, Ui};
@@ -44,7 +43,7 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     // What data sources warn of is no part of a value that a script reads.
     let renderer = Renderer::new(UiOptions { to_stderr: true, ..UiOptions::default() });
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     let ui = Ui::new(renderer);
     let options = ProjectOptions {
         plugins,

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 #[cfg(feature = "registry-server")]
 use std::time::Duration;
 
-use clap::FromArgMatches;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches};
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{show, show_error, turn_color_off, unless_lost};
+use super::output::{show, show_error, turn_color_off, turn_color_on, unless_lost};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -44,35 +45,35 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     }
     let args = argv::normalize(&command, args.into_iter());
     let parsed = command.try_get_matches_from(&args);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = parsed.and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((color(&cli.command, &matches), cli))
+    });
+    let (color, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return unless_lost(usage::report(&error, &args), ExitCode::FAILURE),
     };
-    let color = match &cli.command {
-        Command::Build(args) => args.color,
-        Command::Test(args) => args.color,
-        Command::Plan(args) => args.color,
-        _ => true,
-    };
-    if !color {
-        turn_color_off();
+    match color {
+        Some(true) => turn_color_on(),
+        Some(false) => turn_color_off(),
+        None => {}
     }
+    let failure = match &cli.command {
+        Command::Diff(_) => ExitCode::from(diff::TROUBLE),
+        _ => ExitCode::FAILURE,
+    };
     if let Err(error) = logging::open() {
         show_error(&error, &Redactor::default());
-        return ExitCode::FAILURE;
+        return failure;
     }
     if let Err(error) = packer_config::check() {
         let color = std::io::stderr().is_terminal();
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
-        return ExitCode::FAILURE;
+        return failure;
     }
     let answers = cli.command.answers();
-    let lost = match &cli.command {
-        Command::Diff(_) => ExitCode::from(diff::TROUBLE),
-        _ => ExitCode::FAILURE,
-    };
     let code = dispatch(cli.command, built_in);
-    if answers { unless_lost(code, lost) } else { code }
+    if answers { unless_lost(code, failure) } else { code }
 }
 
 fn dispatch(command: Command, built_in: &BuiltIn) -> ExitCode {
@@ -102,4 +103,16 @@ fn dispatch(command: Command, built_in: &BuiltIn) -> ExitCode {
         Command::Completions { shell } => completions::run(shell),
         Command::ManPages { directory } => man_pages::run(&directory),
     }
+}
+
+/// What `-color` says, if it was given.
+fn color(command: &Command, matches: &ArgMatches) -> Option<bool> {
+    let color = match command {
+        Command::Build(args) => args.color,
+        Command::Test(args) => args.color,
+        Command::Plan(args) => args.color,
+        _ => return None,
+    };
+    let (_, flags) = matches.subcommand()?;
+    (flags.value_source("color") == Some(ValueSource::CommandLine)).then_some(color)
 }

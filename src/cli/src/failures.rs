@@ -2,7 +2,7 @@
 //! its last lines, and the log that was kept. On standard error, as the log: standard output ends
 //! with Packer's summary, of which scripts read the last lines.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics};
 use ingot_hcl::source::{FileId, SourceMap, Span};
@@ -45,7 +45,7 @@ pub(super) fn show(report: &Report, kept: &[KeptLog], sources: &SourceMap, redac
     if diagnostics.is_empty() {
         return;
     }
-    let color = std::io::stderr().is_terminal();
+    let color = super::may_color(&std::io::stderr());
     // An empty line after the output, where both streams lead to one place.
     let _ = std::io::stderr().write_all(b"\n");
     super::show(&diagnostics, sources, redactor, color);

@@ -1,6 +1,5 @@
 //! Reading the templates of a family, for `build -stale` and `plan -family`.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use ingot_engine::ProjectOptions;
@@ -24,7 +23,7 @@ pub(super) fn read(
     releases_only: bool,
     redactor: &Redactor,
 ) -> Option<Family> {
-    let color = std::io::stderr().is_terminal();
+    let color = super::may_color(&std::io::stderr());
     let show = |diagnostics: &Diagnostics, sources: &SourceMap| {
         super::show(diagnostics, sources, redactor, color);
     };

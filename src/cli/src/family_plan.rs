@@ -1,6 +1,5 @@
 //! `ingot plan -family`: how templates build on each other, and which are out of date.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -36,6 +35,7 @@ struct PlannedMember {
     level: usize,
     promote: Option<String>,
     state: MemberState,
+    promotion_pending: bool,
     reasons: Vec<String>,
     last_version: Option<PlannedVersion>,
     parents: Vec<PlannedLink>,
@@ -79,6 +79,23 @@ impl MemberState {
     }
 }
 
+impl PlannedMember {
+    /// How it stands, for people.
+    fn shown(&self) -> &'static str {
+        match self.promotion_pending {
+            true => "to be promoted",
+            false => self.state.shown(),
+        }
+    }
+
+    fn style(&self) -> Style {
+        match self.promotion_pending {
+            true => Style::Attention,
+            false => self.state.style(),
+        }
+    }
+}
+
 /// Shows the family: 0 if that can be said, 1 if not.
 pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) -> ExitCode {
     let redactor = renderer.redactor();
@@ -97,7 +114,7 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
     let shown = planned(&family, standings.as_deref());
     let text = match args.format {
         PlanFormat::Tree => {
-            let color = args.color && !super::plain() && std::io::stdout().is_terminal();
+            let color = super::may_color(&std::io::stdout());
             tree(&shown).render(color)
         }
         PlanFormat::Dot => dot(&shown),
@@ -126,6 +143,9 @@ fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
             Some(_) if !reasons.is_empty() => MemberState::AfterParents,
             Some(_) => MemberState::UpToDate,
         };
+        // What is built anew is promoted in place of what was.
+        let promotion = standing.and_then(|standing| standing.promotion.as_ref());
+        let promotion_pending = promotion.is_some() && reasons.is_empty();
         let links = member.parents.iter().enumerate().map(|(index, link)| PlannedLink {
             data_source: link.data_source.clone(),
             file: link.place.file.clone(),
@@ -146,6 +166,7 @@ fn planned(family: &Family, standings: Option<&[Standing]>) -> FamilyPlan {
             level: family.levels[place],
             promote: member.promote.clone(),
             state,
+            promotion_pending,
             reasons,
             last_version: standing.and_then(|standing| standing.last.as_ref()).map(|last| {
                 PlannedVersion {
@@ -167,10 +188,14 @@ fn tree(plan: &FamilyPlan) -> Branch {
             Some(last) => format!(" {}", last.name),
             None => String::new(),
         };
-        let text = format!("{}{version}: {}", member.bucket, member.state.shown());
-        let mut branch = Branch::new(text).style(member.state.style());
+        let text = format!("{}{version}: {}", member.bucket, member.shown());
+        let mut branch = Branch::new(text).style(member.style());
         for reason in &member.reasons {
-            branch.push(Branch::new(reason).style(member.state.style()));
+            branch.push(Branch::new(reason).style(member.style()));
+        }
+        if member.promotion_pending {
+            let why = "the run that built it ended before it was promoted";
+            branch.push(Branch::new(why).style(member.style()));
         }
         branch.push(Branch::new(&member.template).style(Style::Detail));
         for PlannedLink { standing, .. } in &member.parents {
@@ -193,11 +218,12 @@ fn dot(plan: &FamilyPlan) -> String {
     let mut graph = Graph::new("family");
     for member in &plan.members {
         let color = match member.state {
+            _ if member.promotion_pending => "khaki",
             MemberState::NotCompared => "white",
             MemberState::Stale | MemberState::AfterParents => "khaki",
             MemberState::UpToDate => "palegreen",
         };
-        let label = format!("{}\n{}", member.bucket, member.state.shown());
+        let label = format!("{}\n{}", member.bucket, member.shown());
         graph.node(&member.bucket, &label, &format!("shape=box, style=filled, fillcolor={color}"));
     }
     for member in &plan.members {

@@ -16,7 +16,7 @@ pub(super) fn run(args: &InitArgs, plugins: PluginSet) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let ui_options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
     let renderer = Renderer::new(ui_options);
-    super::logging::start(renderer.redactor());
+    super::logging::start_with(&renderer);
     let ui = Ui::new(renderer);
     let project = requirements::read(&args.template, plugins, &args.variables.0, &mut diagnostics);
     if !diagnostics.has_errors() {

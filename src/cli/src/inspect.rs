@@ -6,7 +6,6 @@ mod legacy;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ingot_engine::{Project, ProjectOptions};
 use ingot_sdk::{PluginSet, Ui};
@@ -25,7 +24,7 @@ pub(super) fn run(args: &InspectArgs, plugins: PluginSet) -> ExitCode {
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     let ui = Ui::new(renderer);
     let options = ProjectOptions {
         plugins,

@@ -1,4 +1,7 @@
 //! The log: to standard error if `PACKER_LOG` asks for one, or to the file that `PACKER_LOG_PATH` names.
+//!
+//! As Packer's, a file also gets what is shown: it is what CI systems keep of a job that failed. On standard
+//! error the lines would stand twice.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -6,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ingot_family::MEMBER_VARIABLE;
-use ingot_sdk::{Error, Result, environment};
-use ingot_ui::{LogWriter, Redactor};
+use ingot_sdk::{Error, Event, Result, environment};
+use ingot_ui::{Redactor, Renderer, plain, prefixed};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -17,6 +20,13 @@ use crate::build_logs::{BuildLogLayer, Slot};
 
 /// The variable that names the file.
 const PATH: &str = "PACKER_LOG_PATH";
+
+/// What stands before what is shown, as in Packer's log.
+const SHOWN: &str = "ui";
+/// The same for problems, and what programs write to their standard error.
+const SHOWN_PROBLEM: &str = "ui error";
+/// The same for facts, which `-machine-readable` shows.
+const FACT: &str = "machine readable";
 
 /// The file that the log goes to, from [`open()`] on.
 static FILE: OnceLock<LogFile> = OnceLock::new();
@@ -96,6 +106,12 @@ pub(super) fn start(redactor: Arc<Redactor>) {
     start_or(redactor, None);
 }
 
+/// As [`start`], for a command that shows things through `renderer`.
+pub(super) fn start_with(renderer: &Renderer) {
+    start(renderer.redactor());
+    log_events(renderer);
+}
+
 /// As [`start`], with a level to log at if the environment says nothing.
 pub(super) fn start_or(redactor: Arc<Redactor>, default: Option<LevelFilter>) {
     if let Some(lines) = lines(redactor, default, Box::new(std::io::stderr())) {
@@ -103,16 +119,58 @@ pub(super) fn start_or(redactor: Arc<Redactor>, default: Option<LevelFilter>) {
     }
 }
 
-/// As [`start`], for builds: their own logs get what happens, too, once `logs` holds them. What goes
-/// to standard error is written by `stderr`.
-pub(super) fn start_for_builds(redactor: Arc<Redactor>, stderr: LogWriter, logs: Option<Slot>) {
-    let lines = lines(redactor, None, Box::new(stderr));
-    // Libraries say little that helps, and much.
-    let own =
-        Targets::new().with_default(LevelFilter::WARN).with_target("ingot", LevelFilter::DEBUG);
+/// As [`start_with`], for builds: their own logs get what happens, too, once `logs` holds them.
+pub(super) fn start_for_builds(renderer: &Renderer, logs: Option<Slot>) {
+    let lines = lines(renderer.redactor(), None, Box::new(renderer.log_writer()));
+    // Libraries say little that helps, and much. What is shown is written down as it is.
+    let own = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("ingot", LevelFilter::DEBUG)
+        .with_targets([SHOWN, SHOWN_PROBLEM, FACT].map(|name| (name, LevelFilter::OFF)));
     let logs = logs.map(|logs| BuildLogLayer(logs).with_filter(own));
     if lines.is_some() || logs.is_some() {
         begin(tracing_subscriber::registry().with(lines).with(logs));
+    }
+    log_events(renderer);
+}
+
+/// Logs what `renderer` shows from now on.
+fn log_events(renderer: &Renderer) {
+    if FILE.get().is_some() {
+        renderer.listen(Arc::new(log_event));
+    }
+}
+
+/// Logs an event, which has no secrets in it any more.
+fn log_event(event: &Event) {
+    let line = |build: Option<&str>, text: &str| match build {
+        Some(build) => prefixed(build, text),
+        None => text.to_owned(),
+    };
+    match event {
+        Event::Say { build, text } | Event::Message { build, text } => {
+            log_shown(false, &line(build.as_deref(), text));
+        }
+        Event::Error { build, text } => log_shown(true, &line(build.as_deref(), text)),
+        Event::Verdict { failed, text, .. } => log_shown(*failed, text),
+        Event::Machine { build, kind, args } => {
+            let build = build.as_deref().unwrap_or_default();
+            tracing::debug!(target: FACT, "{build},{kind} {args:?}");
+        }
+        _ => {}
+    }
+}
+
+/// Logs what is shown, which must have no secrets in it. `problem` is whether something is wrong.
+pub(super) fn log_shown(problem: bool, text: &str) {
+    if FILE.get().is_none() {
+        return;
+    }
+    let text = plain(text);
+    match (text.trim_matches('\n'), problem) {
+        ("", _) => {}
+        (text, true) => tracing::error!(target: SHOWN_PROBLEM, "{text}"),
+        (text, false) => tracing::info!(target: SHOWN, "{text}"),
     }
 }
 

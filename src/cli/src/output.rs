@@ -1,6 +1,6 @@
 //! What commands show.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,10 +9,18 @@ use ingot_sdk::{Error, Ui, environment};
 use ingot_ui::ci::CiSystem;
 use ingot_ui::{Redactor, standard_output};
 
-use super::program;
+use super::{logging, program};
 
 /// Whether the command line says that nothing is to be coloured.
 static COLOR_IS_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Whether the command line says that all is to be coloured.
+static COLOR_IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Colours everything from now on: also what goes to a file or a pipe, as a CI system's log.
+pub(super) fn turn_color_on() {
+    COLOR_IS_ON.store(true, Ordering::Relaxed);
+}
 
 /// Colours nothing from now on: standard error neither, which has no flag of its own.
 pub(super) fn turn_color_off() {
@@ -25,6 +33,11 @@ pub(super) fn plain() -> bool {
         || ["NO_COLOR", "PACKER_NO_COLOR"].into_iter().any(|name| environment::set(name).is_some())
 }
 
+/// Whether what goes to `stream` may be coloured: on a terminal, if nothing says otherwise.
+pub(super) fn may_color(stream: &impl IsTerminal) -> bool {
+    !plain() && (COLOR_IS_ON.load(Ordering::Relaxed) || stream.is_terminal())
+}
+
 /// Shows diagnostics on standard error.
 pub(super) fn show(
     diagnostics: &Diagnostics,
@@ -35,6 +48,7 @@ pub(super) fn show(
     if !diagnostics.is_empty() {
         let text = redactor.apply(&rendered(diagnostics, sources, color));
         let _ = std::io::stderr().write_all(text.as_bytes());
+        logging::log_shown(diagnostics.has_errors(), &text);
     }
 }
 
@@ -49,7 +63,7 @@ pub(super) fn diagnostic_of(error: &Error) -> Diagnostic {
 
 /// Shows an error on standard error.
 pub(super) fn show_error(error: &Error, redactor: &Redactor) {
-    let color = std::io::stderr().is_terminal();
+    let color = may_color(&std::io::stderr());
     show(&diagnostic_of(error).into(), &SourceMap::default(), redactor, color);
 }
 

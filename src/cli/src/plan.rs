@@ -1,6 +1,5 @@
 //! `ingot plan`
 
-use std::io::IsTerminal;
 use std::iter;
 use std::process::ExitCode;
 
@@ -26,7 +25,7 @@ use crate::build_plan::{self, BuildPlan};
 pub(super) fn run(args: &PlanArgs, plugins: PluginSet) -> ExitCode {
     let is_document = args.format != PlanFormat::Tree;
     let renderer = Renderer::new(UiOptions { to_stderr: is_document, ..UiOptions::default() });
-    super::logging::start(renderer.redactor());
+    super::logging::start_with(&renderer);
     if args.family {
         return family_plan::run(args, plugins, renderer);
     }
@@ -87,7 +86,7 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet) -> ExitCode {
     }
     let nodes = check(&project, &filter, &RunFlags::default(), &mut diagnostics);
     ingot_publish::check_artifacts(&project, &nodes, &mut diagnostics);
-    let color = args.color && std::io::stderr().is_terminal();
+    let color = super::may_color(&std::io::stderr());
     super::show(&diagnostics, &project.sources, &redactor, color);
     if diagnostics.has_errors() {
         return ExitCode::FAILURE;
@@ -107,7 +106,7 @@ fn ask(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Result<Published> {
 }
 
 fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {
-    let color = args.color && !super::plain() && std::io::stdout().is_terminal();
+    let color = super::may_color(&std::io::stdout());
     let text = match args.format {
         PlanFormat::Tree => build_plan::tree(plan).render(color),
         PlanFormat::Dot => build_plan::dot(plan),

@@ -183,7 +183,7 @@ impl RunReport {
 
 /// Shows a diagnostic that is about no source.
 pub(super) fn show(diagnostic: Diagnostic) {
-    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let color = super::may_color(&std::io::stderr());
     let diagnostics = Diagnostics::from(diagnostic);
     super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use ingot_engine::signals::or_cancelled;
@@ -38,7 +37,7 @@ const LARGEST: usize = 256 << 20;
 pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     let renderer = Renderer::new(UiOptions { to_stderr: true, ..UiOptions::default() });
     let redactor = renderer.redactor();
-    super::logging::start(Arc::clone(&redactor));
+    super::logging::start_with(&renderer);
     match generate(args, Ui::new(renderer)) {
         Ok(document) => {
             super::write_answer(&document);

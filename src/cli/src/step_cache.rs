@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ingot_engine::step_cache::shared_directory;
 use ingot_engine::{StepCache, StepCacheOptions};
-use ingot_sdk::Ui;
 use ingot_sdk::recorded_path::shown_path;
+use ingot_sdk::{Ui, environment};
 use ingot_template::Companion;
 
 use super::args::{StepCacheArgs, go_bool};
@@ -24,9 +24,12 @@ pub(super) fn options(
     companion: &Companion,
     template_directory: &Path,
 ) -> Result<StepCacheOptions, String> {
-    let asked = match std::env::var(VARIABLE).unwrap_or_default().as_str() {
-        "" => None,
-        value => Some(go_bool(value).map_err(|error| format!("{VARIABLE} is {value:?}: {error}"))?),
+    let asked = match environment::switch(VARIABLE) {
+        Ok(asked) => asked,
+        Err(value) => match go_bool(&value) {
+            Ok(asked) => Some(asked),
+            Err(error) => return Err(format!("{VARIABLE} is {value:?}: {error}")),
+        },
     };
     let block = companion.cache.as_ref();
     let asked = args.cache.or(asked).or(block.and_then(|block| block.enabled));

@@ -11,6 +11,7 @@ use ingot_template::load::STANDARD_INPUT;
 use ingot_ui::Redactor;
 
 use super::command::{command, with_one_dash};
+use super::diff::TROUBLE;
 use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 
@@ -75,6 +76,8 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
     // understand.
     match error.kind() {
         _ if path.starts_with("ingot plugins") => ExitCode::FAILURE,
+        // Its 1 says that there are differences.
+        _ if path == "ingot diff" => ExitCode::from(TROUBLE),
         ErrorKind::InvalidSubcommand
         | ErrorKind::MissingSubcommand
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => ExitCode::from(NO_COMMAND),

@@ -18,7 +18,7 @@ pub(super) fn run(args: &ValidateArgs, plugins: PluginSet) -> ExitCode {
     let mut diagnostics = Diagnostics::default();
     let renderer =
         Renderer::new(UiOptions { machine_readable: args.machine_readable, ..Default::default() });
-    super::logging::start(renderer.redactor());
+    super::logging::start_with(&renderer);
     let redactor = renderer.redactor();
     let ui = Ui::new(renderer);
     let options = ProjectOptions {

@@ -40,11 +40,13 @@ pub(super) struct NodeHook {
     pub cleanup: Cleanup,
 }
 
-/// Whether, and for how long, a node's error-cleanup-provisioner may run.
+/// Whether, and for how long, a node's error-cleanup-provisioner may run, and what became of it.
 pub(super) struct Cleanup {
     interrupts: Interrupts,
     /// There until it has run.
     expected: Mutex<Option<TaskTrackerToken>>,
+    /// Why it failed.
+    failure: Mutex<Option<Error>>,
 }
 
 impl Cleanup {
@@ -56,12 +58,25 @@ impl Cleanup {
             }
         };
         let expected = may_run.then(|| interrupts.expect_cleanup());
-        Cleanup { interrupts: interrupts.clone(), expected: Mutex::new(expected) }
+        Cleanup {
+            interrupts: interrupts.clone(),
+            expected: Mutex::new(expected),
+            failure: Mutex::default(),
+        }
     }
 
     /// It has run, or will not any more.
     pub(super) fn over(&self) {
         self.expected.lock().take();
+    }
+
+    /// The build's `error`, which says, in Packer's words, why this failed as well, if it did. Kind, hint
+    /// and cause stay those of the build's.
+    pub(super) fn add_failure(&self, error: Error) -> Error {
+        let failure = self.failure.lock().take();
+        let Some(failure) = failure else { return error };
+        let message = format!("Cleanup failed: {failure}. Original Provisioning error: {error}");
+        error.reworded(message)
     }
 }
 
@@ -329,6 +344,10 @@ impl Hook for NodeHook {
         let ended = self.cleanup.interrupts.clean_up(&ctx.cancel, work).await;
         self.cleanup.over();
         ended.map(drop)
+    }
+
+    fn cleanup_failed(&self, error: Error) {
+        *self.cleanup.failure.lock() = Some(error);
     }
 
     async fn state_keys(&self, ctx: &RunContext, base: &StateKey) -> Vec<StateKey> {

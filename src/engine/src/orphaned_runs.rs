@@ -345,6 +345,11 @@ pub fn place(plugins: &PluginSet, resource: &Resource) -> Option<String> {
     reclaimer(plugins, resource)?.place(resource)
 }
 
+/// A sentence that the user reads with a thing.
+pub fn remark(plugins: &PluginSet, resource: &Resource) -> Option<String> {
+    reclaimer(plugins, resource)?.remark(resource)
+}
+
 /// What is in the directories where journals may be.
 fn journals() -> impl Iterator<Item = PathBuf> {
     let found = directories().into_iter().filter_map(|directory| std::fs::read_dir(directory).ok());

@@ -30,6 +30,15 @@ fn data_of(artifact: &Shared) -> Option<GeneratedData> {
     serde_json::from_value(artifact.state("generated_data")?).ok()
 }
 
+/// What failed of the pipelines in one error, which has Packer's words: tools look for them, and several
+/// messages can be told apart. Kind, hints and cause are those of [`Error::all`].
+fn all_failures(errors: Vec<Error>) -> Result<()> {
+    let failed = errors.iter().filter(|error| !error.is_cancelled());
+    let points: Vec<String> = failed.map(|error| format!("* {error}")).collect();
+    let message = format!("{} error(s) occurred:\n\n{}", points.len(), points.join("\n"));
+    Error::all(errors).map_err(|error| error.reworded(message))
+}
+
 impl Pipelines<'_> {
     /// Runs the pipelines over `built`. Returns the artifacts that are left in the end, the
     /// builder's own first if it is kept. As in Packer, a step that hands on what it was given
@@ -67,7 +76,7 @@ impl Pipelines<'_> {
         built.processed();
         let keeper = &self.hook.keeper;
         let made: Vec<Shared> = artifacts.iter().cloned().chain(unlisted).collect();
-        if let Err(error) = Error::all(errors) {
+        if let Err(error) = all_failures(errors) {
             let keep_built =
                 keep_built || keeper.artifact_is_users() || self.holds_result(&built, &made);
             if !keeper.leaves(&*built, keep_built, &error) {
@@ -176,9 +185,14 @@ impl Pipelines<'_> {
         let data = data_of(current).or_else(|| data_of(built)).unwrap_or_default();
         let data = with_no_server(data);
         let ready = prepare_step(hook, step, &**plugin, &data, ctx)?;
-        match step.shown_name() {
-            name if name == kind => ctx.ui.say(format!("Running post-processor: {kind}")),
-            name => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
+        // Packer's line. Only in a legacy template is the type the name of a step that has none.
+        let name = match ctx.prepare.json_template {
+            true => step.shown_name(),
+            false => step.name.as_deref().unwrap_or_default(),
+        };
+        match name == kind {
+            true => ctx.ui.say(format!("Running post-processor: {kind}")),
+            false => ctx.ui.say(format!("Running post-processor: {name} (type {kind})")),
         }
         let step_ctx = RunContext { ui: ctx.ui.for_step(kind), ..(*ctx).clone() };
         if let Some(complaint) = hook.values.complaint(&step.block, &data) {
@@ -203,5 +217,23 @@ impl Pipelines<'_> {
             None => processed.keep_input || processed.force_keep_input,
         };
         Ok(Some(Done { created, keep_input }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_in_packers_words() {
+        assert!(all_failures(Vec::new()).is_ok());
+        let busy = || Error::new("one").of_kind(ErrorKind::Busy).hint("wait");
+        let error = all_failures(vec![busy()]).unwrap_err();
+        assert_eq!(error.to_string(), "1 error(s) occurred:\n\n* one");
+        let all = vec![busy(), Error::Cancelled, Error::new("two").hint("pay")];
+        let error = all_failures(all).unwrap_err();
+        assert_eq!(error.to_string(), "2 error(s) occurred:\n\n* one\n* two");
+        assert_eq!((error.kind(), error.advice()), (Some(ErrorKind::Busy), Some("wait; pay")));
+        assert!(all_failures(vec![Error::Cancelled]).unwrap_err().is_cancelled());
     }
 }

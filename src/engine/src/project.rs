@@ -19,7 +19,7 @@ use ingot_template::{
 pub use contexts::RunFlags;
 pub use published::Enforced;
 use published::packer;
-pub(super) use reproducible::Reproducible;
+pub(super) use reproducible::{Compared, Reproducible};
 
 use super::data::DataSources;
 #[cfg(feature = "plugin-host")]

@@ -140,7 +140,9 @@ pub async fn run(
                 };
                 let took = started.elapsed();
                 let name = &prepared.node.name;
-                let EndMessages { stopped, kept } = hook.keeper.end_messages();
+                let companion = &hook.project.companion;
+                let tested = companion.tests_of(&prepared.node.component).next().is_some();
+                let EndMessages { stopped, kept } = hook.keeper.end_messages(tested);
                 match (&ended, &stopped) {
                     (Some(_), Some(step)) => ui.verdict(
                         false,
@@ -307,6 +309,7 @@ async fn run_node(
             let running = ctx.ui.step(step);
             let built = prepared.builder.build(ctx).await;
             hook.cleanup.over();
+            let built = built.map_err(|error| hook.cleanup.add_failure(error));
             running.end(&built);
             let built = built.inspect_err(|error| hook.keeper.failed(error))?;
             let Some(built) = built else {

@@ -32,6 +32,6 @@ pub use membership::{MEMBER_VARIABLE, attach, promoted_channel};
 pub use outcome::MemberOutcome;
 pub use prediction::predicted_reasons;
 pub use process::{Arguments, MemberBuild};
-pub use promote::{finish_promotion, promote};
+pub use promote::promote;
 pub use run::{FamilyRunOptions, build_outdated};
 pub use standing::{ParentStanding, Standing, of_one_run, standings};

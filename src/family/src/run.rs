@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use ingot_engine::signals::Signals;
+use ingot_publish::beside_commit;
 use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
 use ingot_registry::settings::credentials_to_hand_on;
-use ingot_registry::{Completion, Connected, completion, new_id};
+use ingot_registry::{Completion, Connected, completion};
 use ingot_sdk::{Context, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -124,13 +125,12 @@ impl Run {
         }
         if reasons.is_empty() {
             match finish_promotion(&*self.connected.registry, member, &standing).await {
-                Ok(true) => {
+                Ok(Some(channel)) => {
                     let version = standing.last.map(|last| last.name).unwrap_or_default();
-                    let channel = member.promote.clone().unwrap_or_default();
                     return MemberOutcome::Promoted { version, channel };
                 }
-                Ok(false) if self.options.changed_only => {}
-                Ok(false) => return MemberOutcome::Unchanged,
+                Ok(None) if self.options.changed_only => {}
+                Ok(None) => return MemberOutcome::Unchanged,
                 Err(error) => return self.fail(member, format!("it cannot be promoted: {error}")),
             }
         }
@@ -242,8 +242,7 @@ impl Run {
         match (member.of_commit, begun_by_another) {
             (true, false) if !begun.is_complete() => Ok(own.clone()),
             (true, _) => {
-                let commit: String = own.chars().take(12).collect();
-                let new = format!("{commit}-{}", new_id());
+                let new = beside_commit(own);
                 if begun_by_another {
                     let event = FamilyEvent::VersionOfAnotherRun { member, begun: own, new: &new };
                     (self.options.report)(event);

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ingot_publish::changes::{last_completed, published_inputs};
 use ingot_publish::{ListedChannels, meant_for};
-use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Version};
+use ingot_registry::api::{self, BucketAncestry, BucketAncestryType, Code, Version};
 use ingot_registry::client::Registry;
 use ingot_registry::{Connected, all_relations};
 use ingot_sdk::{Error, Result};
 use serde::Serialize;
 
 use super::member::{Member, ParentLink};
+use super::promote::unfinished_promotion;
 
 /// How a member stands.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,9 @@ pub struct Standing {
     pub parents: Vec<ParentStanding>,
     /// Why it is to be built again; empty if it is not.
     pub reasons: Vec<String>,
+    /// The channel that the last version is still to be assigned to, which the run that built it did not
+    /// live to do: the next run does it. Only [`standings`] looks for it.
+    pub promotion: Option<String>,
 }
 
 impl Standing {
@@ -33,7 +37,11 @@ impl Standing {
             version: None,
             built_from: None,
         });
-        Standing { last: None, parents: parents.collect(), reasons: vec![NEVER_BUILT.into()] }
+        Standing {
+            parents: parents.collect(),
+            reasons: vec![NEVER_BUILT.into()],
+            ..Standing::default()
+        }
     }
 }
 
@@ -75,15 +83,32 @@ pub(super) async fn standing(connected: &Connected, member: &Member) -> Result<S
     standing_among(connected, member, &channels).await
 }
 
-/// How `members` stand in a registry.
+/// How `members` stand in a registry, and which of their versions are still to be promoted.
 ///
 /// # Errors
 /// The registry does not answer.
 pub async fn standings(connected: &Connected, members: &[Member]) -> Result<Vec<Standing>> {
     let channels = parents_channels(connected, members).await?;
-    let asked = members.iter().map(|member| standing_among(connected, member, &channels));
+    let asked = members.iter().map(|member| standing_before(connected, member, &channels));
     let asked: Vec<_> = asked.collect();
     stream::iter(asked).buffered(AT_ONCE).try_collect().await
+}
+
+/// How `member` stands before a run that is only planned.
+async fn standing_before(
+    connected: &Connected,
+    member: &Member,
+    channels: &Channels,
+) -> Result<Standing> {
+    let mut standing = standing_among(connected, member, channels).await?;
+    let (registry, listed) = (&*connected.registry, channels.get(&member.bucket));
+    let promotion = unfinished_promotion(registry, member, &standing, listed).await;
+    standing.promotion = match promotion {
+        // Who only looks need not see the channel.
+        Err(error) if error.code == Code::PermissionDenied => None,
+        found => found.map_err(|error| of_bucket(connected, &member.bucket, error))?,
+    };
+    Ok(standing)
 }
 
 /// The channels of the buckets that members build on: each bucket is asked for once.

@@ -37,12 +37,18 @@ pub fn quoted(value: &Value) -> String {
     quote(&lines(value))
 }
 
-/// Whole numbers of the machine's size in full, others as machine floats.
+/// Whole numbers of the machine's size in full, others as machine floats; what is too large for these as
+/// it is.
 fn number(number: &Number) -> String {
-    match number.as_i64() {
-        Some(integer) => integer.to_string(),
-        None => Decimal::of_f64(number.to_f64()).general(None),
+    if let Some(integer) = number.as_i64() {
+        return integer.to_string();
     }
+    let float = number.to_f64();
+    let digits = match float.is_finite() {
+        true => Decimal::of_f64(float),
+        false => Decimal::shortest(number),
+    };
+    digits.general(None)
 }
 
 /// Nothing that could be a secret.
@@ -97,5 +103,21 @@ fn write(value: &Value, depth: usize, text: &mut String) {
             }
             text.push_str(&format!("{end}}}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_those_of_the_machine_are_shown() {
+        let shown = |text: &str| lines(&Value::from(Number::parse(text).unwrap()));
+        assert_eq!(shown("1e308"), "1e+308");
+        assert_eq!(shown("1e400"), "1e+400");
+        assert_eq!(shown("-2.5e400"), "-2.5e+400");
+        let half = Number::parse("1.5e300").unwrap();
+        let product = lines(&Value::from(half.mul(&half)));
+        assert!(product.starts_with("2.2") && product.ends_with("e+600"), "{product}");
     }
 }

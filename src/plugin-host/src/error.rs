@@ -123,6 +123,30 @@ fn seconds(duration: Duration) -> String {
     }
 }
 
+impl HostError {
+    /// The error of a component that creates what only its plugin knows of. If the plugin did not live
+    /// to remove that, the user has to look for it.
+    pub(crate) fn while_creating(self) -> ingot_sdk::Error {
+        // What the plugin says itself has what it could not remove, and so has the message of a plugin
+        // that was stopped.
+        let died = matches!(
+            self.failure,
+            Failure::Exited { .. }
+                | Failure::Closed { .. }
+                | Failure::Protocol { .. }
+                | Failure::Timeout { .. }
+                | Failure::Unanswered { .. }
+                | Failure::Terminal { .. }
+        );
+        let hint = format!(
+            "what {} had created may be left: look for it, as `ingot cleanup` does not know it",
+            self.program
+        );
+        let error = ingot_sdk::Error::from(self);
+        if died { error.further_hint(hint) } else { error }
+    }
+}
+
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {

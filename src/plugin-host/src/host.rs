@@ -1,11 +1,11 @@
 //! Runs components of plugin programs and calls them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ingot_sdk::{RunContext, Ui};
+use ingot_sdk::{GoDuration, RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
 use rmpv::Value;
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
@@ -14,12 +14,20 @@ use crate::call_timeout::CALL_TIMEOUT;
 use crate::description::{ComponentKind, Description};
 use crate::error::{Failure, HostError, Result};
 use crate::message;
-use crate::process::PluginProcess;
+use crate::process::{PluginProcess, START_TIMEOUT, STARTING, program_name};
 use crate::rpc::{CallError, RpcClient};
 use crate::started::StartedPrograms;
 
 /// How long a plugin may take to remove what it created once it was asked to stop.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(600);
+/// The same for a provisioner: most of what it creates goes with the machine, which is removed only
+/// after that. It has as long after its `timeout`.
+const PROVISIONER_CANCEL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a plugin may take to confirm that it was asked to stop, before what it started is
+/// interrupted all the same.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a plugin that stops is waited for before a line says so.
+const SILENT_WAIT: Duration = Duration::from_secs(2);
 /// What a plugin does then.
 const STOPPING: &str = "stopping";
 /// How plugins say no more than that they were stopped: Go's text, and that of provisioners here.
@@ -36,8 +44,12 @@ const MAX_IDLE: usize = 3;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
+    /// The components that did not listen in time, with the last lines of their logs. They are not
+    /// started again: whoever asks next would wait as long.
+    hung: Mutex<HashMap<Arc<ComponentId>, Vec<String>>>,
     programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
+    start_timeout: Duration,
     call_timeout: Duration,
     /// Dropped last: it moves what the others still have to say.
     runtime: HostRuntime,
@@ -63,8 +75,10 @@ impl Host {
             runtime: HostRuntime::default(),
             programs,
             environment,
+            start_timeout: START_TIMEOUT,
             call_timeout: CALL_TIMEOUT,
             idle: Mutex::default(),
+            hung: Mutex::default(),
         }
     }
 
@@ -73,12 +87,25 @@ impl Host {
         Host { call_timeout: limit, ..self }
     }
 
+    /// The same, with `limit` as the time that a plugin may take until it listens.
+    pub fn with_start_timeout(self, limit: Duration) -> Host {
+        Host { start_timeout: limit, ..self }
+    }
+
     /// Makes sure that plugins do work only if the journal has a record that they run.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn recorded(&self) -> ingot_sdk::Result<()> {
         self.programs.record()
+    }
+
+    /// The same where `instance` is about to create what no journal has: the record names its program.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn recorded_creator(&self, instance: &Instance) -> ingot_sdk::Result<()> {
+        self.programs.record_creator(instance.process().name())
     }
 
     fn handle(&self) -> Handle {
@@ -144,6 +171,12 @@ impl Host {
             return Ok(instance);
         }
         drop(ended);
+        let hung = self.hung.lock().get(id).cloned();
+        if let Some(log) = hung {
+            let (program, limit) = (program_name(&id.path), self.start_timeout);
+            let failure = Failure::Timeout { limit, during: STARTING.to_owned() };
+            return Err(HostError { program, failure, log });
+        }
         let mut arguments = vec!["start", id.kind.argument()];
         if id.protobuf {
             arguments.push("--protobuf");
@@ -151,21 +184,28 @@ impl Host {
         arguments.push(&id.name);
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let (environment, limit) = (self.environment.clone(), self.call_timeout);
+        let start_timeout = self.start_timeout;
         let programs = Arc::clone(&self.programs);
-        let id = Arc::clone(id);
+        let component = Arc::clone(id);
         let handle = self.handle();
         let starting = handle.spawn(async move {
+            let id = component;
             let process =
-                PluginProcess::start(&programs, &id.path, &arguments, &environment).await?;
+                PluginProcess::start(&programs, &id.path, &arguments, &environment, start_timeout);
+            let process = process.await?;
             let Ok(stream) = process.mux().dial(0).await else {
-                return Err(process.lost("starting").await);
+                return Err(process.lost(STARTING).await);
             };
             Ok(Instance { client: RpcClient::new(stream), process, limit, id })
         });
-        match starting.await {
+        let started = match starting.await {
             Ok(started) => started,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        if let Err(HostError { failure: Failure::Timeout { .. }, log, .. }) = &started {
+            self.hung.lock().insert(Arc::clone(id), log.clone());
         }
+        started
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Instance>> {
@@ -281,8 +321,9 @@ impl Instance {
     }
 
     /// Calls a method that does the component's work, which may take any time. When the build is
-    /// cancelled, the component is asked to stop and gets the time to remove what it created.
-    /// `error` names the field of the response that holds an error, if one does.
+    /// cancelled, the component is asked to stop and gets the time to remove what it created; programs
+    /// that a provisioner or post-processor waits for are interrupted, too. `error` names the field of
+    /// the response that holds an error, if one does.
     ///
     /// # Errors
     /// The method failed, the plugin ended, or the work was cancelled.
@@ -309,8 +350,19 @@ impl Instance {
             },
             () = ctx.cancel.cancelled() => {}
         }
+        let limit = self.cancel_timeout();
         let stop = async {
-            let _ = self.ask("Cancel", Value::Nil, "cancelling").await;
+            let asked = self.ask("Cancel", Value::Nil, "cancelling");
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT, asked).await;
+            if self.is_interrupted() {
+                self.process.interrupt();
+            }
+            tokio::time::sleep(SILENT_WAIT).await;
+            ctx.ui.say(format!(
+                "Waiting for the plugin {} to stop, for at most {}...",
+                self.process.name(),
+                GoDuration(limit)
+            ));
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -320,10 +372,31 @@ impl Instance {
                 Err(error) => Err(self.stopped(error.failure, &ctx.ui)),
             },
             () = stop => Err(self.process.failed(Failure::Cancelled)),
-            () = tokio::time::sleep(CANCEL_TIMEOUT) => Err(self.abandoned(Failure::Timeout {
-                limit: CANCEL_TIMEOUT,
+            () = tokio::time::sleep(limit) => Err(self.abandoned(Failure::Timeout {
+                limit,
                 during: STOPPING.to_owned(),
             })),
+        }
+    }
+
+    /// How long it may take to stop.
+    fn cancel_timeout(&self) -> Duration {
+        match self.id.kind {
+            ComponentKind::Provisioner => PROVISIONER_CANCEL_TIMEOUT,
+            ComponentKind::Builder | ComponentKind::PostProcessor | ComponentKind::DataSource => {
+                CANCEL_TIMEOUT
+            }
+        }
+    }
+
+    /// Whether the programs that it started are interrupted when it is asked to stop. Where Packer
+    /// runs plugins, Ctrl-C of the terminal reaches all of these, and many provisioners, such as
+    /// ansible, do nothing else to end theirs. Builders stop between their steps; one that is just
+    /// removing a machine needs its programs for that.
+    fn is_interrupted(&self) -> bool {
+        match self.id.kind {
+            ComponentKind::Provisioner | ComponentKind::PostProcessor => true,
+            ComponentKind::Builder | ComponentKind::DataSource => false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_sdk::process_group::kill_group;
+use ingot_sdk::process_group::{interrupt_group, kill_group};
 use parking_lot::Mutex;
 use rustix::process::Pid;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -29,7 +29,9 @@ const COOKIE: (&str, &str) = (
 const PORTS: [(&str, &str); 2] =
     [("PACKER_PLUGIN_MIN_PORT", "10000"), ("PACKER_PLUGIN_MAX_PORT", "25000")];
 /// How long a plugin may take until it listens; Packer's value.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a plugin does until then.
+pub(crate) const STARTING: &str = "starting";
 /// How long a plugin may take to end by itself when its connection was closed.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest line that is kept of a log; the rest of it is left out.
@@ -167,7 +169,8 @@ fn ended(status: ExitStatus) -> String {
 }
 
 impl PluginProcess {
-    /// Starts a component of the program at `path` and connects to it.
+    /// Starts a component of the program at `path`, which has to listen within `limit`, and connects to
+    /// it.
     ///
     /// # Errors
     /// The program cannot be started, or does not behave like a plugin.
@@ -176,6 +179,7 @@ impl PluginProcess {
         path: &Path,
         arguments: &[S],
         environment: &[(String, String)],
+        limit: Duration,
     ) -> Result<PluginProcess, HostError> {
         let name = program_name(path);
         let log = Log::default();
@@ -202,10 +206,10 @@ impl PluginProcess {
             }
             std::io::Result::Ok(String::from_utf8_lossy(&line).trim().to_owned())
         };
-        let line = tokio::time::timeout(START_TIMEOUT, line).await;
-        let during = || "starting".to_owned();
+        let line = tokio::time::timeout(limit, line).await;
+        let during = || STARTING.to_owned();
         let failure = match line {
-            Err(_) => Some(Failure::Timeout { limit: START_TIMEOUT, during: during() }),
+            Err(_) => Some(Failure::Timeout { limit, during: during() }),
             Ok(Err(error)) => Some(unstarted(error)),
             Ok(Ok(line)) if line.is_empty() => {
                 match tokio::time::timeout(END_TIMEOUT, child.wait()).await {
@@ -277,6 +281,19 @@ impl PluginProcess {
         matches!(*self.ended.borrow(), Some(End::WantedTerminal))
     }
 
+    /// Sends SIGINT to the program and to what it started, as the terminal does at Ctrl-C where Packer
+    /// runs plugins. Programs on packer-plugin-sdk ignore it, and what they started ends.
+    pub fn interrupt(&self) {
+        if let Some(group) = self.running_group() {
+            interrupt_group(group);
+        }
+    }
+
+    /// Its process group; none once it has ended, as the number may be another's by then.
+    fn running_group(&self) -> Option<Pid> {
+        self.group.filter(|_| self.ended.borrow().is_none())
+    }
+
     /// Why the connection ended, which may take a moment to be known.
     pub async fn lost(&self, during: &str) -> HostError {
         let mut ended_receiver = self.ended.clone();
@@ -306,10 +323,7 @@ impl PluginProcess {
 impl Drop for PluginProcess {
     fn drop(&mut self) {
         self.mux.close();
-        // The number of a group that ended may be another's by now.
-        if self.ended.borrow().is_none()
-            && let Some(group) = self.group
-        {
+        if let Some(group) = self.running_group() {
             kill_group(group);
         }
     }

@@ -10,11 +10,14 @@ use ingot_sdk::process_group::is_live_group;
 use ingot_sdk::process_table::{self, Texts};
 use ingot_sdk::{Error, Reclaim, Resource, Result};
 use rustix::process::{Pid, Signal, getpgid, kill_process};
+use serde_json::Value;
 
 /// The variable with the id of the run, in the environment of plugins.
 pub const RUN_VARIABLE: &str = "INGOT_PLUGIN_RUN";
 /// The kind of resource the processes of plugins are. The id is that of the run.
 pub(crate) const PROCESSES: &str = "plugin-processes";
+/// The attribute with the names of the programs that were asked to create something.
+pub(crate) const CREATORS: &str = "creators";
 /// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether they are.
@@ -32,6 +35,15 @@ impl Reclaim for ReclaimProcesses {
     async fn reclaim(&self, resource: &Resource) -> Result<()> {
         // An empty id would be anybody's.
         if uuid_like(&resource.id) { end(&resource.id).await } else { Ok(()) }
+    }
+
+    fn remark(&self, resource: &Resource) -> Option<String> {
+        let creators = resource.attributes.get(CREATORS)?.as_array()?;
+        let creators: Vec<&str> = creators.iter().filter_map(Value::as_str).collect();
+        Some(format!(
+            "What {} created may be left: look for it, as no journal has it.",
+            creators.join(" and ")
+        ))
     }
 }
 

@@ -5,6 +5,7 @@
 //! before it ends this program, and what a killed one leaves is written down: from the first start
 //! on, a record in the journal names the run, whose id all of them have in [`RUN_VARIABLE`].
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use ingot_sdk::{Journal, JournalEntry, Resource, Result, signals};
 use parking_lot::Mutex;
 use tokio::process::{Child, Command};
 
-use crate::reclaim::{self, PROCESSES, RUN_VARIABLE};
+use crate::reclaim::{self, CREATORS, PROCESSES, RUN_VARIABLE};
 
 /// How often a program is tried to be started that another process is just writing, and how long
 /// after one try the next comes.
@@ -31,13 +32,19 @@ pub struct StartedPrograms {
     run: String,
     journal: Arc<dyn Journal>,
     record: Mutex<Option<JournalEntry>>,
+    /// The names of those that were asked to create something.
+    creators: Mutex<BTreeSet<String>>,
 }
 
 impl StartedPrograms {
     /// Those of the run with the id `run`, a UUID, which are written down in `journal`.
     pub fn new(run: &str, journal: Arc<dyn Journal>) -> Arc<StartedPrograms> {
-        let started = StartedPrograms { run: run.to_owned(), journal, record: Mutex::default() };
-        let started = Arc::new(started);
+        let started = Arc::new(StartedPrograms {
+            run: run.to_owned(),
+            journal,
+            record: Mutex::default(),
+            creators: Mutex::default(),
+        });
         let mut runs = RUNS.lock();
         runs.retain(|run| run.strong_count() > 0);
         runs.push(Arc::downgrade(&started));
@@ -53,6 +60,22 @@ impl StartedPrograms {
         if record.is_none() {
             let resource = Resource::new(PROCESSES, &self.run);
             *record = Some(JournalEntry::open(&self.journal, &resource)?);
+        }
+        Ok(())
+    }
+
+    /// The same, and that the record names `program`, which is about to create what no journal has.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) fn record_creator(&self, program: &str) -> Result<()> {
+        self.record()?;
+        let mut creators = self.creators.lock();
+        if creators.insert(program.to_owned())
+            && let Some(record) = &*self.record.lock()
+        {
+            let names: Vec<String> = creators.iter().cloned().collect();
+            record.amend(&Resource::new(PROCESSES, &self.run).with(CREATORS, names));
         }
         Ok(())
     }

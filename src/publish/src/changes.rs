@@ -91,6 +91,9 @@ pub struct Published {
     pub last: Option<Version>,
     /// The blocks that the registry enforces in the bucket.
     pub enforced: Vec<EnforcedBlock>,
+    /// Whether the version is complete that is called by the commit which the template is at, where
+    /// versions are called so.
+    pub commit_is_built: bool,
 }
 
 /// What the registry says of the bucket of `plan`. Nothing is changed in it.
@@ -101,15 +104,30 @@ pub async fn last_published(plan: &Plan, skip_enforcement: bool, ui: &Ui) -> Res
     let Some(connected) = connect_to_read(ui).await? else {
         return Ok(Published { registry: "local".into(), ..Published::default() });
     };
-    let last = last_completed(&*connected.registry, &plan.bucket).await.map_err(|error| {
-        let (name, bucket) = (&connected.name, &plan.bucket);
+    let (name, bucket) = (&connected.name, &plan.bucket);
+    let wrong = |error: api::Error| {
         Error::from(error).context(format_args!("the {name} registry: the bucket {bucket}"))
-    })?;
+    };
+    let last = last_completed(&*connected.registry, bucket).await.map_err(wrong)?;
+    let commit_is_built = plan.fingerprint_of_commit
+        && is_complete(&*connected.registry, bucket, &plan.fingerprint).await.map_err(wrong)?;
     let enforced = match skip_enforcement {
         true => Vec::new(),
         false => enforced_blocks(&connected, &plan.bucket).await?,
     };
-    Ok(Published { registry: connected.name, last, enforced })
+    Ok(Published { registry: connected.name, last, enforced, commit_is_built })
+}
+
+/// Whether a version is there and complete.
+async fn is_complete(
+    registry: &dyn Registry,
+    bucket: &str,
+    fingerprint: &str,
+) -> api::Result<bool> {
+    match registry.get_version(bucket, fingerprint).await {
+        Err(error) if error.is_absent() => Ok(false),
+        found => found.map(|version| version.is_complete()),
+    }
 }
 
 /// The versions that a template's data sources found.
@@ -133,16 +151,17 @@ pub fn parent_records(references: &[ParentReference]) -> Vec<ParentRecord> {
     records
 }
 
-/// What is to be published of the inputs of builds that go as `plans` says, by their components. Reads
-/// the files that they name.
+/// What is to be published of the inputs of builds that go as `plans` says, by their components, and
+/// whose tests are skipped, if `skips_tests`. Reads the files that they name.
 pub fn records<B>(
     project: &Project,
     nodes: &[CheckedNode<B>],
     plans: &Plans,
+    skips_tests: bool,
 ) -> BTreeMap<String, InputsRecord> {
     let references = parent_references(&project.template, &project.scope());
     let parents = parent_records(&references);
-    let reader = InputReader::new(project);
+    let reader = InputReader::new(project).skipping_tests(skips_tests);
     let records = nodes.iter().map(|checked| {
         let inputs = reader.read(checked);
         let partial = plans.is_partial(&checked.node.name);
@@ -240,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_version_without_inputs_counts_as_new() {
-        let inputs = BuildInputs { blocks: Vec::new() };
+        let inputs = BuildInputs::default();
         let of = |last: Option<&Version>| compare(last, "docker.web", &inputs, &[]);
         assert!(matches!(of(None), Change::New(_)));
         assert_eq!(
@@ -257,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_parent_that_moved_is_a_change() {
-        let inputs = BuildInputs { blocks: Vec::new() };
+        let inputs = BuildInputs::default();
         let mut metadata = api::BuildMetadata {
             packer: Some(serde_json::json!({ "version": "1" }).into()),
             ..api::BuildMetadata::default()

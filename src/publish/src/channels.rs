@@ -171,13 +171,12 @@ pub(super) async fn assign_late(
     late
 }
 
-/// Assigns a channel a version that should have got it at `since`, where nothing has come in between:
-/// one that was assigned something since then, or that points at a version that was opened later than
-/// this one, stays where it is. Then this says why.
+/// Assigns a channel a version that should have got it at `since`, unless there is a
+/// [`reason_to_leave`] it where it is, which this then says.
 ///
 /// # Errors
 /// The registry refuses it, or does not answer.
-pub async fn assign_unless_moved(
+async fn assign_unless_moved(
     registry: &dyn Registry,
     bucket: &str,
     version: &Version,
@@ -191,7 +190,13 @@ pub async fn assign_unless_moved(
     Ok(reason)
 }
 
-async fn reason_to_leave(
+/// Why a channel is not assigned a version that should have got it at `since`: it was assigned
+/// something since then, or points at a version that was opened later than this one. None where nothing
+/// has come in between.
+///
+/// # Errors
+/// The registry does not answer.
+pub async fn reason_to_leave(
     registry: &dyn Registry,
     bucket: &str,
     version: &Version,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ingot_hcl::Diagnostic;
 use ingot_sdk::GoDuration;
 use ingot_sdk::environment::set_text;
 
@@ -19,6 +20,8 @@ const REGISTRY: &str = "HCP_PACKER_REGISTRY";
 const HEARTBEAT: &str = "INGOT_REGISTRY_HEARTBEAT";
 /// Packer's period.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(120);
+/// The longest one: a registry takes a build for dead that it has not heard of for ten minutes.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(300);
 
 /// The variables.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(super) struct Environment {
     pub fingerprint: Option<String>,
     /// `INGOT_BUILD_FINGERPRINT`, if it is not empty.
     pub fingerprint_from: Option<String>,
+    /// `INGOT_REGISTRY_HEARTBEAT`, if it is not empty.
+    pub heartbeat: Option<String>,
 }
 
 impl Environment {
@@ -40,6 +45,7 @@ impl Environment {
             bucket_name: set_text(BUCKET_NAME),
             fingerprint: set_text(FINGERPRINT),
             fingerprint_from: set_text(FINGERPRINT_FROM),
+            heartbeat: set_text(HEARTBEAT),
         }
     }
 
@@ -51,17 +57,52 @@ impl Environment {
             None => block || self.bucket_name.is_some(),
         }
     }
-}
 
-/// How often a registry is notified that a build still runs.
-pub(super) fn heartbeat() -> Duration {
-    let set = variable(HEARTBEAT).and_then(|text| Some(GoDuration::parse(&text).ok()?.0));
-    set.filter(|period| !period.is_zero()).unwrap_or(DEFAULT_HEARTBEAT)
+    /// How often a registry is notified that a build still runs.
+    ///
+    /// # Errors
+    /// What the variable says is no such time.
+    pub(super) fn heartbeat(&self) -> Result<Duration, Diagnostic> {
+        let Some(text) = &self.heartbeat else { return Ok(DEFAULT_HEARTBEAT) };
+        let problem = match GoDuration::parse(text) {
+            Ok(GoDuration(Duration::ZERO)) => "there has to be some time between two".to_owned(),
+            Ok(GoDuration(period)) if period > LONGEST_HEARTBEAT => {
+                "a registry would take running builds for dead".to_owned()
+            }
+            Ok(GoDuration(period)) => return Ok(period),
+            Err(problem) => problem,
+        };
+        Err(Diagnostic::error(format!("{HEARTBEAT} is {text:?}: {problem}"))
+            .help("set it to a duration of at most 5m, such as 30s, or not at all for 2m"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Environment;
+
+    #[test]
+    fn the_heartbeat_is_a_duration_that_is_short_enough() {
+        let with = |text: &str| {
+            let environment =
+                Environment { heartbeat: Some(text.into()), ..Environment::default() };
+            environment.heartbeat().map_err(|error| error.message)
+        };
+        assert_eq!(Environment::default().heartbeat().unwrap(), Duration::from_secs(120));
+        assert_eq!(with("5m"), Ok(Duration::from_secs(300)));
+        for (text, problem) in [
+            ("30", "has no unit"),
+            ("0s", "some time between two"),
+            ("-5s", "some time between two"),
+            ("20m", "take running builds for dead"),
+            ("soon", "cannot read"),
+        ] {
+            let said = with(text).unwrap_err();
+            assert!(said.contains(problem) && said.contains("INGOT_REGISTRY_HEARTBEAT"), "{said}");
+        }
+    }
 
     #[test]
     fn the_switch_overrides_the_rest() {

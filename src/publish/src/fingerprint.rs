@@ -26,6 +26,16 @@ pub(super) fn of(environment: &Environment, dir: &Path) -> Result<String, Diagno
     }
 }
 
+/// What to do where the version of a commit is complete.
+pub(super) const COMMIT_IS_BUILT: &str =
+    "with INGOT_BUILD_FINGERPRINT=git, -changed-only builds what changed without a commit";
+
+/// A fingerprint for another version of a commit: the commit's beginning, and what is new each time.
+pub fn beside_commit(commit: &str) -> String {
+    let commit: String = commit.chars().take(12).collect();
+    format!("{commit}-{}", new_id())
+}
+
 /// The commit that a template is at, if that says what is built.
 fn of_commit(dir: &Path) -> Result<String, Diagnostic> {
     let error = |what: String| Diagnostic::error(format!("{FINGERPRINT_FROM} is git, and {what}"));

@@ -3,7 +3,8 @@
 //!
 //! - [`plan()`] says where a template's builds are published, and a [`Publication`] does it while they run,
 //!   as the engine's [`Publisher`](ingot_engine::Publisher);
-//! - [`queue`] keeps what cannot be published yet, [`assign_unless_moved`] assigns a channel after the run;
+//! - [`queue`] keeps what cannot be published yet, [`reason_to_leave`] says which channels
+//!   are not assigned it after the run;
 //! - [`changes`] compares builds with what was published of them last;
 //! - [`data_sources`] are those that read a registry.
 //!
@@ -26,7 +27,8 @@ pub mod queue;
 pub mod sboms;
 mod version;
 
-pub use channels::{ListedChannels, assign_unless_moved};
+pub use channels::{ListedChannels, reason_to_leave};
+pub use fingerprint::beside_commit;
 pub use metadata::{CommandOptions, meant_for};
 pub use plan::{Plan, check, check_artifacts, plan};
 pub use publication::Publication;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::environment::{BUCKET_NAME, Environment};
 use super::fingerprint;
@@ -25,6 +26,8 @@ pub struct Plan {
     pub build_labels: Labels,
     /// Channels that are assigned the version when it is complete.
     pub channels: Vec<String>,
+    /// How often the registry is notified that a build still runs.
+    pub heartbeat: Duration,
     /// What the version is found by.
     pub fingerprint: String,
     /// Whether the environment says the fingerprint: otherwise it is new in each run.
@@ -155,6 +158,7 @@ fn plan_with(
     }
     let fingerprint = fingerprint::of(environment, &project.template.dir);
     let fingerprint = diagnostics.keep(fingerprint);
+    let heartbeat = diagnostics.keep(environment.heartbeat());
     let description = match block.description.is_empty() && lends {
         true => build.description.clone().unwrap_or_default(),
         false => block.description,
@@ -165,7 +169,8 @@ fn plan_with(
         bucket_labels: block.bucket_labels,
         build_labels: block.build_labels,
         channels: block.channels,
-        // An invalid one was already reported, and nothing is built.
+        // Invalid ones were already reported, and nothing is built.
+        heartbeat: heartbeat.unwrap_or_default(),
         fingerprint: fingerprint.unwrap_or_default(),
         fingerprint_given: environment.fingerprint.is_some()
             || environment.fingerprint_from.is_some(),

@@ -16,7 +16,7 @@ use super::builds::KnownBuilds;
 use super::changes::add_inputs;
 use super::channels::{self, assign, assign_forgotten, unassigned};
 use super::enforced::enforced_blocks;
-use super::environment::heartbeat;
+use super::fingerprint;
 use super::labels;
 use super::metadata::{CommandOptions, Metadata};
 use super::plan::{Parent, Plan};
@@ -92,7 +92,11 @@ impl Publication {
             let builds = builds.map_err(wrong)?;
             let late = assign_forgotten(&registry, &plan, &version, &builds).await;
             if late.assigned.is_empty() && late.failed.is_empty() {
-                return Err(wrong(complete_error(&plan.fingerprint)));
+                let error = wrong(complete_error(&plan.fingerprint));
+                return Err(match plan.fingerprint_of_commit {
+                    true => error.further_hint(fingerprint::COMMIT_IS_BUILT),
+                    false => error,
+                });
             }
             let fingerprint = &plan.fingerprint;
             ui.say(format!("The version `{fingerprint}` is complete: nothing is left to build."));
@@ -211,7 +215,7 @@ impl Publication {
         let registry = Arc::clone(&self.registry.registry);
         let (bucket, fingerprint) = (self.plan.bucket.clone(), self.plan.fingerprint.clone());
         let body = self.status_body(BuildStatus::Running);
-        let period = heartbeat();
+        let period = self.plan.heartbeat;
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(period).await;

@@ -17,6 +17,8 @@ pub(super) const OUTPUT_LINES: usize = 20;
 const ERROR_LINES: usize = 5;
 /// How many steps of a build are kept: one that is retried for ever must not fill the memory.
 const MAX_STEPS: usize = 5000;
+/// Packer's heading of the only post-processor that failed. It says nothing beside the step and its place.
+const ONE_FAILURE: &str = "1 error(s) occurred:\n\n* ";
 
 /// What is kept of one build.
 #[derive(Default)]
@@ -148,7 +150,7 @@ impl BuildRecord {
                     None => self.place.as_ref(),
                 };
                 Some(Failure {
-                    message: message.clone(),
+                    message: message.strip_prefix(ONE_FAILURE).unwrap_or(message).to_owned(),
                     hint: self.hint.clone(),
                     step: record.map(|record| describe(&record.info)),
                     step_id: record.map(|record| record.id),

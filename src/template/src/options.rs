@@ -333,6 +333,17 @@ impl Walk<'_> {
             self.failed.push(place);
             return None;
         }
+        if let Some(path) = huge_number(&value) {
+            let name = spec.map_or("", |spec| spec.name.as_str());
+            let label = match path.as_str() {
+                "" => "the number is too large".to_owned(),
+                path => format!("at `{path}`: the number is too large"),
+            };
+            let invalid = Diagnostic::error(format!("invalid value for `{name}`"));
+            self.diagnostics.push(invalid.at(place).label(label));
+            self.failed.push(place);
+            return None;
+        }
         self.scope.add_secrets(&value);
         match to_option(&value, false) {
             OptionValue::Null => None,
@@ -398,6 +409,22 @@ fn null_item(value: &Value, ty: &OptionType) -> Option<String> {
                 true => Some(format!("[{name:?}]")),
                 false => null_item(value, item).map(|path| format!("[{name:?}]{path}")),
             })
+        }
+        _ => None,
+    }
+}
+
+/// Where a value holds a number that is too large for a machine float, as which plugins take it.
+fn huge_number(value: &Value) -> Option<String> {
+    match &value.kind {
+        Kind::Number(number) => number.to_f64().is_infinite().then(String::new),
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| Some(format!("[{index}]{}", huge_number(item)?)))
+        }
+        Kind::Map(_, entries) | Kind::Object(entries) => {
+            let mut entries = entries.iter();
+            entries.find_map(|(name, item)| Some(format!("[{name:?}]{}", huge_number(item)?)))
         }
         _ => None,
     }

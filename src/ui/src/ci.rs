@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ingot_sdk::environment;
+
 /// A CI system that folds and annotates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CiSystem {
@@ -27,7 +29,7 @@ impl CiSystem {
     /// for it.
     pub fn detect() -> Option<CiSystem> {
         let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
-        if is("INGOT_CI", "off") {
+        if environment::switch("INGOT_CI") == Ok(Some(false)) {
             return None;
         }
         if is("GITHUB_ACTIONS", "true") {

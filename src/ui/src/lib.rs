@@ -18,3 +18,4 @@ mod text;
 pub use clean::plain;
 pub use redact::Redactor;
 pub use renderer::{Listener, LogWriter, Renderer, UiOptions, View};
+pub use text::prefixed;

@@ -16,7 +16,7 @@ pub(super) const COLORS: [u8; 5] = [32, 36, 35, 33, 34];
 const RED: u8 = 31;
 
 /// The lines of `text`, each with the build's name before it.
-pub(super) fn prefixed(build: &str, text: &str) -> String {
+pub fn prefixed(build: &str, text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(|line| format!("==> {build}: {line}")).collect();
     lines.join("\n").trim_end().to_owned()
 }

@@ -38,18 +38,20 @@ fn a_failing_script() {
 
 #[test]
 fn an_error_cleanup_provisioner_runs() {
-    let template = null_template(
-        r#"
-  provisioner "shell-local" {
-    inline = ["touch before", "exit 3"]
-  }
-  error-cleanup-provisioner "shell-local" {
-    inline = ["touch cleaned"]
-  }
-"#,
-    );
     let since = Some(((1, 7, 0), "has no error-cleanup-provisioner"));
-    Case { template: &template, since, code: 1, ..Case::default() }.check();
+    for code in [0, 6] {
+        let template = null_template(&format!(
+            r#"
+  provisioner "shell-local" {{
+    inline = ["touch before", "exit 3"]
+  }}
+  error-cleanup-provisioner "shell-local" {{
+    inline = ["touch cleaned", "exit {code}"]
+  }}
+"#
+        ));
+        Case { template: &template, since, code: 1, ..Case::default() }.check();
+    }
 }
 
 #[test]

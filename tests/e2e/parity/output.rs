@@ -47,9 +47,7 @@ build {
       checksum_types = ["md5"]
       output         = "f.md5"
     }
-    post-processor "manifest" {
-      name = "list"
-    }
+    post-processor "manifest" {}
   }
   post-processor "compress" {
     name   = "pack"
@@ -102,7 +100,9 @@ fn both(template: &str, args: &[&str]) -> Option<[(Option<i32>, Vec<String>); 2]
         write(dir.path(), &[("t.pkr.hcl", template)]);
         let run = run(program, dir.path(), args);
         assert!(!run.stdout.contains("hidden, word"), "{}", run.stdout);
-        assert_eq!(run.stderr, "", "nothing but the log goes to standard error");
+        // Ingot reports there what failed.
+        let reported = tool == "i" && run.stderr.starts_with("\nerror: build '");
+        assert!(reported || run.stderr.is_empty(), "only the log goes there: {}", run.stderr);
         (run.code, lines(&run.stdout, tool))
     };
     Some([say(&peer.program, "p"), say(&ingot_test_support::ingot_program(), "i")])
@@ -147,4 +147,32 @@ fn errors_of_templates_are_reported_in_the_same_place() {
             assert!(lines[0].contains("inlin"), "{lines:?}");
         }
     }
+}
+
+/// The `error` lines of what failed, which tools read.
+#[test]
+fn failed_post_processors_say_the_same() {
+    let step = |code: u8| {
+        format!("  post-processor \"shell-local\" {{\n    inline = [\"exit {code}\"]\n  }}\n")
+    };
+    for steps in [step(3), step(3) + &step(4)] {
+        let template = format!(
+            "source \"file\" \"f\" {{\n  content = \"abc\"\n  target  = \"f.txt\"\n}}\nbuild {{\n  \
+             sources = [\"source.file.f\"]\n{steps}}}\n"
+        );
+        let Some(runs) = both(&template, &["build", "-machine-readable", "."]) else { return };
+        let [theirs, ours] = runs.map(|(code, lines)| {
+            let errors = lines.into_iter().filter(|line| line.starts_with("TIME,file.f,error,"));
+            (code, errors.collect::<Vec<_>>())
+        });
+        assert_eq!(theirs, ours);
+        assert_eq!(ours.1.len(), 1, "{ours:?}");
+    }
+}
+
+#[test]
+fn an_error_cleanup_provisioner_that_fails_says_the_same() {
+    let template = TEMPLATE.replace("echo cleaned", "exit 6");
+    same(&template, &["build", "-color=false", "-only=one.*", "."]);
+    same(&template, &["build", "-machine-readable", "-only=one.*", "."]);
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::cached::{Cached, LEAVES, forget_on_engine, other_machine, shell, steps};
 use super::image::{files, last_layer};
-use ingot_test_support::{docker, ingot, require};
+use ingot_test_support::{docker, ingot, ingot_with, require};
 
 #[test]
 fn machines_share_states_by_a_directory() {
@@ -70,6 +70,23 @@ fn machines_share_states_by_a_directory() {
     let pruned = cached.cache(&["prune", "-all", &flag]);
     assert!(pruned.stdout.starts_with("Removed 4 states"), "{}", pruned.stdout);
     assert_eq!(std::fs::read_dir(shared.join("docker")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_shared_cache_that_is_not_there_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = [("INGOT_CACHE_DIR", "typo")];
+    for command in [&["list"][..], &["list", "-json"], &["prune", "-all"]] {
+        let by_flag = [&["cache"], command, &["-cache-dir=typo"]].concat();
+        let by_variable = [&["cache"], command].concat();
+        for run in [ingot(dir.path(), &by_flag), ingot_with(dir.path(), &by_variable, &named)] {
+            assert_eq!(run.code, Some(1), "{command:?}: {}{}", run.stdout, run.stderr);
+            let told = "typo: No such file or directory";
+            assert!(run.stderr.contains(told), "{command:?}: {}", run.stderr);
+            assert!(run.stderr.contains("-cache-dir, or INGOT_CACHE_DIR"), "{}", run.stderr);
+        }
+    }
+    assert!(!dir.path().join("typo").exists());
 }
 
 #[test]

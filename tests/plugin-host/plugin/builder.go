@@ -25,6 +25,7 @@ func (b *builder) ConfigSpec() hcldec.ObjectSpec {
 		"connection": attr("connection", cty.String),
 		"discard":    attr("discard", cty.Bool),
 		"slowly":     attr("slowly", cty.Bool),
+		"local":      attr("local", cty.String),
 	})
 }
 
@@ -75,6 +76,10 @@ func (b *builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		os.RemoveAll(directory)
 	}
 	if err := b.given.fails("run"); err != nil {
+		cleanup()
+		return nil, err
+	}
+	if err := b.given.runs(ctx, ui); err != nil {
 		cleanup()
 		return nil, err
 	}

@@ -78,6 +78,9 @@ func failAtStart(how string) {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "trial: crashing on purpose")
 		os.Exit(3)
+	case "hang":
+		appendLine(os.Getenv("TRIAL_RECORD"), strings.Join(os.Args[1:], " "))
+		time.Sleep(time.Hour)
 	case "rubbish":
 		fmt.Println("what is this?")
 		time.Sleep(time.Hour)

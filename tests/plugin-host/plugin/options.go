@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
+	"os/exec"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/gocty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -115,6 +119,31 @@ func (o options) fails(at string) error {
 		return nil
 	}
 	return fail(o.text("fail"))
+}
+
+// runs runs the script of the option "local" on this machine, says its lines, and waits for its end
+// even if the build is cancelled, as ansible does with ansible-playbook.
+func (o options) runs(ctx context.Context, ui packersdk.Ui) error {
+	script := o.text("local")
+	if script == "" {
+		return nil
+	}
+	command := exec.Command("sh", "-c", script)
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		ui.Message(lines.Text())
+	}
+	if err := command.Wait(); err != nil {
+		return fmt.Errorf("the local script: %w", err)
+	}
+	return ctx.Err()
 }
 
 // shown is what was given, as JSON, without what is absent.

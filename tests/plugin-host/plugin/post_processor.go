@@ -24,6 +24,7 @@ func (p *postProcessor) ConfigSpec() hcldec.ObjectSpec {
 		"force":  attr("force", cty.Bool),
 		"same":   attr("same", cty.Bool),
 		"slowly": attr("slowly", cty.Bool),
+		"local":  attr("local", cty.String),
 		"state":  attr("state", cty.List(cty.String)),
 	})
 }
@@ -51,6 +52,9 @@ func (p *postProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		ui.Message(fmt.Sprintf("state %s: %v", name, source.State(name)))
 	}
 	if err := p.given.fails("run"); err != nil {
+		return nil, false, false, err
+	}
+	if err := p.given.runs(ctx, ui); err != nil {
 		return nil, false, false, err
 	}
 	if p.given.flag("slowly") {

@@ -30,6 +30,7 @@ func (p *provisioner) ConfigSpec() hcldec.ObjectSpec {
 		"directory": attr("directory", cty.String),
 		"ask":       attr("ask", cty.String),
 		"slowly":    attr("slowly", cty.Bool),
+		"local":     attr("local", cty.String),
 	})
 }
 
@@ -73,6 +74,9 @@ func (p *provisioner) Provision(ctx context.Context, ui packersdk.Ui, machine pa
 		}
 	}
 	if err := p.given.fails("run"); err != nil {
+		return err
+	}
+	if err := p.given.runs(ctx, ui); err != nil {
 		return err
 	}
 	if p.given.flag("slowly") {

@@ -59,6 +59,28 @@ fn what_was_built_and_not_promoted_is_promoted_by_the_next_run() {
     let family = child.stdin.take();
     assert!(child.wait().expect("it ends").success());
     drop(family);
+    let dry_run = || world.ok(&["build", "-stale", "-dry-run", "images"]);
+    let dry = dry_run();
+    for line in [
+        "1. web (images/web): v2, built before, to be promoted to production",
+        "2. shop (images/shop), to be promoted to production",
+        "   web v2 is promoted before it",
+        "1 would be promoted, 1 built in this order, 1 unchanged.",
+    ] {
+        assert!(dry.lines().any(|one| one == line), "{line}\n{dry}");
+    }
+    let tree = world.ok(&["plan", "-family", "images"]);
+    for line in [
+        "├── web v2: to be promoted",
+        "└── shop v1: after its parents",
+        "    ├── web v2 is promoted before it",
+    ] {
+        assert!(tree.lines().any(|one| one == line), "{line}\n{tree}");
+    }
+    let plan = world.ok(&["plan", "-family", "-format=json", "images"]);
+    let plan: Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(plan["members"][1]["state"], "up_to_date", "{plan:#}");
+    assert_eq!(plan["members"][1]["promotion_pending"], true, "{plan:#}");
     let run = stale(&world);
     ok(&run);
     let said = "--> web: promoted v2, built before, to production";
@@ -66,6 +88,8 @@ fn what_was_built_and_not_promoted_is_promoted_by_the_next_run() {
     assert_eq!(built(&run), names(&["shop"]), "{}", run.stdout);
     // Not where somebody went back on purpose.
     world.ok(&["registry", "channel", "assign", "web", "production", "v1"]);
+    let dry = dry_run();
+    assert!(!dry.contains("would be promoted"), "{dry}");
     let run = stale(&world);
     ok(&run);
     assert!(!run.stdout.contains("promoted v2"), "{}", run.stdout);

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use ingot_base::tls::{self, Tls, Trust};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -122,15 +123,15 @@ impl Server {
 
     /// A client that trusts its certificate, and nobody.
     pub fn client(&self) -> Client {
-        ingot_base::http::client_with(|builder| match self.env.get("SSL_CERT_FILE") {
-            Some(path) => {
-                let pem = std::fs::read(path).expect("the certificate is there");
-                let certificate = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-                builder.tls_certs_only([certificate])
-            }
-            None => builder,
-        })
-        .expect("a client")
+        ingot_base::http::client_with_tls(self.tls(), |builder| builder).expect("a client")
+    }
+
+    /// TLS that trusts its certificate, and nobody.
+    pub fn tls(&self) -> Tls {
+        let Some(path) = self.env.get("SSL_CERT_FILE") else { return Tls::default() };
+        let pem = std::fs::read(path).expect("the certificate is there");
+        let trust = Trust::Only(tls::certificates(&pem).expect("a certificate"));
+        Tls { trust, ..Tls::default() }
     }
 
     /// The administrator of its first run.

@@ -128,8 +128,11 @@ pub(crate) enum ConfigType {
     Json,
 }
 
-/// Go's form of a duration.
+/// Go's form of a duration. One below zero is refused: as the age of what is removed it would mean all.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if text.trim_start().starts_with('-') {
+        return Err("it is less than no time; write it like 30m or 24h".to_owned());
+    }
     GoDuration::parse(text).map(|duration| duration.0)
 }
 

@@ -184,8 +184,10 @@ fn kept_builds(
         ui.error(format!("Warning: what is kept cannot be read: {one}"));
     }
     let usable = records.iter().any(|record| flags.can_use(&record.build));
-    match !usable && flags.start_at.is_none() {
-        true => Err(resume::nothing_kept(flags)),
-        false => Ok(records),
+    if usable || flags.start_at.is_some() {
+        return Ok(records);
     }
+    let mut others = resume::record::under_other_names(&args.template);
+    others.retain(|record| flags.can_use(&record.build));
+    Err(resume::nothing_kept(flags, &others))
 }

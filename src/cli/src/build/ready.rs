@@ -42,10 +42,11 @@ pub(super) fn make_ready(
     runtime: &Runtime,
 ) -> Result<Ready, RunOutcome> {
     let ui = &reporting.ui;
-    let Checked { args, mut project, filter, flags, cache, resume, records, plan, .. } = checked;
+    let Checked { args, mut project, filter, flags, cache, resume, records, mut plan, .. } =
+        checked;
     let (mut prepared, selected) = (checked.prepared, checked.selected);
     if args.changed_only {
-        let Some(plan) = &plan else {
+        let Some(plan) = &mut plan else {
             let why = "-changed-only compares with what was published, and this publishes nothing";
             let why = Diagnostic::error(why)
                 .help("add an hcp_packer_registry block, or build without -changed-only");
@@ -128,7 +129,8 @@ pub(super) fn make_ready(
         reporting.report_diagnostics(&found, &project.sources);
     }
     if let Some(open) = &open {
-        open.publication.set_inputs(changes::records(&project, &prepared, &plans));
+        let inputs = changes::records(&project, &prepared, &plans, args.skip_tests);
+        open.publication.set_inputs(inputs);
     }
     Ok(Ready { project, prepared, plans, open, cache })
 }

@@ -190,14 +190,15 @@ fn data_sources(project: &Project, scope: &Scope, uses: &Uses) -> Vec<PlannedDat
     data.collect()
 }
 
-/// A value as JSON. What is not known is null.
+/// A value as JSON. What is not known is null, and a number that is too large for JSON a string.
 fn json(value: &Value) -> Json {
     match &value.kind {
         Kind::Null(_) | Kind::Unknown(_) => Json::Null,
         Kind::Bool(truth) => (*truth).into(),
         Kind::Number(number) => match number.as_i64() {
             Some(integer) => integer.into(),
-            None => serde_json::Number::from_f64(number.to_f64()).map_or(Json::Null, Json::Number),
+            None => serde_json::Number::from_f64(number.to_f64())
+                .map_or_else(|| Json::String(number.to_string()), Json::Number),
         },
         Kind::String(text) => (&**text).into(),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {

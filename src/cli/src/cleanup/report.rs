@@ -1,6 +1,6 @@
 //! What `ingot cleanup` does and says about each thing.
 
-use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, shown_time};
+use ingot_engine::orphaned_runs::{OrphanedResource, OrphanedRun, place, remark, shown_time};
 use ingot_engine::resume::record::Stage;
 use ingot_engine::resume::{KeptBuild, KeptRecord};
 use ingot_engine::{HostMachine, Unreadable};
@@ -160,7 +160,12 @@ impl<'a> Report<'a> {
         // Nothing is left of what was built that is not the user's.
         let is_remembered =
             |build: &KeptBuild| build.stage == Stage::Built && !build.holds_something();
-        if is_remembered(&record.build) && lists {
+        // Post-processors can run on an artifact as long as it is remembered, which keeps nothing.
+        let stays = |build: &KeptBuild| {
+            let is_for_later = action != Action::Forget && build.artifact.is_some();
+            is_remembered(build) && (lists || is_for_later)
+        };
+        if stays(&record.build) {
             return;
         }
         let Some((record, _lock)) = self.claim(record, lists) else { return };
@@ -169,10 +174,11 @@ impl<'a> Report<'a> {
         if !is_chosen(self.args, Some(&build.run), Some(build.kept_at)) {
             return;
         }
+        if stays(build) {
+            return;
+        }
         if is_remembered(build) {
-            if !lists && let Err(error) = record.remove() {
-                self.not_removed(&record, &error.to_string());
-            }
+            self.forget_remembered(&record);
             return;
         }
         let elsewhere = build.elsewhere().filter(|_| build.is_bound(self.plugins));
@@ -235,6 +241,21 @@ impl<'a> Report<'a> {
             document["error"] = json!(error);
         }
         self.kept.push(document);
+    }
+
+    /// Removes the record of a finished build.
+    fn forget_remembered(&mut self, record: &KeptRecord) {
+        let build = &record.build;
+        if let Err(error) = record.remove() {
+            return self.not_removed(record, &error.to_string());
+        }
+        let Some(artifact) = &build.artifact else { return };
+        self.say(format!(
+            "{} of {}, remembered for `ingot build -only-post-processors`:",
+            build.build, build.template
+        ));
+        self.report(artifact.description(), &Status::Forgotten, None);
+        self.kept.push(document(build, json!([])));
     }
 
     /// Keeps other runs from a record, and reads it again. To look at it, nobody has to be kept out. None
@@ -308,6 +329,10 @@ impl<'a> Report<'a> {
         };
         let what = format!("{}{details}", orphan.describe(self.plugins));
         self.report(&what, status, how_to_forget);
+        let remark = remark(self.plugins, &orphan.resource);
+        if let Some(remark) = &remark {
+            self.say(format!("    {remark}"));
+        }
         let error = status.error().map(Error::to_string);
         let place = place(self.plugins, &orphan.resource);
         let since = orphan.since.map(shown_time);
@@ -335,6 +360,7 @@ impl<'a> Report<'a> {
             "build": orphan.build,
             "status": status.as_str(),
             "error": error,
+            "remark": remark,
         })
     }
 

@@ -61,7 +61,7 @@ struct RequiredArgs {
 pub(crate) fn run(args: &PluginsArgs, built_in: PluginSet) -> ExitCode {
     let options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };
     let renderer = Renderer::new(options);
-    crate::logging::start(renderer.redactor());
+    crate::logging::start_with(&renderer);
     let ui = Ui::new(renderer);
     let lines = Lines { ui: &ui, machine_readable: args.machine_readable };
     let done = match &args.command {

@@ -245,6 +245,16 @@ async fn assign(
 async fn rollback(session: &Session, bucket: &str, channel: &str) -> Result<()> {
     let registry = session.registry();
     let now = registry.get_channel(bucket, channel).await?;
+    if now.managed {
+        // Nobody can assign it another one, so there is nothing to go back to.
+        let what = format!(
+            "the channel {channel} is managed by the registry: it points at the newest valid version"
+        );
+        return Err(Error::new(what).hint(format!(
+            "`ingot registry revoke {bucket} VERSION` takes a version out of use, or let consumers read a \
+             channel of your own"
+        )));
+    }
     let history = history(session, bucket, channel).await?;
     let current = now.version.as_ref();
     for to in rollback_targets(history.iter().rev().map(Assigned::of)) {

@@ -1,6 +1,6 @@
 //! `ingot registry export`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ingot_registry::transfer::{self, ExportError, ExportOptions};
@@ -19,17 +19,24 @@ pub(super) struct ExportArgs {
     /// Include the SBOMs of builds, which may be large
     #[arg(long, default_value_t = true)]
     sboms: bool,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
 }
 
 /// Writes the buckets of the registry in use to a file. It fails if that lacks an SBOM, and writes all
 /// else.
 pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
+    let file = args.file.display();
+    if !args.force && holds_something(&args.file) {
+        return Err(Error::new(format!("{file} exists already"))
+            .hint("name a new file, or replace this one with -force"));
+    }
     let options = ExportOptions { buckets: args.bucket.clone(), sboms: args.sboms };
     let name = &session.connected.name;
     let exported = transfer::export(session.registry(), name, &options).await;
     let exported = exported.map_err(with_hint)?;
     let text = exported.export.to_json().map_err(with_hint)?;
-    let file = args.file.display();
     OutputFile::save(&args.file, text.as_bytes())
         .with_context(|| format!("{file} cannot be written"))?;
     line(format!("Exported {} versions of {name} to {file}.", exported.versions));
@@ -68,6 +75,11 @@ pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
         "it has all else; a version that is imported without an SBOM cannot get it later. To leave all \
          SBOMs out: -sboms=false",
     ))
+}
+
+/// Whether writing to a path loses what is in a file. One that is empty may have been created for this.
+fn holds_something(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 /// The error with the flags that help.

@@ -43,6 +43,10 @@ pub(super) struct RestoreArgs {
 /// How long to wait, as the registry reads it.
 fn delay(text: &str) -> Result<String, String> {
     match revocation_delay(text) {
+        // The API takes it for now. Here it is a slip, as a time in the past is.
+        Some(_) if text.starts_with('-') => {
+            Err("it is in the past; leave -in out to revoke the version now".into())
+        }
         Some(_) => Ok(text.to_owned()),
         None => Err("write a duration such as 30d or 2h45m; its units are s, m, h, d".into()),
     }

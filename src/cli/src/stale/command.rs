@@ -1,6 +1,5 @@
 //! The command and its flags.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,14 +18,14 @@ use crate::{family, run_report};
 
 /// Builds what is out of date: 0 if all that is was built, or nothing is; 1 if not.
 pub(crate) fn run(args: &BuildArgs, plugins: PluginSet) -> ExitCode {
-    let color = args.color && !crate::plain() && std::io::stdout().is_terminal();
+    let color = !args.machine_readable && crate::may_color(&std::io::stdout());
     let renderer = Renderer::new(UiOptions {
         machine_readable: args.machine_readable,
         color,
         view: View::Nothing,
         ..UiOptions::default()
     });
-    crate::logging::start(renderer.redactor());
+    crate::logging::start_with(&renderer);
     let ui = Ui::new(Arc::clone(&renderer) as Arc<dyn ingot_sdk::EventSink>);
     if let Err(diagnostic) = check_flags(args) {
         run_report::show(diagnostic);

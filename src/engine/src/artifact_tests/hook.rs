@@ -156,4 +156,8 @@ impl Hook for TestHook {
         // So that what is around the checks fails with them.
         self.result().unwrap_or(Ok(()))
     }
+
+    fn is_of_build(&self) -> bool {
+        false
+    }
 }

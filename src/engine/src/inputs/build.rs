@@ -1,30 +1,63 @@
 //! What a build is made from.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Config, OptionValue};
+use ingot_sdk::{Config, OptionValue, TestRun};
+use ingot_template::companion::{CheckSource, TestBlock};
 use ingot_template::dynamic::{Names, Part};
 use ingot_template::steps::Step;
+use ingot_template::{Companion, RegistryBlock};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
+use super::commands::possible_files;
 use super::encode::{SecretValues, encode};
 use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
 use crate::prepare::CheckedNode;
-use crate::project::{Project, Reproducible};
+use crate::project::{Compared, Project, Reproducible};
 use ingot_hcl::{Scope, Value, print};
 
 /// What stands for the template's directory, which is elsewhere on each machine.
 const TEMPLATE_DIR: &str = "<path.root>";
 /// What stands for the working directory.
 const WORKING_DIR: &str = "<path.cwd>";
+/// Directories of a system and its programs. What is there differs on each machine.
+const SYSTEM: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/nix", "/proc", "/run", "/sbin", "/sys",
+    "/usr", "/var",
+];
 
-/// What a build is made from: its blocks in order, the source first.
-#[derive(Debug, Clone)]
+/// What a build is made from, and what is checked and published of it.
+#[derive(Debug, Clone, Default)]
 pub struct BuildInputs {
-    /// The blocks.
+    /// Its blocks in order, the source first.
     pub blocks: Vec<BlockInputs>,
+    /// What its tests check.
+    pub tests: TestInputs,
+    /// What the registry block has published.
+    pub registry: RegistryInputs,
+}
+
+/// What the tests of a build check.
+#[derive(Debug, Clone, Default)]
+pub struct TestInputs {
+    /// All that is compared; empty if there are none.
+    pub options: Vec<u8>,
+    /// Whether something of it is not known.
+    pub open: bool,
+    /// Whether the run skips them.
+    pub skipped: bool,
+}
+
+/// What the registry block has published besides what is built.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryInputs {
+    /// Its options, with all that is compared of them.
+    pub options: BTreeMap<String, Vec<u8>>,
+    /// Whether something of it is not known.
+    pub open: bool,
 }
 
 /// Finds out what the builds of a template are made from.
@@ -33,6 +66,11 @@ pub struct InputReader<'a> {
     reproducible: Reproducible,
     /// The same with texts that stand for the secrets.
     concealed: Reproducible,
+    /// What the companion files say with these texts.
+    companion: Companion,
+    /// The registry block with these texts.
+    registry: RegistryBlock,
+    skips_tests: bool,
     digests: FileDigests,
     /// The template's directory and the working directory, absolute.
     root: PathBuf,
@@ -59,14 +97,24 @@ impl<'a> InputReader<'a> {
     pub fn new(project: &'a Project) -> Self {
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let root = std::path::absolute(&project.template.dir);
+        let concealed = project.concealed();
         InputReader {
             project,
             reproducible: project.reproducible(),
-            concealed: project.concealed(),
+            companion: project.companion_in(&concealed),
+            registry: project.registry_in(&concealed),
+            concealed,
+            skips_tests: false,
             digests: FileDigests::without(project.secrets().all()),
             root: normal(&root.unwrap_or_else(|_| project.template.dir.clone())),
             cwd: normal(&cwd),
         }
+    }
+
+    /// The same for a run that skips tests, if `skips_tests`.
+    #[must_use]
+    pub fn skipping_tests(self, skips_tests: bool) -> Self {
+        InputReader { skips_tests, ..self }
     }
 
     /// What a build is made from. Reads the files that it names; blocks.
@@ -96,13 +144,74 @@ impl<'a> InputReader<'a> {
                 }
             }
         }
-        BuildInputs { blocks }
+        let tests = self.tests(&node.component);
+        BuildInputs { blocks, tests, registry: self.registry() }
+    }
+
+    fn tests(&self, component: &str) -> TestInputs {
+        let mut options = Vec::new();
+        for test in self.companion.tests_of(component) {
+            let test = self.test(test);
+            // There are only texts that stand for the secrets.
+            encode(&test, SecretValues::Included, &|text: &str| self.stable(text), &mut options);
+        }
+        let open = !options.is_empty() && self.project.is_open(Compared::Tests);
+        TestInputs { options, open, skipped: self.skips_tests }
+    }
+
+    /// A test without what says only how long it may take.
+    fn test(&self, test: &TestBlock) -> OptionValue {
+        let checks = test.checks.iter().map(|check| {
+            let options = match &check.source {
+                CheckSource::Block(config) => {
+                    let config = config.without(&["timeout", "retry_timeout"]);
+                    OptionValue::Map(config.values().clone())
+                }
+                CheckSource::Goss(file) => string(self.digests.of(file).as_str()),
+            };
+            OptionValue::List(vec![string(check.check.kind), string(&check.check.name), options])
+        });
+        let run = match &test.run {
+            None => OptionValue::Null,
+            Some(TestRun::Shell(command)) => string(command),
+            Some(TestRun::Image(arguments)) => strings(arguments),
+        };
+        let checks = OptionValue::List(checks.collect());
+        OptionValue::List(vec![string(&test.name), run, OptionValue::Bool(test.sudo), checks])
+    }
+
+    fn registry(&self) -> RegistryInputs {
+        let RegistryBlock { description, bucket_labels, build_labels, channels, .. } =
+            &self.registry;
+        let labels = |labels: &BTreeMap<String, String>| {
+            OptionValue::Map(labels.iter().map(|(name, it)| (name.clone(), string(it))).collect())
+        };
+        let options = [
+            ("description", string(description)),
+            ("bucket_labels", labels(bucket_labels)),
+            ("build_labels", labels(build_labels)),
+            ("channels", strings(channels)),
+        ];
+        let options = options.into_iter().map(|(name, value)| {
+            let mut bytes = Vec::new();
+            encode(&value, SecretValues::Included, &|text: &str| self.stable(text), &mut bytes);
+            (name.to_owned(), bytes)
+        });
+        let options = options.collect();
+        RegistryInputs { options, open: self.project.is_open(Compared::Registry) }
     }
 
     fn block(&self, evaluator: &NodeEvaluator, title: Title, block: &Block) -> BlockInputs {
         let config = evaluator.named(block);
         let concealed = self.concealed_options(evaluator, block);
-        let named = evaluator.files(block.plugin, &config);
+        let rendered = evaluator.rendered(&config);
+        let mut named = block.plugin.local_files(&rendered);
+        let read: Vec<String> = named.iter().map(|(option, _)| option.clone()).collect();
+        for (option, path) in possible_files(title.kind, &title.name, &rendered) {
+            if self.is_read_here(&path) && !named.iter().any(|(_, known)| *known == path) {
+                named.push((option, path));
+            }
+        }
         let files = named.into_iter().map(|(option, path)| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
@@ -110,14 +219,13 @@ impl<'a> InputReader<'a> {
             FileInput { option, path, portable, digest, executable }
         });
         let files: Vec<FileInput> = files.collect();
-        let read: Vec<&str> = files.iter().map(|file| file.option.as_str()).collect();
         let mut options = Vec::new();
         let mut holds_secret = false;
         let map = |text: &str| self.stable(text);
         for (name, value) in config.values() {
             encode(&OptionValue::String(name.clone()), SecretValues::Omitted, &map, &mut options);
             // Files count by where they are from the template, and by what is in them.
-            if read.contains(&name.as_str()) && !has_secret(value) {
+            if read.contains(name) && !has_secret(value) {
                 continue;
             }
             let secret = block.plugin.schema.get(name).is_some_and(|option| option.sensitive);
@@ -212,6 +320,23 @@ impl<'a> InputReader<'a> {
         encode(&OptionValue::List(all), SecretValues::Omitted, &plain, options);
     }
 
+    /// Whether a text that may be a path is taken for one: of something below the template's directory or the
+    /// working directory, or of a file elsewhere that is not part of this machine's system.
+    fn is_read_here(&self, text: &str) -> bool {
+        let Ok(path) = std::path::absolute(text).map(|path| normal(&path)) else { return false };
+        let Ok(found) = std::fs::metadata(&path) else { return false };
+        let holds = |directory: &PathBuf| {
+            directory.parent().is_some() && path != *directory && path.starts_with(directory)
+        };
+        if found.is_dir() {
+            // One that holds the template is named for its place.
+            let own = self.root.starts_with(&path);
+            return !own && (holds(&self.root) || holds(&self.cwd));
+        }
+        let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
+        found.is_file() && (holds(&self.root) || holds(&self.cwd) || !of_system)
+    }
+
     /// A path, from the template's directory or the working directory if it is below one.
     fn portable(&self, path: &str) -> String {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
@@ -261,6 +386,14 @@ impl<'a> InputReader<'a> {
         text.push_str(&added);
         text
     }
+}
+
+fn string(text: &str) -> OptionValue {
+    OptionValue::String(text.to_owned())
+}
+
+fn strings(texts: &[String]) -> OptionValue {
+    OptionValue::List(texts.iter().map(|text| string(text)).collect())
 }
 
 /// Whether what is at a path is a file that may be run: uploads keep that.

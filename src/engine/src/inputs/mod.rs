@@ -6,10 +6,14 @@
 //! | module | what it is | for |
 //! | --- | --- | --- |
 //! | [`mod@options`] | which options name files that a plugin reads | all |
+//! | [`commands`] | what else of a step's options may name files: in commands and arguments | plans, `-resume` |
 //! | [`evaluate`] | options as they are in every run, with the files that they name | plans, `-resume` |
 //! | [`mod@encode`] | options as bytes, with or without secrets | plans, `-resume` |
 //! | [`files`] | digests of files, and texts without secrets | plans, in part `-resume` |
 //! | [`block`], [`build`], [`record`] | what plans show, and what is published to compare with | plans |
+//!
+//! Plans also compare what the tests of a build check and what its registry block publishes, as a build is
+//! what runs and publishes that.
 //!
 //! The rest differs because the questions do:
 //!
@@ -19,9 +23,10 @@
 //!   copy.
 //! - `-resume` names each option and file that changed, so it has a digest for each, also of those in
 //!   directories. Files that are large or many count by length and time, as it looks at them whenever a
-//!   build with `-on-error=keep` starts. Of a provisioner it takes what any option names: what it misses is
-//!   not on the machine, and nobody is told; what is no change can be passed with `-start-at`.
-//! - Plans are compared with what was published on another machine. So paths do not depend on the machine.
+//!   build with `-on-error=keep` starts. Of what may name a file it takes all that is there: what it
+//!   misses is not on the machine, and nobody is told; what is no change can be passed with `-start-at`.
+//! - Plans are compared with what was published on another machine. So paths do not depend on the machine,
+//!   and programs of its system do not count.
 //!
 //! How secrets enter digests follows from who can read them. Records of plans are published: secrets are left
 //! out. Records of `-resume` are for the user only: secrets count, with a salt that is in the record. Keys of
@@ -29,6 +34,7 @@
 
 mod block;
 mod build;
+mod commands;
 mod encode;
 mod evaluate;
 mod files;
@@ -36,7 +42,8 @@ mod options;
 mod record;
 
 pub use block::{BlockInputs, BlockKind, FileInput};
-pub use build::{BuildInputs, InputReader};
+pub use build::{BuildInputs, InputReader, RegistryInputs, TestInputs};
+pub(super) use commands::possible_files;
 pub use encode::{SecretValues, encode};
 pub(super) use evaluate::{Block, NodeEvaluator};
 pub use files::{FileDigest, FileDigests};

@@ -53,6 +53,9 @@ const NOT_READ: &[&str] = &[
     "environment",
 ];
 
+/// Flags of the docker client that name a file which it reads.
+const FILE_FLAGS: &[&str] = &["--env-file", "--label-file"];
+
 /// What options a plugin takes, and which of them name what it reads.
 pub struct PluginOptions {
     /// The options.
@@ -78,14 +81,15 @@ impl PluginOptions {
     }
 
     /// The options that name local files or directories which a block reads, with what they name: one
-    /// entry for each name. An option of a nested block is `block.option`. What is not known is left
-    /// out.
+    /// entry for each name. An option of a nested block is `block.option`, and a flag in a command is
+    /// `option --flag`. What is not known is left out.
     ///
     /// Built-in plugins [say so](Reads), also for installed plugins that take their place. Of options
     /// that they do not know, and of other plugins, the names decide: `script`, `…_file`,
     /// `…_directory` and the like. Of what programs are given, only files that exist count.
     pub fn local_files(&self, config: &Config) -> Vec<(String, String)> {
         let mut found = Vec::new();
+        read_by_flags(config, &mut found);
         if !is_of_program(&self.schema) {
             read_in(&self.schema, config, &mut found);
             return found;
@@ -135,6 +139,22 @@ fn read_by<'v>(
         let (OptionType::Block(inner) | OptionType::Blocks(inner)) = &option.ty else { continue };
         for entries in maps(value) {
             read_by(inner, &|name| entries.get(name), &format!("{name}."), found);
+        }
+    }
+}
+
+/// Collects what flags in `run_command`, which the builder `docker` takes, name.
+fn read_by_flags(config: &Config, found: &mut Vec<(String, String)>) {
+    let Some(OptionValue::List(words)) = config.get("run_command") else { return };
+    let words: Vec<&str> = words.iter().filter_map(OptionValue::as_str).collect();
+    for (index, word) in words.iter().enumerate() {
+        for flag in FILE_FLAGS {
+            let path = match word.strip_prefix(*flag) {
+                Some("") => words.get(index + 1).copied(),
+                Some(rest) => rest.strip_prefix('='),
+                None => None,
+            };
+            found.extend(path.map(|path| (format!("run_command {flag}"), path.to_owned())));
         }
     }
 }
@@ -214,6 +234,19 @@ mod tests {
         assert_eq!(names(file.clone(), &upload), ["source"]);
         let download = [("source", "/etc/motd"), ("direction", "download")];
         assert!(names(file, &download).is_empty());
+    }
+
+    #[test]
+    fn flags_in_run_command_name_files() {
+        let words =
+            ["-d", "--env-file", "a.env", "--label-file=b", "-e", "A=--env-file=c", "image"];
+        let words = words.map(|word| OptionValue::String(word.to_owned())).to_vec();
+        let config = Config::new([("run_command".to_owned(), OptionValue::List(words))]);
+        let found = of(plugins().builders["docker"].schema()).local_files(&config);
+        let found: Vec<_> =
+            found.iter().map(|(option, path)| (option.as_str(), path.as_str())).collect();
+        let expected = [("run_command --env-file", "a.env"), ("run_command --label-file", "b")];
+        assert_eq!(found, expected);
     }
 
     /// A new option that names a file has to say whether that is read.

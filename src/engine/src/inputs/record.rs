@@ -35,6 +35,17 @@ pub struct InputsRecord {
     /// known: it went on with `-start-at` or `-only-post-processors`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// The digest of what its tests check. Versions before this was recorded have none; then it is not
+    /// compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<String>,
+    /// Whether there were tests, and the run skipped them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tests_skipped: bool,
+    /// Digests of the options of `hcp_packer_registry` that are published. Those that are not here are not
+    /// compared, as all of versions before they were recorded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registry: BTreeMap<String, String>,
 }
 
 /// A block.
@@ -103,6 +114,8 @@ impl BuildInputs {
             files.insert(file.portable.clone(), salted(content.as_bytes()));
         }
         let files = files.into_iter().map(|(path, digest)| FileRecord { path, digest });
+        let registry = self.registry.options.iter();
+        let registry = registry.map(|(name, content)| (name.clone(), salted(content)));
         InputsRecord {
             format: FORMAT,
             salt: salt.to_owned(),
@@ -110,6 +123,9 @@ impl BuildInputs {
             files: files.collect(),
             parents,
             partial: false,
+            tests: Some(salted(&self.tests.options)),
+            tests_skipped: self.tests.skipped && !self.tests.options.is_empty(),
+            registry: registry.collect(),
         }
     }
 
@@ -146,7 +162,33 @@ impl BuildInputs {
                 (_, None) => Some(format!("{path} is not read any more")),
             });
         }
+        self.compare_tests(&now, record, &mut found);
+        for (option, new) in &now.registry {
+            if record.registry.get(option).is_none_or(|old| old == new) {
+                continue;
+            }
+            let what = format!("{option} of hcp_packer_registry");
+            match self.registry.open {
+                true => found.undecided.push(what),
+                false => found.changed.push(what),
+            }
+        }
         found
+    }
+
+    fn compare_tests(&self, new: &InputsRecord, old: &InputsRecord, found: &mut Comparison) {
+        // None of them runs, or nothing is known of those that ran.
+        if self.tests.skipped || old.tests.is_none() {
+            return;
+        }
+        let differ = new.tests != old.tests;
+        if differ && self.tests.open {
+            found.undecided.push("what its tests check".into());
+        } else if differ {
+            found.changed.push("its tests".into());
+        } else if old.tests_skipped {
+            found.changed.push("its tests, which were skipped".into());
+        }
     }
 
     fn compare_blocks(&self, new: &[BlockRecord], old: &[BlockRecord], found: &mut Comparison) {
@@ -229,7 +271,8 @@ mod tests {
         let source = block(BlockKind::Source, "docker.web", "image=a");
         let steps =
             steps.iter().map(|(name, options)| block(BlockKind::Provisioner, name, options));
-        BuildInputs { blocks: [source].into_iter().chain(steps).collect() }
+        let blocks = [source].into_iter().chain(steps).collect();
+        BuildInputs { blocks, ..BuildInputs::default() }
     }
 
     #[test]
@@ -281,6 +324,27 @@ mod tests {
         let web = build(&[("shell", "a")]);
         let record = InputsRecord { partial: true, ..web.record("5a17", Vec::new()) };
         assert!(!web.compare(&record).is_unchanged());
+    }
+
+    #[test]
+    fn tests_and_what_is_published_are_compared_where_they_were_recorded() {
+        let mut web = build(&[]);
+        web.tests.options = b"one".to_vec();
+        web.registry.options = [("channels".to_owned(), b"prod".to_vec())].into();
+        let old = web.record("5a17", Vec::new());
+        assert!(web.compare(&old).is_unchanged());
+        let before = InputsRecord { tests: None, registry: BTreeMap::new(), ..old.clone() };
+        let skipped = InputsRecord { tests_skipped: true, ..old.clone() };
+        assert_eq!(web.compare(&skipped).changed, ["its tests, which were skipped"]);
+        web.tests.options = b"two".to_vec();
+        web.registry.options = [("channels".to_owned(), b"test".to_vec())].into();
+        let changed = ["its tests", "channels of hcp_packer_registry"];
+        assert_eq!(web.compare(&old).changed, changed);
+        assert!(web.compare(&before).is_unchanged());
+        web.tests.skipped = true;
+        assert_eq!(web.compare(&old).changed, changed[1..]);
+        web.registry.open = true;
+        assert_eq!(web.compare(&old).undecided, changed[1..]);
     }
 
     #[test]

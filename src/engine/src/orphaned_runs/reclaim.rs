@@ -6,7 +6,9 @@ use std::time::Duration;
 use ingot_sdk::{Error, PluginSet, Ui};
 use tokio::time::{Instant, timeout};
 
-use super::{OrphanedResource, OrphanedRun, OrphanedRuns, may_be_local, orphaned_runs, reclaimer};
+use super::{
+    OrphanedResource, OrphanedRun, OrphanedRuns, may_be_local, orphaned_runs, reclaimer, remark,
+};
 
 /// How long a build waits for the removal of what other runs left.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,7 +74,12 @@ async fn reclaim(listing: OrphanedRuns, patience: Duration, plugins: &PluginSet,
                 Err(Error::new("it takes too long"))
             });
             match removed {
-                Ok(()) => ui.say(format!("Removed {what}, which an interrupted run left behind.")),
+                Ok(()) => {
+                    ui.say(format!("Removed {what}, which an interrupted run left behind."));
+                    if let Some(remark) = remark(plugins, &orphan.resource) {
+                        ui.error(format!("Warning: {remark}"));
+                    }
+                }
                 Err(error) => {
                     // What fails now may be removed later: that is not to be given up.
                     let then = match reclaimer(plugins, &orphan.resource) {

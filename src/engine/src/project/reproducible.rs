@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use ingot_hcl::ast::Block;
 use ingot_hcl::diagnostic::Diagnostics;
 use ingot_hcl::functions::{FunctionContext, SecretSink};
-use ingot_hcl::{Scope, Value};
+use ingot_hcl::{Scope, Unknowns, Value};
 use ingot_sdk::PrepareContext;
-use ingot_template::locals_and_data;
+use ingot_template::uses::Uses;
+use ingot_template::{Companion, RegistryBlock, builds, companion, locals_and_data};
 
 use super::{Project, packer};
+
+/// What is compared with what was published besides the blocks of a build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Compared {
+    /// The tests of companion files.
+    Tests,
+    /// The registry block.
+    Registry,
+}
 
 /// What blocks see in every run: see [`Project::reproducible`].
 pub(crate) struct Reproducible {
@@ -65,12 +76,59 @@ impl Project {
         let fetched = data.into_iter().map(|data| ("data".to_owned(), data)).collect();
         let template = &self.template;
         let blocks = template.builds.iter().chain(template.sources.values());
-        let bodies = blocks.map(|block| &block.body);
+        let bodies = blocks.chain(&template.registries).map(|block| &block.body);
+        let bodies = bodies.chain(&self.companions);
         let scope = Scope::new(names.clone(), &functions);
         let values = locals_and_data::evaluate_again(template, &scope, &fetched, bodies, ignored);
         drop(scope);
         names.extend(values);
         Reproducible { functions, names }
+    }
+
+    /// What the companion files say with the names of `seen`.
+    pub(crate) fn companion_in(&self, seen: &Reproducible) -> Companion {
+        let scope = Scope::new(seen.names.clone(), &seen.functions);
+        let ignored = &mut Diagnostics::default();
+        companion::read(&self.companions, &self.builds, &scope, Unknowns::Allow, ignored)
+    }
+
+    /// What the registry block says with the names of `seen`; with the description that the build lends
+    /// one inside of it, or one that is not written.
+    pub(crate) fn registry_in(&self, seen: &Reproducible) -> RegistryBlock {
+        let scope = Scope::new(seen.names.clone(), &seen.functions);
+        let ignored = &mut Diagnostics::default();
+        let registries = &self.template.registries;
+        if let Some(outside) = builds::registry(registries, &scope, Unknowns::Allow, ignored) {
+            return outside;
+        }
+        let builds = self.evaluated_builds(&scope, [Unknowns::Allow; 2], ignored);
+        let inside = builds.iter().find_map(|build| build.registry.clone());
+        let mut block = inside.unwrap_or_default();
+        if let (true, Some(build)) = (block.description.is_empty(), builds.first()) {
+            block.description = build.description.clone().unwrap_or_default();
+        }
+        block
+    }
+
+    /// Whether the tests or the registry block use data sources that were not fetched.
+    pub(crate) fn is_open(&self, part: Compared) -> bool {
+        let blocks: Vec<&Block> = match part {
+            Compared::Tests => {
+                let all = self.companions.iter().flat_map(|body| &body.blocks);
+                all.filter(|block| block.kind == "test").collect()
+            }
+            Compared::Registry => {
+                let inside = self.template.builds.iter().flat_map(|build| &build.body.blocks);
+                let inside = inside.filter(|block| block.kind == "hcp_packer_registry");
+                self.template.registries.iter().chain(inside).collect()
+            }
+        };
+        let uses = Uses::of(&self.template, blocks.into_iter().map(|block| &block.body));
+        let data = self.names.get("data").and_then(Value::as_entries);
+        uses.data.iter().any(|(ty, name)| {
+            let value = data.and_then(|data| data.get(ty)?.as_entries()?.get(name));
+            !value.is_some_and(Value::is_wholly_known)
+        })
     }
 }
 

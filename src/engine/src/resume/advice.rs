@@ -50,16 +50,23 @@ pub(super) fn not_recorded(
     lines.join("\n")
 }
 
-/// How the build goes on, and what removes it instead. A `hosted` one is built by a plugin's program.
-pub(super) fn how_to_go_on(build: &KeptBuild, template: &str, hosted: bool) -> String {
+/// How the build goes on, and what removes it instead. A `hosted` one is built by a plugin's program; what
+/// is made of a `tested` one is tested.
+pub(super) fn how_to_go_on(
+    build: &KeptBuild,
+    template: &str,
+    hosted: bool,
+    tested: bool,
+) -> String {
     let removes = match build.holds_something() {
         true => "\n`ingot cleanup -kept` removes what is kept instead.",
         false => "",
     };
     if build.stage == Stage::PostProcessing {
+        let what = if tested { "tests and post-processors" } else { "post-processors" };
         return format!(
-            "What the builder made is kept: `ingot build -resume {template}` runs the \
-             post-processors again.{removes}"
+            "What the builder made is kept: `ingot build -resume {template}` runs the {what} \
+             again.{removes}"
         );
     }
     if hosted {

@@ -5,12 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ingot_sdk::hash::Sha256;
-use ingot_sdk::{Config, OptionValue, StateKey};
+use ingot_sdk::{Config, StateKey};
 use ingot_template::steps::Step;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::{
     Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
+    possible_files,
 };
 use crate::journal;
 
@@ -138,9 +139,8 @@ impl InputCollector<'_> {
         inputs.options = self.options(&block, &config);
         let (rendered, files) = (self.evaluator.rendered(&config), &mut inputs.files);
         plugin.local_files(&rendered).iter().for_each(|(_, path)| self.file(path, files));
-        if kind == BlockKind::Provisioner {
-            named_by_provisioner(&rendered, &mut |text: &str| self.perhaps_file(text, files));
-        }
+        let possible = possible_files(kind, &inputs.kind, &rendered);
+        possible.iter().for_each(|(_, text)| self.possible_file(text, files));
         inputs
     }
 
@@ -192,7 +192,7 @@ impl InputCollector<'_> {
     }
 
     /// What a text names, which may as well be no path, or one of the built machine.
-    fn perhaps_file(&self, text: &str, files: &mut Digests) {
+    fn possible_file(&self, text: &str, files: &mut Digests) {
         let path = Path::new(text);
         let of_kernel = ["/dev", "/proc", "/sys"].iter().any(|root| path.starts_with(root));
         if !of_kernel && !OF_SYSTEM.iter().any(|directory| path == Path::new(directory)) {
@@ -278,46 +278,6 @@ impl InputCollector<'_> {
     }
 }
 
-/// Hands to `read` all that may be the path of a file that a provisioner reads: its options do not tell it
-/// from other text, such as `command = "./prepare.sh"` or `extra_arguments = ["-i", "hosts.ini"]`.
-fn named_by_provisioner(config: &Config, read: &mut dyn FnMut(&str)) {
-    // The provisioner `file` reads on the machine then.
-    if config.get("direction").and_then(OptionValue::as_str) == Some("download") {
-        return;
-    }
-    let local = config.values().iter().filter(|(name, _)| !is_remote(name));
-    local.for_each(|(_, value)| texts_in(value, read));
-}
-
-/// Hands each text in a value to `read`, but for options of nested blocks that are not of this machine.
-fn texts_in(value: &OptionValue, read: &mut dyn FnMut(&str)) {
-    match value {
-        OptionValue::String(text) | OptionValue::Secret(text) => read(text),
-        OptionValue::List(items) => items.iter().for_each(|item| texts_in(item, read)),
-        OptionValue::Map(entries) => {
-            let local = entries.iter().filter(|(name, _)| !is_remote(name));
-            local.for_each(|(_, value)| texts_in(value, read));
-        }
-        _ => {}
-    }
-}
-
-/// Whether an option of a provisioner is a path on the machine, or a text that only runs there; either may
-/// also be the name of a file of this machine.
-fn is_remote(option: &str) -> bool {
-    const REMOTE: &[&str] = &[
-        "destination",
-        "remote_",
-        "inline",
-        "execute_command",
-        "staging_",
-        "environment_vars",
-        "scan_path",
-    ];
-    // A map of variables: a change of one shows in the option itself.
-    option == "env" || REMOTE.iter().any(|remote| option.starts_with(remote))
-}
-
 /// How options' names are shown: in quotes, with commas.
 pub(super) fn shown<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -330,37 +290,4 @@ pub(super) fn different<'a>(before: &'a Digests, now: &'a Digests) -> Vec<&'a st
     names.dedup();
     names.retain(|&name| before.get(name) != now.get(name));
     names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(options: Vec<(&str, OptionValue)>) -> Vec<String> {
-        let options = options.into_iter().map(|(name, value)| (name.to_owned(), value));
-        let mut found = Vec::new();
-        named_by_provisioner(&Config::new(options), &mut |path| found.push(path.to_owned()));
-        found.sort();
-        found
-    }
-
-    #[test]
-    fn any_option_of_a_provisioner_may_name_a_file() {
-        let text = |text: &str| OptionValue::String(text.to_owned());
-        let nested = [("remote_path".to_owned(), text("/r")), ("path".to_owned(), text("p"))];
-        let options = vec![
-            ("command", text("./prepare.sh")),
-            ("extra_arguments", OptionValue::List(vec![text("-i"), text("hosts.ini")])),
-            ("vault_password_file", OptionValue::Secret("v".into())),
-            ("destination", text("/d")),
-            ("remote_folder", text("/r")),
-            ("scan_path", text("/")),
-            ("env", OptionValue::Map([("HOME".to_owned(), text("/root"))].into())),
-            ("upload", OptionValue::Map(nested.into())),
-            ("direction", text("upload")),
-        ];
-        assert_eq!(named(options), ["-i", "./prepare.sh", "hosts.ini", "p", "upload", "v"]);
-        let download = vec![("source", text("/etc/motd")), ("direction", text("download"))];
-        assert!(named(download).is_empty());
-    }
 }

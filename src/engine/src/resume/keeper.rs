@@ -314,14 +314,12 @@ impl Keeper {
     pub(crate) fn succeeded(&self, built: Option<&dyn Artifact>) {
         let state = &mut *self.state.lock();
         if state.build.is_none() && self.has_older() {
-            // What is kept of it is out of date now.
+            // What is kept or remembered of it is out of date now: post-processors run on this.
             let (header, inputs) = (self.describe)();
             state.build = Some(KeptBuild::new(header, inputs));
         }
         let Some(build) = &mut state.build else { return };
-        let remembered = self.keeps || state.record.is_some();
-        let made = built.filter(|_| remembered);
-        build.artifact = made.map(|built| RecordedArtifact::of(built, self.hosted));
+        build.artifact = built.map(|built| RecordedArtifact::of(built, self.hosted));
         build.owns_artifact = false;
         build.stage = Stage::Built;
         build.reason = String::new();
@@ -331,18 +329,19 @@ impl Keeper {
         }
     }
 
-    /// Whether an earlier run of the build is kept.
+    /// Whether an earlier run of the build is kept, or what it made is remembered.
     fn has_older(&self) -> bool {
         let template = recorded_template(&self.template);
         let kept = |record: &KeptRecord| {
             let build = &record.build;
-            build.template == template && build.build == self.build && build.stage != Stage::Built
+            let holds = build.stage != Stage::Built || build.artifact.is_some();
+            build.template == template && build.build == self.build && holds
         };
         list().iter().any(kept)
     }
 
-    /// The messages for the end of the run.
-    pub(crate) fn end_messages(&self) -> EndMessages {
+    /// The messages for the end of the run; whether what is built is `tested`.
+    pub(crate) fn end_messages(&self, tested: bool) -> EndMessages {
         let state = self.state.lock();
         let stopped = state.stopped.clone();
         let template = self.template.display();
@@ -364,7 +363,7 @@ impl Keeper {
                 ))
             }
             (None, Some(record)) if record.build.stage != Stage::Built => {
-                Some(how_to_go_on(&record.build, &template.to_string(), self.hosted))
+                Some(how_to_go_on(&record.build, &template.to_string(), self.hosted, tested))
             }
             _ => None,
         };

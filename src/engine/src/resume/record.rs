@@ -407,6 +407,20 @@ pub fn of_template(template: &Path) -> Listing {
     listing
 }
 
+/// The builds that are kept of what may be this template under another name: of a file in the directory
+/// `template`, or of the directory that the file `template` is in.
+pub fn under_other_names(template: &Path) -> Vec<KeptRecord> {
+    let is_file = template.is_file();
+    let template = recorded_template(template);
+    let mut records = list();
+    records.retain(|record| {
+        let other = &record.build.template;
+        let (file, directory) = if is_file { (&template, other) } else { (other, &template) };
+        Path::new(file).parent() == Some(Path::new(directory)) && Path::new(file).is_file()
+    });
+    records
+}
+
 /// How a template is known in records: its absolute path, without links and `.` in it.
 pub(super) fn recorded_template(template: &Path) -> String {
     std::fs::canonicalize(template).map_or_else(|_| shown_path(template), |path| shown_path(&path))

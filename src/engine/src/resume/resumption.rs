@@ -129,20 +129,25 @@ pub fn plan(
     }
     let mut plans = Plans::default();
     let mut going = Vec::new();
-    if !flags.only_post_processors {
-        newest.retain(|name, record| match finished.get(name) {
-            Some(&at) if at > record.build.kept_at => {
-                ui.error(format!(
-                    "What is kept of '{name}' since {} is not resumed: a build of it has \
-                     finished since, at {}. `ingot cleanup -kept` removes what is kept.",
-                    shown_time(record.build.kept_at),
-                    shown_time(at)
-                ));
-                false
-            }
-            _ => true,
-        });
-    }
+    let (goes_on, advice) = match flags.only_post_processors {
+        true => (
+            "post-processed",
+            "What that made is not remembered: `-on-error=keep` has it remembered.",
+        ),
+        false => ("resumed", "`ingot cleanup -kept` removes what is kept."),
+    };
+    newest.retain(|name, record| match finished.get(name) {
+        Some(&at) if at > record.build.kept_at => {
+            ui.error(format!(
+                "What is kept of '{name}' since {} is not {goes_on}: a build of it has finished \
+                 since, at {}. {advice}",
+                shown_time(record.build.kept_at),
+                shown_time(at)
+            ));
+            false
+        }
+        _ => true,
+    });
     // When the runs began that were to make a build.
     let mut begun: BTreeMap<String, OffsetDateTime> = BTreeMap::new();
     for record in newest.values().filter(|_| !flags.only_post_processors) {
@@ -210,18 +215,36 @@ pub fn plan(
         going.push(prepared);
     }
     if going.is_empty() && flags.resumes() && !planner.diagnostics.has_errors() {
-        planner.diagnostics.push(nothing_kept(flags));
+        // Of builds that are not selected, or have another name now.
+        let others: Vec<KeptRecord> = newest.into_values().collect();
+        planner.diagnostics.push(nothing_kept(flags, &others));
     }
     (going, plans)
 }
 
-/// The error that nothing is kept to resume.
-pub fn nothing_kept(flags: &ResumeFlags) -> Diagnostic {
+/// The error that nothing is kept to resume, but for `others`, which are of builds of other names.
+pub fn nothing_kept(flags: &ResumeFlags, others: &[KeptRecord]) -> Diagnostic {
+    let what = match flags.only_post_processors {
+        true => "no artifact is kept",
+        false => "nothing is kept",
+    };
+    if !others.is_empty() {
+        let others = others.iter().map(|record| &record.build);
+        let others: BTreeSet<String> =
+            others.map(|build| format!("'{}' of {}", build.build, build.template)).collect();
+        let others = others.into_iter().collect::<Vec<_>>().join(", ");
+        return Diagnostic::error(format!("{what} of the builds that are selected"))
+            .note(format!("what is kept is of {others}"))
+            .help(
+                "it goes on only by these names of its template and source; `ingot cleanup -kept` \
+                 removes what is kept for -resume",
+            );
+    }
     match flags.only_post_processors {
-        true => Diagnostic::error("no artifact is kept for post-processors to run on").help(
+        true => Diagnostic::error(format!("{what} for post-processors to run on")).help(
             "-on-error=keep keeps what the builder made, and so does -resume; build with it first",
         ),
-        false => Diagnostic::error("nothing is kept of a build of this template")
+        false => Diagnostic::error(format!("{what} of a build of this template"))
             .help("-on-error=keep keeps a build that fails; build without -resume, and with that"),
     }
 }

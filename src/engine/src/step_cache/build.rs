@@ -291,10 +291,16 @@ impl Keeping<'_> {
         } else if let Some(why) = self.cache.run.options.unasked(self.hook.cached_states()) {
             self.ctx.ui.message(format!("No step is cached: {why}"));
         } else if self.plan.is_empty() {
-            self.ctx.ui.message(format!(
-                "No step is cached: the builder `{}` keeps no states of its machine",
-                self.hook.node.ty
-            ));
+            let kept = self.hook.cached_states().and_then(|_| self.hook.keeper.kept_machine());
+            self.ctx.ui.message(match kept {
+                Some(_) => {
+                    "No step is cached: the build goes on with a machine that was kept".to_owned()
+                }
+                None => format!(
+                    "No step is cached: the builder `{}` keeps no states of its machine",
+                    self.hook.node.ty
+                ),
+            });
         } else if let (0, Some(from)) = (self.provisioning.done, self.found_in()) {
             self.ctx.ui.message(format!(
                 "Step cache: the state of the machine before its provisioners comes {from}"

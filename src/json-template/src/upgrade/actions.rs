@@ -15,6 +15,11 @@ use super::names::{Names, TIMESTAMP, Variable};
 /// Functions that only HCL2's locals may call, as they read what stands outside of the template.
 const SECRETS: &[&str] = &["consul_key", "vault", "aws_secretsmanager", "aws_secretsmanager_raw"];
 
+/// The function of some plugins that makes a name fit. Packer knows it in legacy JSON templates only.
+const CLEAN: &str = "clean_resource_name";
+/// What cannot be in the names of AMIs, which amazon's replaces with `-`.
+const NOT_IN_AMI_NAMES: &str = r"[^-0-9A-Za-z()\[\] ./'@_]";
+
 /// Translates the strings of one option.
 pub(super) struct Translator<'n> {
     names: &'n Names,
@@ -26,6 +31,8 @@ pub(super) struct Translator<'n> {
     pub uses_timestamp: bool,
     /// Whether `env` may be called.
     pub env_allowed: bool,
+    /// Whether the option is of a plugin whose names are those of AMIs.
+    pub names_amis: bool,
     /// Environment variables that input variables have to read, as `env` may not be called.
     pub environment: Vec<String>,
 }
@@ -38,6 +45,7 @@ impl<'n> Translator<'n> {
             notes: Vec::new(),
             uses_timestamp: false,
             env_allowed: false,
+            names_amis: false,
             environment: Vec::new(),
         }
     }
@@ -89,12 +97,15 @@ impl<'n> Translator<'n> {
 
     /// An action that a plugin renders, or nobody: as it is, with what can be filled in.
     fn kept(&mut self, pipeline: &Pipeline, text: &str, elements: &mut Vec<Element>) {
+        if calls(pipeline, &|name| name == CLEAN) {
+            self.notes.push(format!("calls {CLEAN}, which Packer knows in JSON templates only"));
+        }
         if let Some(mut filled) = self.of_plugin(pipeline) {
             elements.append(&mut filled);
             return;
         }
         let inner = text.get(pipeline.span.clone()).unwrap_or_default();
-        if self.is_engines(pipeline) {
+        if calls(pipeline, &is_engines) {
             self.notes.push(format!("has no counterpart for {{{{ {inner} }}}}"));
         }
         elements.push(format!("{{{{ {inner} }}}}").into());
@@ -109,7 +120,7 @@ impl<'n> Translator<'n> {
         else {
             return None;
         };
-        if name != "clean_resource_name" || !fields.is_empty() {
+        if name != CLEAN || !fields.is_empty() {
             return None;
         }
         let argument = match (before, arguments) {
@@ -122,21 +133,6 @@ impl<'n> Translator<'n> {
             other => interpolated(other),
         };
         Some(vec![format!("{{{{ {name} `").into(), argument, "` }}".into()])
-    }
-
-    /// Whether a pipeline asks something of the engine, which does not answer in HCL2.
-    fn is_engines(&self, pipeline: &Pipeline) -> bool {
-        let known = |name: &str| {
-            let of_variables = ["user", "env", "split", "replace", "replace_all", "lower", "upper"];
-            of_variables.contains(&name) || SECRETS.contains(&name)
-        };
-        pipeline.commands.iter().flat_map(|command| &command.operands).any(|operand| match &operand
-            .base
-        {
-            Base::Function(name) => known(name),
-            Base::Pipeline(inner) => self.is_engines(inner),
-            _ => false,
-        })
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) -> Option<Expression> {
@@ -208,6 +204,9 @@ impl<'n> Translator<'n> {
             ("build_name", [], _) if self.kind.is_some() => path(&["source", "name"]),
             ("build_type", [], _) if self.kind.is_some() => path(&["source", "type"]),
             ("lower" | "upper", [_], _) => call(name, arguments),
+            (CLEAN, [name], _) if self.names_amis => {
+                call("regex_replace", vec![name.clone(), NOT_IN_AMI_NAMES.into(), "-".into()])
+            }
             ("replace_all", [old, new, text], _) => {
                 call("replace", vec![text.clone(), old.clone(), new.clone()])
             }
@@ -234,6 +233,22 @@ impl<'n> Translator<'n> {
             _ => return None,
         })
     }
+}
+
+/// Whether a function asks something of the engine, which does not answer in HCL2.
+fn is_engines(name: &str) -> bool {
+    let of_variables = ["user", "env", "split", "replace", "replace_all", "lower", "upper"];
+    of_variables.contains(&name) || SECRETS.contains(&name)
+}
+
+/// Whether a pipeline calls such a function.
+fn calls(pipeline: &Pipeline, is_such: &dyn Fn(&str) -> bool) -> bool {
+    let mut operands = pipeline.commands.iter().flat_map(|command| &command.operands);
+    operands.any(|operand| match &operand.base {
+        Base::Function(name) => is_such(name),
+        Base::Pipeline(inner) => calls(inner, is_such),
+        _ => false,
+    })
 }
 
 /// `a.b.c`

@@ -282,6 +282,28 @@ fn what_has_no_counterpart_says_so() {
     assert!(text.contains("# TODO: `d` is not a template"), "{text}");
 }
 
+/// Packer's HCL2 does not have the function; `regex_replace` does the same to names of AMIs.
+#[test]
+fn names_that_are_cleaned() {
+    let json = r#"{ "variables": { "v": "" }, "builders": [{ "type": "amazon-ebs",
+        "a": "x-{{ clean_resource_name `a b` }}", "b": "{{ user `v` | clean_resource_name }}",
+        "c": "{{ clean_resource_name .SourceAMIName }}" },
+        { "type": "other", "d": "{{ clean_resource_name (user `v`) }}" }] }"#;
+    let Upgraded { text, left, .. } = upgraded_with(json, &TestPlugins::default(), false);
+    let pattern = r#""[^-0-9A-Za-z()\\[\\] ./'@_]", "-""#;
+    for part in [
+        format!("a = \"x-${{regex_replace(\"a b\", {pattern})}}\"\n"),
+        format!("b = regex_replace(var.v, {pattern})\n"),
+        "# TODO: `c` calls clean_resource_name, which Packer knows in JSON".to_owned(),
+        "c = \"{{ clean_resource_name .SourceAMIName }}\"".to_owned(),
+        "# TODO: `d` calls clean_resource_name".to_owned(),
+        "d = \"{{ clean_resource_name `${var.v}` }}\"".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+    assert_eq!(left, 2, "{text}");
+}
+
 #[test]
 fn names_become_identifiers() {
     let text = upgraded(

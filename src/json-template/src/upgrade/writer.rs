@@ -41,6 +41,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let mut translator = self.translator(Some(kind));
+            translator.names_amis = component.ty.text.starts_with("amazon-");
             let structures = match name {
                 "only" | "except" if own.contains(&name) => {
                     vec![self.selection(name, component).into()]

@@ -12,6 +12,7 @@ use super::{Component, Configure, Facts, Hosted, config_warnings};
 use crate::callback::hook::HookService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
+use crate::error::HostError;
 use crate::host::Instance;
 use crate::message::{field, list};
 use crate::remote::artifact::RemoteArtifact;
@@ -56,7 +57,7 @@ impl Configure for HostedBuild {
 impl Build for HostedBuild {
     async fn build(&self, ctx: &RunContext) -> Result<Option<Arc<dyn Artifact>>> {
         let host = &self.component.host;
-        host.recorded()?;
+        host.recorded_creator(&self.instance)?;
         // It may have waited for other builds since it was checked.
         let again;
         let instance = match self.instance.is_over() {
@@ -73,7 +74,8 @@ impl Build for HostedBuild {
             ..Callbacks::default()
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
-        let created = instance.work("Run", stream.into(), ctx, "building", None).await?;
+        let created = instance.work("Run", stream.into(), ctx, "building", None).await;
+        let created = created.map_err(HostError::while_creating)?;
         let id = match &created {
             Value::Integer(id) => id.as_u64().and_then(|id| u32::try_from(id).ok()).unwrap_or(0),
             _ => 0,
@@ -82,7 +84,8 @@ impl Build for HostedBuild {
             return Ok(None);
         }
         let host = Arc::clone(host);
-        let artifact = RemoteArtifact::fetch(host, Arc::clone(instance), id, Some(offered)).await?;
+        let artifact = RemoteArtifact::fetch(host, Arc::clone(instance), id, Some(offered)).await;
+        let artifact = artifact.map_err(HostError::while_creating)?;
         Ok(Some(Arc::new(artifact)))
     }
 }

@@ -12,6 +12,7 @@ use super::{Component, Configure, Configured, Facts, Hosted};
 use crate::callback::artifact::ArtifactService;
 use crate::callback::ui::UiService;
 use crate::callback::{Callbacks, offer};
+use crate::error::HostError;
 use crate::message::{field, stream_id};
 use crate::remote::artifact::RemoteArtifact;
 
@@ -48,7 +49,7 @@ impl PostProcess for HostedPostProcess {
         _data: &GeneratedData,
     ) -> Result<Processed> {
         let instance = Arc::new(self.0.take(&ctx.cancel)?);
-        self.0.host().recorded()?;
+        self.0.host().recorded_creator(&instance)?;
         // A cancelled build waits until the plugin has stopped.
         let _running = ctx.processes.running();
         let callbacks = Callbacks {
@@ -58,15 +59,16 @@ impl PostProcess for HostedPostProcess {
         };
         let (stream, offered) = offer(instance.process().mux(), callbacks);
         let during = "processing an artifact";
-        let response =
-            instance.work("PostProcess", stream.into(), ctx, during, Some("Err")).await?;
+        let response = instance.work("PostProcess", stream.into(), ctx, during, Some("Err")).await;
+        let response = response.map_err(HostError::while_creating)?;
         let flag = |name| field(&response, name).as_bool().unwrap_or(false);
         let artifact: Option<Arc<dyn Artifact>> = match stream_id(&response, "StreamId") {
             0 => None,
             id => {
                 let host = Arc::clone(self.0.host());
                 let maker = Arc::clone(&instance);
-                let artifact = RemoteArtifact::fetch(host, maker, id, Some(offered)).await?;
+                let artifact = RemoteArtifact::fetch(host, maker, id, Some(offered)).await;
+                let artifact = artifact.map_err(HostError::while_creating)?;
                 Some(Arc::new(artifact))
             }
         };

@@ -37,6 +37,18 @@ fn what_is_no_plugin_is_reported_when_it_starts() {
 }
 
 #[test]
+fn a_plugin_that_hangs_at_its_start_is_started_once() {
+    let Some(mut trial) = trial(&[("TRIAL_START", "hang")]) else { return };
+    trial.start_limit(Duration::from_secs(1));
+    // It is asked for its options, and then it is to check them.
+    assert!(trial.builder().schema().open);
+    let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("it did not respond within 1 second while starting"), "{error}");
+    // None is counted where it had no time to say that it starts.
+    assert!(trial.starts() <= 1);
+}
+
+#[test]
 fn a_plugin_that_dies_during_a_build_is_reported_with_its_last_lines() {
     for (how, message, log) in [
         ("crash", "it ended with exit code 2 while building", "panic: crashing on purpose"),

@@ -36,18 +36,19 @@ pub(crate) fn trial(environment: &[(&str, &str)]) -> Option<Trial> {
     let record = dir.path().join("record");
     let mut variables = vec![("TRIAL_RECORD".to_owned(), record.to_str().unwrap().to_owned())];
     variables.extend(environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-    let program = open(variables.clone(), Duration::from_secs(20), &dir, &plugins);
+    let limits = |host: Host| host.with_call_timeout(Duration::from_secs(20));
+    let program = open(variables.clone(), &dir, &plugins, limits);
     Some(Trial { variables, dir, said: Arc::default(), program, plugins })
 }
 
 fn open(
     variables: Vec<(String, String)>,
-    limit: Duration,
     dir: &tempfile::TempDir,
     plugins: &tempfile::TempDir,
+    limits: impl FnOnce(Host) -> Host,
 ) -> Program {
     let programs = StartedPrograms::new(RUN, Arc::new(NoJournal));
-    let host = Arc::new(Host::new(programs, variables).with_call_timeout(limit));
+    let host = Arc::new(limits(Host::new(programs, variables)));
     let installed = discovery::installations(plugins.path());
     let cache = dir.path().join("cache");
     Program::open(&host, &installed[0], Some(&cache)).unwrap()
@@ -58,7 +59,16 @@ impl Trial {
     pub(crate) fn limit(&mut self, limit: Duration) {
         // What it says of itself is known by then.
         self.builder().schema();
-        self.program = open(self.variables.clone(), limit, &self.dir, &self.plugins);
+        self.reopen(|host| host.with_call_timeout(limit));
+    }
+
+    /// From now on, the plugin has this long until it listens.
+    pub(crate) fn start_limit(&mut self, limit: Duration) {
+        self.reopen(|host| host.with_start_timeout(limit));
+    }
+
+    fn reopen(&mut self, limits: impl FnOnce(Host) -> Host) {
+        self.program = open(self.variables.clone(), &self.dir, &self.plugins, limits);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

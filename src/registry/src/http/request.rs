@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_base::http;
+use ingot_base::tls::Tls;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use serde::Serialize;
@@ -18,14 +19,9 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client that may accept any certificate.
 pub(super) fn client(insecure: bool, redirects: Policy) -> Result<Client> {
-    http::client_with(|builder| {
-        let builder = builder.redirect(redirects);
-        match insecure {
-            true => builder.tls_danger_accept_invalid_certs(true),
-            false => builder,
-        }
-    })
-    .map_err(|error| Error::new(Code::Internal, error.to_string()))
+    let tls = Tls { insecure, ..Tls::default() };
+    http::client_with_tls(tls, |builder| builder.redirect(redirects))
+        .map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
 
 /// A client for what gives out tokens: it is sent secrets, and nobody that it names may be.

@@ -47,8 +47,8 @@ fn advice(error: &reqwest::Error) -> Option<&'static str> {
     }
     if http::is_bad_certificate(error) {
         return Some(
-            "set SSL_CERT_FILE to the file of the certificate that the registry's is signed by; \
-             `ingot registry serve` prints where its own is",
+            "set SSL_CERT_FILE to the file of the registry's certificate, or of the one that it is signed \
+             by; `ingot registry serve` prints where its own is",
         );
     }
     let is_plain = |cause: &(dyn std::error::Error + 'static)| {

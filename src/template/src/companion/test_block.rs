@@ -1,6 +1,6 @@
 //! `test "NAME"`: what must be true of the finished artifact.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ingot_checks::{Check, Defaults, KINDS, goss, schema};
@@ -14,7 +14,7 @@ use ingot_hcl::types::Type;
 use ingot_hcl::unknowns::Unknowns;
 use ingot_hcl::value::Value;
 use ingot_sdk::file_work::read_small;
-use ingot_sdk::{ConfigErrors, TestRun};
+use ingot_sdk::{Config, ConfigErrors, TestRun};
 
 use super::names::Names;
 use super::reader::Reader;
@@ -53,8 +53,19 @@ pub struct TestBlock {
 pub struct TestCheck {
     /// The check.
     pub check: Check,
+    /// What it was read from.
+    pub source: CheckSource,
     /// Where its block starts.
     pub header: Span,
+}
+
+/// What a check was read from.
+#[derive(Debug, Clone)]
+pub enum CheckSource {
+    /// A block with these options.
+    Block(Config),
+    /// This goss file.
+    Goss(PathBuf),
 }
 
 /// The blocks that stand in a test.
@@ -216,9 +227,7 @@ fn check_block(
     let scope = reader.scope.with(names.clone());
     if block.kind == "goss" {
         labels(block, &[], reader.diagnostics);
-        let checks = goss_block(block, defaults, &scope, reader.unknowns, reader.diagnostics);
-        let checks = checks.into_iter();
-        found.extend(checks.map(|check| TestCheck { check, header: block.header }));
+        found.extend(goss_block(block, defaults, &scope, reader.unknowns, reader.diagnostics));
         return;
     }
     // What is not a check was reported.
@@ -250,7 +259,9 @@ fn check_block(
         return;
     }
     match Check::of_block(kind, name, &config, defaults) {
-        Ok(check) => found.push(TestCheck { check, header }),
+        Ok(check) => {
+            found.push(TestCheck { check, source: CheckSource::Block(config), header });
+        }
         Err(errors) => {
             let decided = errors.0.into_iter();
             let decided = decided.filter(|error| !error.is_undecided(&config));
@@ -266,7 +277,7 @@ fn goss_block(
     scope: &Scope,
     unknowns: Unknowns,
     diagnostics: &mut Diagnostics,
-) -> Vec<Check> {
+) -> Vec<TestCheck> {
     only(&block.body, &["file"], &[], diagnostics);
     let mut reader = Reader { body: &block.body, scope, unknowns, diagnostics };
     if reader.body.attribute("file").is_none() {
@@ -281,7 +292,11 @@ fn goss_block(
     let place = reader.place("file").unwrap_or(block.header);
     let base = scope.functions().base_dir.clone();
     match goss_checks(Path::new(&file), defaults) {
-        Ok(checks) => checks,
+        Ok(checks) => {
+            let source = CheckSource::Goss(file.into());
+            let (checks, header) = (checks.into_iter(), block.header);
+            checks.map(|check| TestCheck { check, source: source.clone(), header }).collect()
+        }
         Err(problems) => {
             let beside = base.join(&file);
             let elsewhere = !Path::new(&file).exists() && beside.exists();

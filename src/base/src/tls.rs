@@ -1,0 +1,377 @@
+//! Which servers a TLS client trusts, and what it shows of itself.
+//!
+//! A certificate that is trusted itself is good for the server that shows it also where it is an
+//! authority's, as `openssl req -x509` makes them. So it is with Go's programs and OpenSSL's; rustls alone
+//! refuses an authority's certificate wherever a server shows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{ClientBuilder, Identity};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
+    SignatureScheme,
+};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+
+use crate::{Error, Result};
+
+/// The extended usage of keys for "TLS WWW server authentication".
+const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+
+/// The certificates that are trusted: a server has to show one of them, or one that they vouch for.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The system's, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place; and these.
+    SystemAnd(Vec<CertificateDer<'static>>),
+    /// These alone.
+    Only(Vec<CertificateDer<'static>>),
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Trust::SystemAnd(Vec::new())
+    }
+}
+
+impl Trust {
+    /// What checks the certificate of a server.
+    ///
+    /// # Errors
+    /// There is no certificate to trust, or one that was named is none.
+    pub fn verifier(self) -> Result<Arc<dyn ServerCertVerifier>> {
+        let mut roots = RootCertStore::empty();
+        let (mut trusted, named) = match self {
+            Trust::SystemAnd(named) => (rustls_native_certs::load_native_certs().certs, named),
+            Trust::Only(named) => (Vec::new(), named),
+        };
+        // A system's collection may hold something odd, which concerns nobody.
+        roots.add_parsable_certificates(trusted.iter().cloned());
+        for certificate in named {
+            let unusable =
+                |error: TlsError| Error::caused_by(error).context("reading a trusted certificate");
+            roots.add(certificate.clone()).map_err(unusable)?;
+            trusted.push(certificate);
+        }
+        if roots.is_empty() {
+            return Err(Error::new("there is no certificate to trust").hint(
+                "install the system's, such as Debian's package ca-certificates, or name a file of \
+                 them in SSL_CERT_FILE",
+            ));
+        }
+        let provider = Arc::new(ring::default_provider());
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(Arc::new(Verifier { usual: usual.map_err(Error::caused_by)?, trusted }))
+    }
+}
+
+/// The TLS of an HTTP client.
+#[derive(Default)]
+pub struct Tls {
+    /// Which servers are trusted.
+    pub trust: Trust,
+    /// What is shown to a server that asks for it: a certificate and its key, in PEM.
+    pub identity: Option<Vec<u8>>,
+    /// Whether any certificate of a server will do.
+    pub insecure: bool,
+}
+
+impl Tls {
+    /// The same for a client that is being built.
+    ///
+    /// # Errors
+    /// There is no certificate to trust, or one cannot be used.
+    pub(crate) fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder> {
+        if !self.insecure {
+            return Ok(builder.tls_backend_preconfigured(self.config()?));
+        }
+        let builder = builder.tls_danger_accept_invalid_certs(true);
+        match self.identity {
+            Some(pem) => Ok(builder.identity(Identity::from_pem(&pem).map_err(Error::caused_by)?)),
+            None => Ok(builder),
+        }
+    }
+
+    fn config(self) -> Result<ClientConfig> {
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(Error::caused_by)?
+            .dangerous()
+            .with_custom_certificate_verifier(self.trust.verifier()?);
+        let mut config = match self.identity {
+            Some(pem) => {
+                let key = PrivateKeyDer::from_pem_slice(&pem).map_err(Error::caused_by)?;
+                let chain = certificates(&pem)?;
+                config.with_client_auth_cert(chain, key).map_err(Error::caused_by)?
+            }
+            None => config.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+/// The certificates in a text of PEM.
+///
+/// # Errors
+/// Something in it is cut off, or not in base64.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(Error::caused_by)
+}
+
+/// rustls' own check, and what it has no room for: a server that shows an authority's certificate which is
+/// one of the trusted ones.
+#[derive(Debug)]
+struct Verifier {
+    usual: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let checked = self.usual.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        let error = match checked {
+            Err(error) if is_of_authority(&error) => error,
+            checked => return checked,
+        };
+        // Byte by byte: one with the same name or key is another certificate.
+        if !self.trusted.iter().any(|trusted| trusted[..] == end_entity[..]) {
+            return Err(error);
+        }
+        check_dates_and_usage(end_entity, now)?;
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.usual.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.usual.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// Whether `error` is that a server showed an authority's certificate.
+fn is_of_authority(error: &TlsError) -> bool {
+    let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// Checks when and for what a certificate is valid. webpki says that it is an authority's before it has
+/// checked all of that.
+fn check_dates_and_usage(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TlsError> {
+    let encoding = |_| TlsError::from(CertificateError::BadEncoding);
+    let certificate = Certificate::from_der(certificate.as_ref()).map_err(encoding)?;
+    let certificate = certificate.tbs_certificate;
+    let now = Duration::from_secs(now.as_secs());
+    if now < certificate.validity.not_before.to_unix_duration() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > certificate.validity.not_after.to_unix_duration() {
+        return Err(CertificateError::Expired.into());
+    }
+    match certificate.get::<ExtendedKeyUsage>().map_err(encoding)? {
+        Some((_, usages)) if !usages.0.contains(&SERVER_AUTHENTICATION) => {
+            Err(CertificateError::InvalidPurpose.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
+        KeyPair, date_time_ymd,
+    };
+    use rustls::server::ServerConfig;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{ClientConnection, ServerConnection};
+
+    use super::*;
+
+    /// As of `openssl req -x509`: an authority's, and valid for some time in 2020.
+    fn params() -> CertificateParams {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2020, 12, 31);
+        params
+    }
+
+    fn signed(params: &CertificateParams, key: &KeyPair) -> CertificateDer<'static> {
+        params.self_signed(key).unwrap().der().clone()
+    }
+
+    const IN_2020: u64 = 1_593_561_600;
+    const YEAR: u64 = 366 * 86_400;
+
+    /// Checks what a server shows; the error's name where it is not trusted.
+    fn check(trust: Trust, shown: &CertificateDer<'_>, host: &str, at: u64) -> Result<(), String> {
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
+        let checked = trust.verifier().unwrap().verify_server_cert(shown, &[], &name, &[], now);
+        checked.map(|_| ()).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn an_authoritys_certificate_that_is_trusted_itself_is_good_for_a_server() {
+        let own = signed(&params(), &KeyPair::generate().unwrap());
+        let only = || Trust::Only(vec![own.clone()]);
+        assert_eq!(check(only(), &own, "localhost", IN_2020), Ok(()));
+        assert_eq!(check(Trust::SystemAnd(vec![own.clone()]), &own, "localhost", IN_2020), Ok(()));
+
+        for (host, at, why) in [
+            ("example.com", IN_2020, "NotValidForName"),
+            ("127.0.0.1", IN_2020, "NotValidForName"),
+            ("localhost", IN_2020 - YEAR, "NotValidYet"),
+            ("localhost", IN_2020 + YEAR, "Expired"),
+        ] {
+            let error = check(only(), &own, host, at).unwrap_err();
+            assert!(error.contains(why), "{host} {at}: {error}");
+        }
+    }
+
+    #[test]
+    fn dates_are_checked_also_should_webpki_check_them_later() {
+        let own = signed(&params(), &KeyPair::generate().unwrap());
+        let at = |at| {
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(at));
+            check_dates_and_usage(&own, now).map_err(|error| format!("{error:?}"))
+        };
+        assert_eq!(at(IN_2020), Ok(()));
+        assert!(at(IN_2020 - YEAR).unwrap_err().contains("NotValidYet"));
+        assert!(at(IN_2020 + YEAR).unwrap_err().contains("Expired"));
+    }
+
+    #[test]
+    fn another_certificate_is_not_the_trusted_one() {
+        let key = KeyPair::generate().unwrap();
+        let own = signed(&params(), &key);
+        // With the same name and key; with the same name; of an authority that is below the trusted one.
+        let mut longer = params();
+        longer.not_after = date_time_ymd(2030, 1, 1);
+        let issuer = CertifiedIssuer::self_signed(params(), KeyPair::generate().unwrap()).unwrap();
+        let below = params().signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        for (trusted, other) in [
+            (own.clone(), signed(&longer, &key)),
+            (own.clone(), signed(&params(), &KeyPair::generate().unwrap())),
+            (issuer.der().clone(), below.der().clone()),
+        ] {
+            let trust = Trust::Only(vec![trusted]);
+            let error = check(trust, &other, "localhost", IN_2020).unwrap_err();
+            assert!(error.contains("CaUsedAsEndEntity"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_certificate_has_to_be_for_servers() {
+        let with = |usages: &[ExtendedKeyUsagePurpose]| {
+            let mut params = params();
+            params.extended_key_usages = usages.to_vec();
+            let own = signed(&params, &KeyPair::generate().unwrap());
+            check(Trust::Only(vec![own.clone()]), &own, "localhost", IN_2020)
+        };
+        let (client, server) =
+            (ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth);
+        assert_eq!(with(&[client.clone(), server]), Ok(()));
+        assert!(with(&[client]).unwrap_err().contains("InvalidPurpose"));
+    }
+
+    /// Shakes hands with a server that shows `shown` and signs with `key`.
+    fn handshake(shown: &CertificateDer<'static>, key: &KeyPair) -> Result<(), TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let pair = CertifiedKey::new(vec![shown.clone()], key);
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+        let tls = Tls { trust: Trust::Only(vec![shown.clone()]), ..Tls::default() };
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::new(tls.config().unwrap()), name).unwrap();
+        let mut server = ServerConnection::new(Arc::new(server)).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut sent = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut sent).unwrap();
+            }
+            let mut sent = sent.as_slice();
+            while !sent.is_empty() {
+                server.read_tls(&mut sent).unwrap();
+                server.process_new_packets()?;
+            }
+            let mut sent = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut sent).unwrap();
+            }
+            let mut sent = sent.as_slice();
+            while !sent.is_empty() {
+                client.read_tls(&mut sent).unwrap();
+                client.process_new_packets()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_server_has_to_have_the_key_of_a_trusted_certificate() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let mut params = params();
+        params.not_after = date_time_ymd(4096, 1, 1);
+        let own = signed(&params, &key);
+        assert_eq!(handshake(&own, &key), Ok(()));
+        let error = handshake(&own, &other).unwrap_err();
+        assert_eq!(error, TlsError::from(CertificateError::BadSignature));
+    }
+
+    #[test]
+    fn certificates_are_read_from_pem() {
+        let certificate = params().self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let pem = certificate.pem().repeat(2);
+        assert_eq!(certificates(pem.as_bytes()).unwrap(), vec![certificate.der().clone(); 2]);
+        assert!(certificates(b"nothing").unwrap().is_empty());
+        assert!(certificates(pem[..100].as_bytes()).is_err());
+    }
+}
