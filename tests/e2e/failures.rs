@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use ingot_test_support::disk::Disk;
 use ingot_test_support::{
     BASE, Run, docker, docker_template, ingot, ingot_with, null_template, output_of, require,
     template,
@@ -194,6 +195,56 @@ fn a_build_needs_no_home_directory_that_can_be_written_to() {
     let told = format!("writing the journal of created resources in {}: ", named.display());
     assert!(said.contains(&told), "{said}");
     assert!(said.contains("help: INGOT_STATE_DIR names another directory"), "{said}");
+}
+
+/// As where a quota is used up.
+#[test]
+fn a_build_needs_no_room_in_the_home_directory() {
+    let disk = require!(Disk::mount(1));
+    disk.fill();
+    let file = "source \"file\" \"f\" {\n  content = \"x\"\n  target = \"out\"\n}\nbuild {\n  \
+                sources = [\"file.f\"]\n}\n";
+    let dir = template(file);
+    let mut command = ingot_test_support::ingot_command();
+    command.args(["build", "-color=false", "."]).current_dir(dir.path());
+    command.env_remove("INGOT_STATE_DIR").env_remove("XDG_STATE_HOME");
+    let output = command.env("HOME", disk.path()).env("TMPDIR", dir.path()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let home = disk.path().display();
+    let warning =
+        format!("Warning: {home}/.local/state/ingot cannot be written to: No space left on device");
+    assert_eq!(said.matches(&warning).count(), 1, "{said}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("out")).unwrap(), "x");
+}
+
+#[test]
+fn where_a_script_cannot_be_written_its_path_and_tmpdir_are_named() {
+    let steps = "  provisioner \"shell-local\" {\n    inline = [\"echo hello\"]\n  }\n";
+    let dir = template(&null_template(steps));
+    let missing = dir.path().join("missing");
+    let env = [("TMPDIR", missing.to_str().unwrap())];
+    let run = ingot_with(dir.path(), &["build", "-color=false", "."], &env);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    let script = format!("writing the inline script {}/ingot-shell", missing.display());
+    assert!(said.contains(&script), "{said}");
+    assert!(said.contains("TMPDIR names another directory for temporary files"), "{said}");
+}
+
+#[test]
+fn an_environment_that_is_too_long_is_not_looked_for_in_path() {
+    let value = "x".repeat(300_000);
+    let steps = format!(
+        "  provisioner \"shell-local\" {{\n    inline = [\"true\"]\n    env = {{ W = \"{value}\" }}\n  }}\n"
+    );
+    let dir = template(&null_template(&steps));
+    let run = ingot(dir.path(), &["build", "-color=false", "."]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("cannot run /bin/sh: Argument list too long"), "{said}");
+    assert!(said.contains("128 KiB") && !said.contains("PATH"), "{said}");
 }
 
 /// A run by cron may have no home directory that it can write to; who cleans up has one.

@@ -311,3 +311,20 @@ fn rows_that_are_null_are_left_out_and_other_nulls_in_lists_and_maps_are_reporte
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("at `[\"a\"]`: an item cannot be null"), "{text}");
 }
+
+#[test]
+fn links_that_lead_nowhere_are_told_as_such() {
+    let dir = template(NULL);
+    for (link, target) in [("a.pkr.hcl", "nowhere"), ("loop.pkr.hcl", "loop.pkr.hcl")] {
+        std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+    }
+    for (link, help) in [
+        ("a.pkr.hcl", "it is a symbolic link to nowhere, which is not there\n"),
+        ("loop.pkr.hcl", "it is a symbolic link to loop.pkr.hcl\n"),
+    ] {
+        let run = ingot(dir.path(), &["validate", link]);
+        let said = run.stdout + run.stderr.as_str();
+        assert_eq!(run.code, Some(1), "{said}");
+        assert!(said.contains(help) && !said.contains("there is "), "{said}");
+    }
+}

@@ -4,8 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use ingot_sdk::tls::{self, Tls, Trust};
-use ingot_test_support::ingot_with;
+use ingot_test_support::disk::Disk;
 use ingot_test_support::registry_server::Server;
+use ingot_test_support::{ingot_with, output_of, require};
 
 #[tokio::test]
 async fn one_command_starts_a_registry() {
@@ -353,4 +354,20 @@ async fn databases_that_cannot_be_used() {
         assert!(run.stderr.contains(message), "{url}: {}", run.stderr);
         assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn a_database_that_can_only_be_read_is_not_said_to_be_missing() {
+    let disk = require!(Disk::mount(4));
+    let database = disk.path().join("r.db");
+    let (mounted, database) = (disk.path().to_str(), database.to_str());
+    let dir = tempfile::tempdir().expect("a directory");
+    let env = [("INGOT_REGISTRY", database.expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "buckets", "create", "web"], &env);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    output_of("mount", &["-o", "remount,ro", mounted.expect("a plain name")]);
+    let run = ingot_with(dir.path(), &["registry", "versions", "list", "web"], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("r.db cannot be opened for writing"), "{}", run.stderr);
+    assert!(run.stderr.contains("Read-only file system"), "{}", run.stderr);
 }

@@ -95,13 +95,14 @@ pub async fn image_contents(
     // The name is chosen before it is created, and is in the journal by then.
     let name = format!("ingot-{}", uuid::Uuid::new_v4());
     let resource = container_resource(&engine, &name);
-    let record = JournalEntry::open(&ctx.journal, &resource)?;
+    // Without an answer it may yet come, also after this process.
+    let record = JournalEntry::open(&ctx.journal, &still_coming(resource.clone()))?;
     let created = engine.while_alive(create(&engine, &id, &name)).await;
-    // Without an answer it may yet come.
     let answered = matches!(&created, Ok(created) if !created.as_ref().is_err_and(is_away));
-    if !answered {
-        record.amend(&still_coming(resource));
-    }
+    record.amend(&match answered {
+        true => resource,
+        false => still_coming(resource),
+    });
     let exporting = async {
         created?.doing("creating a container")?;
         engine.while_alive(export(&engine, &name, keep, directory)).await?

@@ -8,8 +8,8 @@ use ingot_sdk::steps::Outcome;
 use ingot_sdk::{Context, Error, JournalEntry, Result, RunContext, Step, async_trait};
 use serde_json::json;
 
-use crate::engine::{Engine, EngineContext, describe, is_away};
-use crate::reclaim::{container_resource, remove_container};
+use crate::engine::{Engine, EngineContext, describe};
+use crate::reclaim::{container_resource, remove_container, still_coming};
 use crate::resume;
 use crate::state::{Container, State};
 use crate::states;
@@ -38,7 +38,10 @@ impl Step<State> for RunContainer {
         ctx.ui.message(format!("Run command: docker run {}", command.arguments.join(" ")));
 
         let name = format!("ingot-{}", uuid::Uuid::new_v4());
-        let record = JournalEntry::open(&ctx.journal, &container_resource(&state.engine, &name))?;
+        // Until the Engine has answered, that it is not there does not say that it never will be: this
+        // process may end at once.
+        let resource = still_coming(container_resource(&state.engine, &name));
+        let record = JournalEntry::open(&ctx.journal, &resource)?;
         let user = command.user.clone().unwrap_or_else(|| state.image_user.clone());
         let container = state.container.insert(Container {
             recorded: vec![name.clone()],
@@ -47,7 +50,7 @@ impl Step<State> for RunContainer {
             id: None,
             user,
             records: vec![record],
-            unanswered: false,
+            unanswered: true,
         });
 
         let api = &state.engine.api;
@@ -64,7 +67,7 @@ impl Step<State> for RunContainer {
         let created = state.engine.while_alive(container.creating.insert(task)).await?;
         container.creating = None;
         let created = created.context("creating the container")?;
-        container.unanswered = created.as_ref().is_err_and(is_away);
+        container.note_response(&state.engine, &created);
         let created = created.doing("creating the container")?;
         for warning in &created.warnings {
             ctx.ui.message(format!("Docker warns: {warning}"));
@@ -212,13 +215,8 @@ mod tests {
     use crate::reclaim::DockerReclaim;
     use crate::test_engine::{Hold, Records, TestEngine};
 
-    #[tokio::test]
-    async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
-        require!(docker());
-        let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+    /// A build that is about to start a container of the base image.
+    async fn begin(test: &TestEngine, ctx: &RunContext) -> State {
         let mut engine = test.connect().await;
         engine.patience.cleanup = Duration::from_millis(100);
         let arguments = ["-d", "--entrypoint=/bin/sh", "--", BASE];
@@ -227,15 +225,20 @@ mod tests {
             container_dir: "/packer-files".to_owned(),
             ..Options::default()
         };
-        let mut state = State::new(engine, options, &ctx);
+        State::new(engine, options, ctx)
+    }
+
+    /// Runs the step until the call that creates the container is held up.
+    async fn run_until_held(test: &TestEngine, ctx: &RunContext, state: &mut State) {
         test.hold(Hold::Calls("/containers/create?"));
         tokio::select! {
-            ran = RunContainer.run(&ctx, &mut state) => panic!("it was not held up: {ran:?}"),
+            ran = RunContainer.run(ctx, state) => panic!("it was not held up: {ran:?}"),
             () = test.held() => {}
         }
-        RunContainer.cleanup(&ctx, &mut state, Outcome::Failed).await;
-        let lines = said.lines();
-        assert!(lines.iter().any(|line| line.contains("may be left over")), "{lines:?}");
+    }
+
+    /// What is left stays on record until the container, with which the Engine goes on, is there.
+    async fn comes_and_is_reclaimed(test: &TestEngine, records: &Records, engine: &Engine) {
         let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
         // That it is not there is not the end of it.
         let kept = DockerReclaim.reclaim(left).await.unwrap_err();
@@ -244,11 +247,55 @@ mod tests {
         // The Engine goes on with it.
         test.hold(Hold::Nothing);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while state.engine.api.inspect_container(&left.id, None).await.is_err() {
+        while engine.api.inspect_container(&left.id, None).await.is_err() {
             assert!(Instant::now() < deadline, "there is no {}", left.id);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         DockerReclaim.reclaim(left).await.unwrap();
-        assert!(state.engine.api.inspect_container(&left.id, None).await.is_err());
+        assert!(engine.api.inspect_container(&left.id, None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut state = begin(&test, &ctx).await;
+        run_until_held(&test, &ctx, &mut state).await;
+        RunContainer.cleanup(&ctx, &mut state, Outcome::Failed).await;
+        let lines = said.lines();
+        assert!(lines.iter().any(|line| line.contains("may be left over")), "{lines:?}");
+        comes_and_is_reclaimed(&test, &records, &state.engine).await;
+    }
+
+    /// As with a second Ctrl-C, or `kill -9`: nobody cleans up.
+    #[tokio::test]
+    async fn a_container_that_comes_after_its_process_is_left_to_the_next_run() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut state = begin(&test, &ctx).await;
+        run_until_held(&test, &ctx, &mut state).await;
+        comes_and_is_reclaimed(&test, &records, &state.engine).await;
+    }
+
+    #[tokio::test]
+    async fn a_container_that_was_created_and_is_gone_is_not_waited_for() {
+        require!(docker());
+        let test = require!(TestEngine::start().await);
+        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
+        let mut ctx = context(PrepareContext::default(), &said);
+        ctx.journal = records.clone();
+        let mut state = begin(&test, &ctx).await;
+        RunContainer.run(&ctx, &mut state).await.unwrap();
+        let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };
+        DockerReclaim.reclaim(left).await.unwrap();
+        DockerReclaim.reclaim(left).await.unwrap();
+        RunContainer.cleanup(&ctx, &mut state, Outcome::Failed).await;
+        assert!(records.open().is_empty(), "{:?}", records.open());
     }
 }

@@ -75,18 +75,35 @@ pub(crate) struct Container {
     pub recorded: Vec<String>,
     /// Those records.
     pub records: Vec<JournalEntry>,
-    /// Whether the call that creates it got no answer, so that the Engine may yet create it.
+    /// Whether the call that creates it has no answer, so that the Engine may yet create it.
     pub unanswered: bool,
 }
 
 impl Container {
-    /// Waits as long as cleaning up may for the call that creates it, if that is under way. The journal
-    /// learns where it got no answer.
+    /// Notes the response to the call that creates it. Once the Engine has answered, the journal need not
+    /// say any more that the container may still come.
+    pub(crate) fn note_response<T>(
+        &mut self,
+        engine: &Engine,
+        response: &Result<T, bollard::errors::Error>,
+    ) {
+        self.unanswered = response.as_ref().is_err_and(is_away);
+        if !self.unanswered
+            && let Some(record) = self.records.first()
+        {
+            record.amend(&container_resource(engine, &self.name));
+        }
+    }
+
+    /// Waits as long as cleaning up may for the call that creates it, if that is under way. Where it gets
+    /// no answer, the hour in which the container may still come begins now.
     pub(crate) async fn created(&mut self, engine: &Engine) {
         if let Some(task) = self.creating.take() {
             match tokio::time::timeout(engine.patience.cleanup, task).await {
-                Ok(Ok(Ok(created))) => self.id = Some(created.id),
-                Ok(Ok(Err(error))) => self.unanswered = is_away(&error),
+                Ok(Ok(response)) => {
+                    self.note_response(engine, &response);
+                    self.id = response.ok().map(|created| created.id);
+                }
                 Ok(Err(_)) | Err(_) => self.unanswered = true,
             }
         }

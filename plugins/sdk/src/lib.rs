@@ -45,6 +45,7 @@ pub mod shown;
 pub mod signals;
 pub mod state_store;
 pub mod steps;
+pub mod temporary;
 pub mod test_machine;
 pub mod testing;
 pub mod ui;

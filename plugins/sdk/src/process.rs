@@ -1,6 +1,7 @@
 //! The one runner of local processes.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -24,6 +25,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long work on files may take to stop once it was asked to. It looks for that with each part that
 /// it reads; what waits for others, as for the reader of a pipe, is left to itself.
 const STOP_FILE_WORK: Duration = Duration::from_secs(10);
+
+/// What helps where the system starts no more processes or threads.
+pub const PROCESS_LIMIT_HINT: &str = "the limit of processes is reached: that of the user, which `ulimit -u` \
+                                      shows, or that of the container";
 
 /// Taken while a process is started and while a file that is to be run is being written: a process
 /// that starts meanwhile has the file open for a moment, and then it cannot be run.
@@ -131,11 +136,7 @@ impl LocalCommand {
             let _others_may = STARTING.read();
             command.spawn()
         };
-        let mut child = spawned.map_err(|error| {
-            Error::from(error)
-                .context(format_args!("cannot run {program}"))
-                .hint("check that the program exists, is executable and is found in PATH")
-        })?;
+        let mut child = spawned.map_err(|error| cannot_run(program, error))?;
         // What outlives the command that started it is in the journal.
         let mut group = match self.outlives {
             true => ProcessGroup::that_outlives(&child),
@@ -179,6 +180,25 @@ impl LocalCommand {
         group.leave();
         let killed = std::os::unix::process::ExitStatusExt::signal(&status);
         Ok(ExitStatus::Code(status.code().or(killed.map(|signal| 128 + signal)).unwrap_or(-1)))
+    }
+}
+
+fn cannot_run(program: &str, error: std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied => {
+            Some("check that the program exists, is executable and is found in PATH")
+        }
+        ErrorKind::ArgumentListTooLong => Some(
+            "its arguments or its environment are too long for the system; Linux takes 128 KiB for each \
+             of them",
+        ),
+        ErrorKind::WouldBlock => Some(PROCESS_LIMIT_HINT),
+        _ => None,
+    };
+    let error = Error::from(error).context(format_args!("cannot run {program}"));
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::output_file::UNFINISHED_FILE;
 use crate::process::{self, LocalCommand};
 use crate::{
     ConfigError, ConfigErrors, Context, Error, ExitStatus, GeneratedData, JournalEntry, Platform,
-    Resource, Result, RunContext, script,
+    Resource, Result, RunContext, script, temporary,
 };
 
 /// The options of `shell-local`.
@@ -151,7 +151,7 @@ impl ShellLocal {
             extension => format!(".{}", extension.trim_start_matches('.')),
         };
         let name = format!("ingot-shell{}{extension}", uuid::Uuid::new_v4().simple());
-        let path = std::env::temp_dir().join(name);
+        let path = temporary::directory_of_text().join(name);
         let resource = Resource::at(UNFINISHED_FILE, &path);
         let entry = Some(JournalEntry::open(&ctx.journal, &resource)?);
         let script = InlineScript { path, entry };
@@ -160,7 +160,8 @@ impl ShellLocal {
             let mut file = options.write(true).create_new(true).mode(0o700).open(&script.path)?;
             file.write_all(text.as_bytes())
         })
-        .context("writing the inline script")?;
+        .with_context(|| format!("writing the inline script {}", script.path.display()))
+        .map_err(temporary::explain)?;
         Ok(script)
     }
 
@@ -175,7 +176,11 @@ impl ShellLocal {
         names["Vars"] = script::assignments(&variables, format).into();
         // A bare name would be looked for in PATH.
         let absolute = std::path::absolute(path).with_context(|| format!("finding {path}"))?;
-        names["Script"] = absolute.to_string_lossy().into();
+        names["Script"] = match absolute.to_str() {
+            Some(absolute) => absolute.into(),
+            // The current directory is what is no text.
+            None => format!("./{path}").into(),
+        };
         names["Command"] = names["Script"].clone();
         // The environment has the variables already. On the command line, where Packer also puts them,
         // all users of this machine would see them; so only how the template itself writes them is there.

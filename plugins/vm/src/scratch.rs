@@ -5,7 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::{Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait};
+use ingot_sdk::{
+    Context, Error, JournalEntry, Reclaim, Resource, Result, RunContext, async_trait, temporary,
+};
 
 /// The kind of [`Resource`] under which temporary directories are in the journal.
 pub const SCRATCH_DIRECTORY: &str = "scratch-directory";
@@ -65,9 +67,10 @@ impl Scratch {
         let resource = Resource::at(SCRATCH_DIRECTORY, &path);
         let entry = JournalEntry::open(&ctx.journal, &resource)?;
         let scratch = Scratch { path, entry: Some(Entry(entry)) };
-        std::fs::DirBuilder::new().mode(0o700).create(&scratch.path).with_context(|| {
-            format!("creating the temporary directory {}", scratch.path.display())
-        })?;
+        let created = std::fs::DirBuilder::new().mode(0o700).create(&scratch.path);
+        created
+            .with_context(|| format!("creating the temporary directory {}", scratch.path.display()))
+            .map_err(temporary::explain)?;
         Ok(scratch)
     }
 

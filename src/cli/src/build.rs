@@ -10,8 +10,8 @@ use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ingot_hcl::SourceMap;
 use ingot_hcl::diagnostic::Diagnostic;
-use ingot_hcl::parse::STACK_SIZE;
 use ingot_sdk::{EventSink, PluginSet, Ui, environment};
 use ingot_ui::ci::CiSystem;
 use ingot_ui::{Renderer, UiOptions, View};
@@ -21,6 +21,8 @@ use self::ready::make_ready;
 use self::reporting::{Reporting, RunOutcome};
 use self::runs::run_builds;
 use super::args::{BuildArgs, ProgressFlag};
+use super::asynchronous::for_builds;
+use super::output::diagnostic_of;
 use super::run_report::{self, RunReport};
 use super::{stale, usage};
 use crate::build_logs::{self, Slot};
@@ -111,11 +113,11 @@ fn build(args: &BuildArgs, plugins: PluginSet, reporting: &Reporting) -> RunOutc
         Ok(checked) => checked,
         Err(outcome) => return outcome,
     };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = match runtime.enable_all().thread_stack_size(STACK_SIZE).build() {
+    let runtime = match for_builds() {
         Ok(runtime) => runtime,
         Err(error) => {
-            reporting.ui.error(format!("cannot start the threads that builds run on: {error}"));
+            let found = diagnostic_of(&error).into();
+            reporting.report_diagnostics(&found, &SourceMap::default());
             return RunOutcome::FAILED;
         }
     };

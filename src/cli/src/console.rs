@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use ingot_engine::{Project, ProjectOptions};
-use ingot_sdk::{PluginSet, Ui};
+use ingot_sdk::{Error, PluginSet, Ui};
 use ingot_ui::{Renderer, UiOptions};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -76,7 +76,13 @@ pub(super) fn run(args: &ConsoleArgs, plugins: PluginSet) -> ExitCode {
     loop {
         let line = match input.line(prompt, json) {
             ReadInput::Line(line) => line,
+            ReadInput::Unreadable(error) => {
+                failed = true;
+                super::show_error(&error, &redactor);
+                continue;
+            }
             ReadInput::End => break,
+            ReadInput::Failed(error) => return super::output::failed(&error, &redactor),
             ReadInput::Interrupted => return ExitCode::from(INTERRUPTED),
         };
         let line = line.trim();
@@ -124,8 +130,11 @@ enum Input {
 /// What was read from the user.
 enum ReadInput {
     Line(String),
+    /// A line that is no text. Others may follow.
+    Unreadable(Error),
     End,
     Interrupted,
+    Failed(Error),
 }
 
 impl Input {
@@ -188,10 +197,18 @@ fn plain_line(prompt: bool) -> ReadInput {
         let mut out = std::io::stdout();
         let _ = out.write_all(PROMPT.as_bytes()).and_then(|()| out.flush());
     }
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) | Err(_) => ReadInput::End,
-        Ok(_) => ReadInput::Line(line),
+    let mut line = Vec::new();
+    match std::io::stdin().lock().read_until(b'\n', &mut line) {
+        Ok(0) => ReadInput::End,
+        Ok(_) => match String::from_utf8(line) {
+            Ok(line) => ReadInput::Line(line),
+            Err(error) => {
+                let line = String::from_utf8_lossy(error.as_bytes());
+                let message = format!("this line is not UTF-8 text: {}", line.trim_end());
+                ReadInput::Unreadable(Error::new(message))
+            }
+        },
+        Err(error) => ReadInput::Failed(Error::from(error).context("reading standard input")),
     }
 }
 

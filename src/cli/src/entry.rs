@@ -11,7 +11,7 @@ use clap::{ArgMatches, FromArgMatches};
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{show, show_error, turn_color_off, turn_color_on};
+use super::output::{show, show_error, turn_color_off, turn_color_on, unless_lost};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -51,7 +51,7 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     });
     let (color, cli) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return usage::report(&error, &args),
+        Err(error) => return unless_lost(usage::report(&error, &args), ExitCode::FAILURE),
     };
     match color {
         Some(true) => turn_color_on(),
@@ -71,8 +71,14 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
         return failure;
     }
+    let answers = cli.command.answers();
+    let code = dispatch(cli.command, built_in);
+    if answers { unless_lost(code, failure) } else { code }
+}
+
+fn dispatch(command: Command, built_in: &BuiltIn) -> ExitCode {
     let plugins = built_in.plugins;
-    match cli.command {
+    match command {
         Command::Build(args) => build::run(&args, plugins()),
         Command::Test(args) => test::run(args, plugins()),
         Command::Diff(args) => diff::run(&args, built_in.docker_images),

@@ -1,6 +1,5 @@
 //! `ingot plan -family`: how templates build on each other, and which are out of date.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -129,8 +128,7 @@ pub(super) fn run(args: &PlanArgs, plugins: PluginSet, renderer: Arc<Renderer>) 
         PlanFormat::Json => text,
         PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
     };
-    // A closed reader is not an error.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    super::write_answer(text.as_bytes());
     ExitCode::SUCCESS
 }
 

@@ -1,14 +1,15 @@
 //! `ingot fmt`
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::FmtArgs;
 use super::output::diagnostic_of;
+use ingot_hcl::decoded::Decoded;
 use ingot_hcl::format::format;
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{read_text, read_text_from};
+use ingot_hcl::source::{read_decoded, read_decoded_from};
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_sdk::OutputFile;
 use ingot_template::load::{COMPANION, conceal_unparsed, without_quotes};
@@ -121,16 +122,17 @@ impl Run<'_> {
     }
 
     fn file(&mut self, path: &Path) {
-        let text = match read_text(path) {
-            Ok(text) => text,
+        let read = match read_decoded(path).and_then(Decoded::into_hcl) {
+            Ok(read) => read,
             Err(error) => return self.fail("read", path, &error),
         };
-        let Some(formatted) = self.formatted(&path.display().to_string(), &text) else { return };
-        if formatted == text {
+        let text = &read.text;
+        let Some(formatted) = self.formatted(&path.display().to_string(), text) else { return };
+        if formatted == *text {
             return;
         }
         if self.write
-            && let Err(error) = OutputFile::save(path, formatted.as_bytes())
+            && let Err(error) = OutputFile::save(path, &read.restore(&formatted))
         {
             return self.diagnostics.push(diagnostic_of(&error));
         }
@@ -138,22 +140,23 @@ impl Run<'_> {
         let mut out = format!("{}\n", path.display());
         if self.args.diff {
             let (old, new) = (format!("old/{}", path.display()), format!("new/{}", path.display()));
-            let diff = similar::TextDiff::from_lines(&text, &formatted);
+            let diff = similar::TextDiff::from_lines(text, &formatted);
             out.push_str(&diff.unified_diff().header(&old, &new).to_string());
         }
-        self.print(&out);
+        super::write_answer(out.as_bytes());
     }
 
     fn standard_input(&mut self) {
-        let text = match read_text_from(std::io::stdin().lock()) {
-            Ok(text) => text,
+        let read = read_decoded_from(std::io::stdin().lock()).and_then(Decoded::into_hcl);
+        let read = match read {
+            Ok(read) => read,
             Err(error) => return self.fail("read", Path::new("standard input"), &error),
         };
-        let Some(formatted) = self.formatted("<stdin>", &text) else { return };
-        let changed = formatted != text;
+        let Some(formatted) = self.formatted("<stdin>", &read.text) else { return };
+        let changed = formatted != read.text;
         self.changed |= changed;
         if self.write || !changed {
-            self.print(&formatted);
+            super::write_answer(&read.restore(&formatted));
         }
     }
 
@@ -177,14 +180,6 @@ impl Run<'_> {
         let found = found.into_iter().map(|error| without_quotes(error, &self.sources));
         self.diagnostics.extend(found);
         good.then(|| format(text))
-    }
-
-    fn print(&mut self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            drop(out);
-            self.fail("write to", Path::new("standard output"), &error);
-        }
     }
 
     fn fail(&mut self, what: &str, path: &Path, error: &std::io::Error) {

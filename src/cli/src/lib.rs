@@ -62,4 +62,4 @@ mod version;
 pub use built_in::BuiltIn;
 pub use entry::run;
 
-use output::{answer, diagnostic_of, may_color, plain, report, show, show_error};
+use output::{answer, diagnostic_of, may_color, plain, report, show, show_error, write_answer};

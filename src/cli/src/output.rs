@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ingot_hcl::{Diagnostic, Diagnostics, SourceMap};
 use ingot_sdk::{Error, Ui, environment};
-use ingot_ui::Redactor;
 use ingot_ui::ci::CiSystem;
+use ingot_ui::{Redactor, standard_output};
 
 use super::{logging, program};
 
@@ -72,6 +72,7 @@ pub(super) fn failed(error: &Error, redactor: &Redactor) -> ExitCode {
     show_error(error, redactor);
     ExitCode::FAILURE
 }
+
 /// Diagnostics as text, which may quote what programs said: none of it is a command of a CI system.
 fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> String {
     let text = diagnostics.render(sources, color && !plain());
@@ -82,9 +83,24 @@ fn rendered(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> Stri
     }
 }
 
-/// Writes a line of what was asked for on standard output. A closed reader is not an error.
+/// Writes what was asked for on standard output. A closed reader is not an error; what else keeps it from
+/// being written is the error that the command ends with, see [`unless_lost`].
+pub(super) fn write_answer(bytes: &[u8]) {
+    standard_output::write(bytes);
+}
+
+/// Writes a line of what was asked for, as [`write_answer`] does.
 pub(super) fn answer(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    write_answer(format!("{line}\n").as_bytes());
+}
+
+/// The exit code `code` of a command, or `failure`, and the error on standard error, where not all that it
+/// has written on standard output arrived.
+pub(super) fn unless_lost(code: ExitCode, failure: ExitCode) -> ExitCode {
+    let Some(error) = standard_output::take_error() else { return code };
+    let error = Error::from(error).context("cannot write to standard output");
+    show_error(&error, &Redactor::default());
+    failure
 }
 
 /// Shows diagnostics where everything else that `ui` says is shown, as Packer does.

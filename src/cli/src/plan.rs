@@ -1,6 +1,5 @@
 //! `ingot plan`
 
-use std::io::Write as _;
 use std::iter;
 use std::process::ExitCode;
 
@@ -121,7 +120,6 @@ fn show(plan: &BuildPlan, args: &PlanArgs, redactor: &Redactor) -> ExitCode {
         PlanFormat::Json => text,
         PlanFormat::Tree | PlanFormat::Dot => redactor.apply(&text),
     };
-    // A closed reader is not an error.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    super::write_answer(text.as_bytes());
     ExitCode::SUCCESS
 }

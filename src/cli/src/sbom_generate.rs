@@ -1,6 +1,5 @@
 //! `ingot sbom-generate`
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -41,9 +40,8 @@ pub(super) fn run(args: &SbomGenerateArgs) -> ExitCode {
     super::logging::start_with(&renderer);
     match generate(args, Ui::new(renderer)) {
         Ok(document) => {
-            let mut out = std::io::stdout().lock();
-            // A closed reader is not an error.
-            let _ = out.write_all(&document).and_then(|()| out.write_all(b"\n"));
+            super::write_answer(&document);
+            super::write_answer(b"\n");
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -75,3 +75,16 @@ pub(super) enum Command {
         directory: PathBuf,
     },
 }
+
+impl Command {
+    /// Whether it is called for what it prints. Of the others it is only how far they are: their work is
+    /// done also where nobody can read that.
+    pub(super) fn answers(&self) -> bool {
+        match self {
+            Command::Build(args) => args.dry_run,
+            Command::Test(_) | Command::Init(_) => false,
+            Command::Registry(args) => !args.serves(),
+            _ => true,
+        }
+    }
+}

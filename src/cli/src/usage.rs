@@ -60,7 +60,7 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
     let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let text = || with_one_dash(&error.render().to_string());
     if help {
-        let _ = std::io::stdout().write_all(text().as_bytes());
+        super::write_answer(text().as_bytes());
         return ExitCode::SUCCESS;
     }
     let (path, current) = current(args);

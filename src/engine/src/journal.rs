@@ -10,24 +10,21 @@
 //! where the filesystem has it, between machines.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ingot_sdk::file_lock::try_lock;
-use ingot_sdk::home::home_dir;
 use ingot_sdk::process_table::Stat;
 use ingot_sdk::recorded_path::shown_path;
-use ingot_sdk::{Context, Journal, Resource, Result, environment};
+use ingot_sdk::{Context, Journal, Resource, Result};
 use parking_lot::{Mutex, MutexGuard};
-use rustix::fs::{Access, access};
-use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::host_machine::HostMachine;
+pub use super::state_directory::{choose_directory, directories, directory};
 
 /// How the names of journals end.
 pub(super) const EXTENSION: &str = "journal";
@@ -307,99 +304,6 @@ pub fn owner_runs(path: &Path) -> bool {
     pid.zip(start).is_some_and(|(pid, start)| started(pid) == Some(start))
 }
 
-/// Where Ingot keeps what outlives a run: `$INGOT_STATE_DIR`, else `$XDG_STATE_HOME/ingot`, else
-/// `~/.local/state/ingot`; where that cannot be written, a private directory for temporary files.
-pub fn directory() -> PathBuf {
-    named().unwrap_or_else(|| unnamed().0.clone())
-}
-
-/// Where to look for what other runs left: [`directory`] first, and, where no variable names that, the
-/// private directories of runs that could not write to the home directory.
-pub fn directories() -> Vec<PathBuf> {
-    if let Some(directory) = named() {
-        return vec![directory];
-    }
-    let mut all = vec![unnamed().0.clone()];
-    for private in private_directories().into_iter().filter(|path| is_private(path)) {
-        if !all.contains(&private) {
-            all.push(private);
-        }
-    }
-    all
-}
-
-/// The directory that a variable names.
-fn named() -> Option<PathBuf> {
-    let state = environment::set("INGOT_STATE_DIR").map(PathBuf::from);
-    state.or_else(|| Some(Path::new(&environment::set("XDG_STATE_HOME")?).join("ingot")))
-}
-
-/// What to warn of where the state is in a directory for temporary files, as containers and services
-/// often have no home directory that they can write to.
-pub fn warning() -> Option<String> {
-    if named().is_some() {
-        return None;
-    }
-    let (directory, in_place_of) = unnamed();
-    Some(format!(
-        "Warning: {} cannot be written to: the journal of created resources and what else outlives a \
-         run is in {}. It may be lost at a reboot or with this job. INGOT_STATE_DIR names another \
-         directory.",
-        in_place_of.as_ref()?.display(),
-        directory.display()
-    ))
-}
-
-/// The directory where no variable names one, the same for the whole run, and the one that it is used
-/// in place of, if any.
-fn unnamed() -> &'static (PathBuf, Option<PathBuf>) {
-    static UNNAMED: OnceLock<(PathBuf, Option<PathBuf>)> = OnceLock::new();
-    UNNAMED.get_or_init(|| {
-        let home = home_dir().unwrap_or_else(|| "/".into()).join(".local/state/ingot");
-        if is_writable(&home) {
-            return (home, None);
-        }
-        match private_directory(&private_directories()) {
-            Some(private) => (private, Some(home)),
-            // The error of the first record names it.
-            None => (home, None),
-        }
-    })
-}
-
-/// Whether files can be created in a directory, or it can be created. Nothing is changed for that.
-fn is_writable(directory: &Path) -> bool {
-    let there = directory.ancestors().find(|path| path.symlink_metadata().is_ok());
-    there.is_some_and(|path| {
-        path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
-    })
-}
-
-/// Where directories of this user's are that are beside temporary files, whether they exist or not:
-/// first the one that outlives a reboot, and a job that has a directory for temporary files of its own.
-fn private_directories() -> [PathBuf; 2] {
-    let name = format!("ingot-{}", geteuid().as_raw());
-    [Path::new("/var/tmp").join(&name), std::env::temp_dir().join(name)]
-}
-
-/// The first of the directories that can be used, created if need be.
-fn private_directory(candidates: &[PathBuf]) -> Option<PathBuf> {
-    let usable = |path: &&PathBuf| {
-        // What counts is what is there then.
-        let _ = DirBuilder::new().mode(0o700).create(path);
-        is_private(path) && is_writable(path)
-    };
-    candidates.iter().find(usable).cloned()
-}
-
-/// Whether a directory is there, and nobody else can have written to it: what a journal names gets
-/// removed.
-fn is_private(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| {
-        found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0
-    })
-}
-
 /// When a process started, in clock ticks since boot: tells it from a later one with its number.
 /// None if it does not run.
 fn started(pid: u32) -> Option<u64> {
@@ -408,8 +312,6 @@ fn started(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::process::Command;
     use std::time::{Duration, Instant};
 
@@ -444,25 +346,5 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         owner.wait().unwrap();
-    }
-
-    /// What others may have written to could have any file removed.
-    #[test]
-    fn a_directory_that_others_can_write_to_is_not_used() {
-        let dir = tempfile::tempdir().unwrap();
-        let [open, linked, private] =
-            ["open", "linked", "private"].map(|name| dir.path().join(name));
-        std::fs::create_dir(&open).unwrap();
-        std::fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
-        symlink(dir.path(), &linked).unwrap();
-        assert!(!is_private(&open) && !is_private(&linked) && !is_private(&private));
-        let missing = dir.path().join("missing/private");
-        let unusable = [missing, open.clone(), linked.clone()];
-        assert_eq!(private_directory(&unusable), None);
-        let found = private_directory(&[open, linked, private.clone()]);
-        assert_eq!(found.as_ref(), Some(&private));
-        assert_eq!(private.metadata().unwrap().mode() & 0o777, 0o700);
-        // The next run finds it.
-        assert_eq!(private_directory(std::slice::from_ref(&private)), Some(private));
     }
 }

@@ -32,6 +32,7 @@ pub mod reference;
 pub mod resume;
 pub mod run;
 pub mod signals;
+mod state_directory;
 pub mod state_file;
 pub mod step_cache;
 mod stores;

@@ -1,6 +1,7 @@
 //! HCL as templates write it: text with positions, and the values that its expressions stand for.
 //!
-//! - [`source`] holds files and positions in them, [`diagnostic`] says what is wrong with a place;
+//! - [`source`] holds files and positions in them, [`decoded`] what of them is not UTF-8, [`diagnostic`]
+//!   says what is wrong with a place;
 //! - [`tokens`], [`parse`] and [`json`] read the native and the JSON syntax into the tree of [`ast`],
 //!   as much of a broken file as can be read, and bound how deep things nest; [`mod@format`] lays
 //!   tokens out;
@@ -15,6 +16,7 @@ pub mod ast;
 pub mod attribute;
 pub mod constant;
 pub mod convert;
+pub mod decoded;
 pub mod diagnostic;
 pub mod eval;
 pub mod format;

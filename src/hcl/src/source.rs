@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::decoded::Decoded;
+
 /// Which text of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
@@ -38,12 +40,17 @@ pub struct SourceFile {
     pub path: Option<PathBuf>,
     /// The text.
     pub text: String,
+    /// Where the first byte was that is not UTF-8, in whose place U+FFFD stands.
+    replaced: Option<u32>,
     /// The parts of the text, in bytes, of which no line is ever shown.
     concealed: Vec<Range<u32>>,
     /// Where its lines start, in bytes: a long text with many mistakes is not counted through for
     /// each.
     line_starts: Vec<usize>,
 }
+
+/// What some editors begin a file with: it is not part of the template.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Longer lines, in bytes, are not shown: the message would be lost in them.
 const LONGEST_SHOWN: usize = 400;
@@ -57,29 +64,54 @@ pub struct SourceMap {
 impl SourceMap {
     /// Adds a text that is not a file, under a name for diagnostics.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.push(SourceFile {
-            name: name.into(),
-            path: None,
-            text: text.into(),
-            concealed: Vec::new(),
-            line_starts: Vec::new(),
-        })
+        let text: String = text.into();
+        self.add_read(name, Decoded::new(text.into_bytes()))
     }
 
-    /// Reads a file, or takes what was read of it before: a pipe gives what it has once, and whatever
-    /// is evaluated again is to come to the same.
+    /// Adds a text that was read of no file, under a name for diagnostics.
+    pub fn add_read(&mut self, name: impl Into<String>, read: Decoded) -> FileId {
+        self.push_read(name.into(), None, read)
+    }
+
+    /// Reads a file of HCL, or takes what was read of it before: a pipe gives what it has once, and
+    /// whatever is evaluated again is to come to the same.
     ///
     /// # Errors
-    /// It cannot be read, or is not UTF-8.
+    /// It cannot be read, or is not UTF-8 outside of comments.
     pub fn read(&mut self, path: &Path) -> std::io::Result<FileId> {
+        self.read_or_known(path, Decoded::into_hcl)
+    }
+
+    /// Reads a file of JSON, as [`SourceMap::read`] one of HCL. Bytes that are not UTF-8 become U+FFFD;
+    /// [`SourceMap::replaced`] says where there are some.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_json(&mut self, path: &Path) -> std::io::Result<FileId> {
+        self.read_or_known(path, Ok)
+    }
+
+    fn read_or_known(
+        &mut self,
+        path: &Path,
+        check: impl FnOnce(Decoded) -> std::io::Result<Decoded>,
+    ) -> std::io::Result<FileId> {
+        let name = path.display().to_string();
         let known = self.files.iter().find(|file| file.path.as_deref() == Some(path));
-        let text = match known {
-            Some(file) => file.text.clone(),
-            None => read_text(path)?,
-        };
-        let (name, path) = (path.display().to_string(), Some(path.to_owned()));
-        let (concealed, line_starts) = (Vec::new(), Vec::new());
-        Ok(self.push(SourceFile { name, path, text, concealed, line_starts }))
+        match known.map(|file| (file.text.clone(), file.replaced)) {
+            Some((text, replaced)) => Ok(self.push(name, Some(path.to_owned()), text, replaced)),
+            None => {
+                let read = check(read_decoded(path)?)?;
+                Ok(self.push_read(name, Some(path.to_owned()), read))
+            }
+        }
+    }
+
+    /// The first character of a text that stands for a byte that is not UTF-8, if one does.
+    pub fn replaced(&self, file: FileId) -> Option<Span> {
+        let start = self.get(file).replaced?;
+        let end = start + char::REPLACEMENT_CHARACTER.len_utf8() as u32;
+        Some(Span { file, start, end })
     }
 
     /// Lets diagnostics show no line of a text: it holds values, which may be secrets.
@@ -141,14 +173,25 @@ impl SourceMap {
         String::from_utf8(bytes).map_or(Cow::Borrowed(""), Cow::Owned)
     }
 
-    fn push(&mut self, mut file: SourceFile) -> FileId {
-        // A byte order mark is not part of the template.
-        if file.text.starts_with('\u{feff}') {
-            file.text.drain(..'\u{feff}'.len_utf8());
+    fn push_read(&mut self, name: String, path: Option<PathBuf>, mut read: Decoded) -> FileId {
+        if read.text.starts_with(BYTE_ORDER_MARK) {
+            read.skip(BYTE_ORDER_MARK.len_utf8());
         }
-        let ends = file.text.match_indices('\n').map(|(at, _)| at + 1);
-        file.line_starts = std::iter::once(0).chain(ends).collect();
-        self.files.push(file);
+        let replaced = read.first_replaced().map(|at| at as u32);
+        self.push(name, path, read.text, replaced)
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        path: Option<PathBuf>,
+        text: String,
+        replaced: Option<u32>,
+    ) -> FileId {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(ends).collect();
+        let concealed = Vec::new();
+        self.files.push(SourceFile { name, path, text, replaced, concealed, line_starts });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -201,19 +244,15 @@ const PIPE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The text of a file, or of a pipe that somebody writes to within a minute.
 ///
 /// # Errors
-/// It cannot be read, has more than 32 MiB, or is not UTF-8, which the message says with the line.
-pub fn read_text(path: &Path) -> std::io::Result<String> {
-    read_text_within(path, LARGEST_TEXT, PIPE_TIMEOUT)
-}
-
-fn read_text_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<String> {
-    text_of(read_within(path, most, timeout)?)
+/// It cannot be read, or has more than 32 MiB.
+pub fn read_decoded(path: &Path) -> std::io::Result<Decoded> {
+    read_bytes(path, LARGEST_TEXT).map(Decoded::new)
 }
 
 /// The bytes of a file that has at most `most` of them, or of a pipe that ends soon.
 ///
 /// # Errors
-/// As of [`read_text`], whatever the bytes are.
+/// It cannot be read, or has more.
 pub fn read_bytes(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     read_within(path, most, PIPE_TIMEOUT)
 }
@@ -242,9 +281,9 @@ fn read_within(path: &Path, most: u64, timeout: Duration) -> std::io::Result<Vec
 /// The text that a reader gives, such as standard input, which may take its time.
 ///
 /// # Errors
-/// As of [`read_text`].
-pub fn read_text_from(reader: impl Read) -> std::io::Result<String> {
-    text_of(at_most(reader, LARGEST_TEXT)?)
+/// As of [`read_decoded`].
+pub fn read_decoded_from(reader: impl Read) -> std::io::Result<Decoded> {
+    at_most(reader, LARGEST_TEXT).map(Decoded::new)
 }
 
 fn read_at_most(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
@@ -267,12 +306,8 @@ fn at_most(reader: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// They are not UTF-8, which the message says with the line.
 pub fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let message = format!("line {line} is not UTF-8 text; save the file as UTF-8");
-        std::io::Error::new(std::io::ErrorKind::InvalidData, message)
-    })
+    let read = Decoded::new(bytes);
+    read.error().map_or(Ok(read.text), Err)
 }
 
 #[cfg(all(test, unix))]
@@ -282,7 +317,7 @@ mod tests {
     #[test]
     fn what_never_ends_is_not_read_for_ever() {
         let error = |path: &Path| {
-            let read = read_text_within(path, 1 << 20, Duration::from_millis(200));
+            let read = read_within(path, 1 << 20, Duration::from_millis(200));
             read.unwrap_err().to_string()
         };
         assert_eq!(
@@ -295,6 +330,6 @@ mod tests {
         let nobody = error(&pipe);
         std::fs::remove_file(&pipe).unwrap();
         assert_eq!(nobody, "it is not a regular file, and did not end within 0 seconds");
-        assert_eq!(read_text(Path::new("/dev/null")).unwrap(), "");
+        assert_eq!(read_decoded(Path::new("/dev/null")).unwrap().text, "");
     }
 }

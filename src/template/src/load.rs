@@ -1,5 +1,6 @@
 //! Finding and parsing the files of a template.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use ingot_hcl::diagnostic::{Diagnostic, Diagnostics, closest};
 use ingot_hcl::functions::clean_path;
 use ingot_hcl::json::{self, Texts};
 use ingot_hcl::parse::parse_body;
-use ingot_hcl::source::{FileId, SourceMap, Span, read_text, read_text_from};
+use ingot_hcl::source::{FileId, SourceMap, Span, read_decoded, read_decoded_from};
 use ingot_hcl::tokens::word;
 
 /// The files a template is made of.
@@ -52,6 +53,13 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
     }
     let metadata = std::fs::metadata(path).map_err(|error| {
         let wrong = Diagnostic::error(format!("cannot read the template {shown}: {error}"));
+        if let Ok(target) = std::fs::read_link(path) {
+            let missing = match error.kind() {
+                ErrorKind::NotFound => ", which is not there",
+                _ => "",
+            };
+            return wrong.help(format!("it is a symbolic link to {}{missing}", target.display()));
+        }
         match similar(path) {
             Some(there) => wrong.help(format!("there is {}", there.display())),
             None => wrong
@@ -104,14 +112,16 @@ pub fn find(path: &Path) -> Result<TemplateFiles, Diagnostic> {
 
 /// A file or directory beside a path that is not there, whose name is like its.
 fn similar(path: &Path) -> Option<PathBuf> {
+    let own = path.file_name()?.to_str()?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let entries = std::fs::read_dir(parent.unwrap_or(Path::new("."))).ok()?;
     let names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
+        // Its own is there where the directory must not be searched.
+        .filter(|name| !name.starts_with('.') && name != own)
         .collect();
-    let name = closest(path.file_name()?.to_str()?, names.iter().map(String::as_str))?;
+    let name = closest(own, names.iter().map(String::as_str))?;
     Some(path.with_file_name(name))
 }
 
@@ -136,7 +146,7 @@ pub fn parse_companions(
 ) -> Vec<Body> {
     let mut bodies = Vec::new();
     for path in &files.companions {
-        let Some(file) = diagnostics.keep(read(sources, path)) else { continue };
+        let Some(file) = read(sources, path, false, diagnostics) else { continue };
         let mut found = Diagnostics::default();
         let body = parse_body(sources, file, &mut found);
         if !found.has_errors() {
@@ -154,7 +164,7 @@ fn read_template(
     path: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
-    let file = diagnostics.keep(read(sources, path))?;
+    let file = read(sources, path, is_json(path), diagnostics)?;
     let mut found = Diagnostics::default();
     let body = match is_json(path) {
         true => found.keep(json::parse_body(sources, file, &JSON_SHAPE, Texts::Templates)),
@@ -182,8 +192,8 @@ pub const STANDARD_INPUT: &str = "-";
 /// Whether the first character of a file, after white space, is a brace: only legacy JSON templates
 /// may have any name.
 fn looks_like_json(path: &Path) -> bool {
-    let Ok(text) = read_text(path) else { return true };
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
+    let Ok(read) = read_decoded(path) else { return true };
+    read.text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
 }
 
 fn legacy_file(
@@ -192,12 +202,14 @@ fn legacy_file(
     diagnostics: &mut Diagnostics,
 ) -> Option<FileId> {
     if path.as_os_str() != STANDARD_INPUT {
-        return diagnostics.keep(read(sources, path));
+        return read(sources, path, true, diagnostics);
     }
-    let text = read_text_from(std::io::stdin().lock()).map_err(|error| {
+    let read = read_decoded_from(std::io::stdin().lock()).map_err(|error| {
         Diagnostic::error(format!("cannot read the template on standard input: {error}"))
     });
-    Some(sources.add("<stdin>", diagnostics.keep(text)?))
+    let file = sources.add_read("<stdin>", diagnostics.keep(read)?);
+    warn_of_replaced(sources, file, diagnostics);
+    Some(file)
 }
 
 /// The text of a legacy JSON template. None if it cannot be read; why is added to
@@ -313,7 +325,7 @@ pub fn read_variables(
     path: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
-    let file = diagnostics.keep(read(sources, path))?;
+    let file = read(sources, path, is_json(path), diagnostics)?;
     sources.conceal_all(file);
     let mut found = Diagnostics::default();
     let body = match is_json(path) {
@@ -350,7 +362,7 @@ pub fn read_json_variables(
     path: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Body> {
-    let file = diagnostics.keep(read(sources, path))?;
+    let file = read(sources, path, true, diagnostics)?;
     sources.conceal_all(file);
     let parsed = json::parse_body(sources, file, &json::ATTRIBUTES, Texts::Plain);
     let parsed = parsed.map_err(|error| without_quotes(error, sources));
@@ -360,9 +372,31 @@ pub fn read_json_variables(
     }))
 }
 
-fn read(sources: &mut SourceMap, path: &Path) -> Result<FileId, Diagnostic> {
-    let read = sources.read(path);
-    read.map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())))
+/// Reads a file, of JSON or HCL. None if it cannot be read; why is added to `diagnostics`.
+fn read(
+    sources: &mut SourceMap,
+    path: &Path,
+    json: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<FileId> {
+    let read = match json {
+        true => sources.read_json(path),
+        false => sources.read(path),
+    };
+    let cannot = |error| Diagnostic::error(format!("cannot read {}: {error}", path.display()));
+    let file = diagnostics.keep(read.map_err(cannot))?;
+    if json {
+        warn_of_replaced(sources, file, diagnostics);
+    }
+    Some(file)
+}
+
+/// Warns of a text of JSON that is not UTF-8. As in Packer it is read all the same.
+fn warn_of_replaced(sources: &SourceMap, file: FileId, diagnostics: &mut Diagnostics) {
+    let Some(span) = sources.replaced(file) else { return };
+    let warning =
+        Diagnostic::warning("this is not UTF-8 text: each byte that is not is read as U+FFFD");
+    diagnostics.push(warning.at(span).help("save the file as UTF-8"));
 }
 
 fn is_json(path: &Path) -> bool {

@@ -11,6 +11,7 @@ mod machine;
 mod redact;
 mod renderer;
 mod screen;
+pub mod standard_output;
 mod terminal;
 mod text;
 

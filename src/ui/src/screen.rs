@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use console::{Term, measure_text_width};
 use parking_lot::Mutex;
 
-use super::clean;
+use super::{clean, standard_output};
 
 /// How often the view is looked at, and how long what is written may wait to be shown with it.
 const TICK: Duration = Duration::from_millis(80);
@@ -31,14 +31,11 @@ pub(super) enum Stream {
 
 impl Stream {
     fn write(self, text: &str) {
-        // A reader that went away is not our failure: the build goes on.
-        let _ = match self {
-            Stream::Out => {
-                let mut out = std::io::stdout().lock();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush())
-            }
-            Stream::Err => std::io::stderr().lock().write_all(text.as_bytes()),
-        };
+        // That it cannot be written is not the end of a build.
+        match self {
+            Stream::Out => standard_output::write(text.as_bytes()),
+            Stream::Err => drop(std::io::stderr().lock().write_all(text.as_bytes())),
+        }
     }
 }
 

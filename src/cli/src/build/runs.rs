@@ -63,7 +63,7 @@ pub(super) fn run_builds(
         (None, false) => Tests::Built,
     };
     report.recorder().expect(names.iter().map(String::as_str));
-    if let Some(warning) = ingot_engine::journal::warning() {
+    if let Some(warning) = ingot_engine::journal::choose_directory() {
         ui.error(warning);
     }
     let logs = open_logs(logs.as_ref(), &names, renderer);

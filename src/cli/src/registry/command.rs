@@ -26,6 +26,13 @@ pub(crate) struct RegistryArgs {
     command: RegistryCommand,
 }
 
+impl RegistryArgs {
+    /// Whether the command goes on until it is stopped.
+    pub(crate) fn serves(&self) -> bool {
+        self.command.serves()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum RegistryCommand {
     #[command(flatten)]
@@ -109,7 +116,7 @@ enum UseCommand {
 /// Runs a command: 0 if it did what it should, 1 if not; a check that fails says 2.
 pub(crate) fn run(args: &RegistryArgs) -> ExitCode {
     let redactor = Arc::new(Redactor::default());
-    let serves = args.command.serves();
+    let serves = args.serves();
     crate::logging::start_or(Arc::clone(&redactor), serves.then_some(LevelFilter::WARN));
     let work = dispatch(&args.command, &redactor);
     let result = match serves {

@@ -1,6 +1,5 @@
 //! `ingot registry sboms`
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -91,11 +90,10 @@ pub(super) async fn run(command: &SbomCommand, session: &Session) -> Result<()> 
             match out {
                 Some(path) => std::fs::write(path, document)
                     .with_context(|| format!("writing {}", path.display())),
-                None => match std::io::stdout().write_all(&document) {
-                    // A closed reader is not an error.
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-                    written => written.context("writing to standard output"),
-                },
+                None => {
+                    crate::write_answer(&document);
+                    Ok(())
+                }
             }
         }
     }

@@ -203,10 +203,15 @@ impl Store {
 /// Makes the directory and the file, which are nobody else's to read.
 fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
-        Error::new(
-            Code::Unavailable,
-            format!("the registry's database {} cannot be created: {error}", path.display()),
-        )
+        let shown = path.display();
+        let message = match path.exists() {
+            true => format!(
+                "the registry's database {shown} cannot be opened for writing, which SQLite needs \
+                 to read it, too: {error}; use a copy of it, or a server that has it"
+            ),
+            false => format!("the registry's database {shown} cannot be created: {error}"),
+        };
+        Error::new(Code::Unavailable, message)
     };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory).map_err(fail)?;
