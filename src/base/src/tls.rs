@@ -372,6 +372,6 @@ mod tests {
         let pem = certificate.pem().repeat(2);
         assert_eq!(certificates(pem.as_bytes()).unwrap(), vec![certificate.der().clone(); 2]);
         assert!(certificates(b"nothing").unwrap().is_empty());
-        assert!(certificates(pem[..100].as_bytes()).is_err());
+        assert!(certificates(&pem.as_bytes()[..100]).is_err());
     }
 }
