@@ -195,8 +195,8 @@ fn a_template_with_mistakes_is_reported_with_their_places() {
 #[test]
 fn a_run_that_is_interrupted_once_or_twice_is_reported() {
     let text = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\nbuild {\n  sources = \
-                [\"null.n\"]\n  provisioner \"shell-local\" {\n    inline = [\"echo asleep; trap '' \
-                INT TERM; sleep 30\"]\n  }\n}\n";
+                [\"null.n\"]\n  provisioner \"shell-local\" {\n    inline = [\"trap '' INT TERM; echo \
+                asleep; sleep 30\"]\n  }\n}\n";
     for times in [1, 2] {
         let mut run = Running::start(text, &["-color=false", "-report=r.json"]);
         run.wait_for("asleep");
