@@ -79,7 +79,6 @@ impl Run {
             .args((self.options.arguments)(build))
             .env("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)
             .env(MEMBER_VARIABLE, member_of_this(member.promote.as_deref()))
-            .envs(self.credentials.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use ingot_engine::signals::Signals;
 use ingot_publish::beside_commit;
 use ingot_publish::queue::KEPT_FOR_LATER;
 use ingot_registry::api::{self, Build, BuildStatus, Version};
-use ingot_registry::settings::credentials_to_hand_on;
+use ingot_registry::settings::check_others_can_read_credentials;
 use ingot_registry::{Completion, Connected, completion};
 use ingot_sdk::{Context, Error, Result};
 use parking_lot::Mutex;
@@ -44,13 +44,13 @@ pub async fn build_outdated(
     connected: Connected,
     options: FamilyRunOptions,
 ) -> Result<Vec<MemberOutcome>> {
-    let credentials = credentials_to_hand_on().context("the credentials of the registry")?;
+    check_others_can_read_credentials().context("the credentials of the registry")?;
     let cancel = CancellationToken::new();
     let children = Children::default();
     let (signals, report) = (Signals::new()?, Arc::clone(&options.report));
     tokio::spawn(stop_on_signal(signals, cancel.clone(), Arc::clone(&children), report));
     let slots = Semaphore::new(options.limit.unwrap_or(Semaphore::MAX_PERMITS));
-    let run = Arc::new(Run { family, connected, options, credentials, slots, cancel, children });
+    let run = Arc::new(Run { family, connected, options, slots, cancel, children });
     Ok(run.all().await)
 }
 
@@ -62,8 +62,6 @@ pub(super) struct Run {
     family: Arc<Family>,
     connected: Connected,
     pub(super) options: FamilyRunOptions,
-    /// The variables with the credentials for the registry that the processes cannot read themselves.
-    pub(super) credentials: Vec<(&'static str, String)>,
     slots: Semaphore,
     pub(super) cancel: CancellationToken,
     pub(super) children: Children,

@@ -16,7 +16,7 @@ use super::geography::Geography;
 use super::login;
 use credentials::Fallback;
 pub(crate) use credentials::{CLIENT_ID, CLIENT_SECRET, CRED_FILE, default_cred_file};
-pub use credentials::{Credentials, credentials_to_hand_on};
+pub use credentials::{Credentials, check_others_can_read_credentials};
 
 /// Ingot's own variable: `local`, the path of a registry's file, or the URL of a server.
 pub const INGOT_REGISTRY: &str = "INGOT_REGISTRY";

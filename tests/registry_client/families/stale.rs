@@ -436,7 +436,7 @@ fn builds_inside_of_builds_are_their_own() {
 
 /// A pipe gives the credentials once, and each member has a process of its own.
 #[test]
-fn the_credentials_of_a_pipe_reach_all_members() {
+fn credentials_of_a_pipe_are_refused_before_anything_is_built() {
     let world = World::served();
     family(&world, THREE);
     let setting = |name: &str| {
@@ -458,7 +458,10 @@ fn the_credentials_of_a_pipe_reach_all_members() {
     command.env_remove("HCP_CLIENT_ID").env_remove("HCP_CLIENT_SECRET");
     command.env("HCP_CRED_FILE", "key.pipe");
     let run = run(command.output().expect("the program can be run"));
-    ok(&run);
-    assert_eq!(built(&run), names(&["base", "web", "shop"]), "{}", run.stdout);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert_eq!(built(&run), names(&[]), "{}", run.stdout);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains("key.pipe is no regular file"), "{said}");
+    assert!(said.contains("write what it gives to a file"), "{said}");
     writer.join().expect("it ends").expect("it is read");
 }

@@ -92,28 +92,25 @@ fn cred_file(environment: Environment) -> Option<PathBuf> {
     named.or_else(|| default_cred_file(environment))
 }
 
-/// The variables that give a process which this one starts its credentials, where it cannot read them
-/// itself: they came from a pipe, such as a shell's `<(…)`, which gives them once.
+/// Makes sure that a process which this one starts can read the same credentials: a pipe, such as a
+/// shell's `<(…)`, gives them once. They are not handed on in its environment, where every script that it
+/// runs would see them.
 ///
 /// # Errors
-/// As of [`from_environment`](super::from_environment); or they came from a pipe, and are no key, which
-/// is what variables can hold.
-pub fn credentials_to_hand_on() -> Result<Vec<(&'static str, String)>> {
-    handed_on(&variable)
+/// As of [`from_environment`](super::from_environment); or they came from a pipe.
+pub fn check_others_can_read_credentials() -> Result<()> {
+    check_readable_again(&variable)
 }
 
-fn handed_on(environment: Environment) -> Result<Vec<(&'static str, String)>> {
-    let Settings::Remote(remote) = read(environment)? else { return Ok(Vec::new()) };
+fn check_readable_again(environment: Environment) -> Result<()> {
+    let Settings::Remote(remote) = read(environment)? else { return Ok(()) };
     if set(environment, CLIENT_ID).is_some() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let pipe = cred_file(environment).filter(|path| gives_once(path));
-    let pipe = match (pipe, remote.credentials) {
-        (Some(_), Credentials::Key { id, secret }) => {
-            return Ok(vec![(CLIENT_ID, id), (CLIENT_SECRET, secret)]);
-        }
-        (pipe, Credentials::Workload(workload)) => pipe.or_else(|| workload.pipe()),
-        (pipe, _) => pipe,
+    let pipe = match remote.credentials {
+        Credentials::Workload(workload) => pipe.or_else(|| workload.pipe()),
+        _ => pipe,
     };
     match pipe {
         Some(pipe) => Err(Error::new(format!(
@@ -121,7 +118,7 @@ fn handed_on(environment: Environment) -> Result<Vec<(&'static str, String)>> {
             pipe.display()
         ))
         .hint("write what it gives to a file, and name that")),
-        None => Ok(Vec::new()),
+        None => Ok(()),
     }
 }
 
@@ -214,7 +211,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_a_pipe_gave_is_handed_on_if_it_is_a_key() {
+    fn others_cannot_read_what_a_pipe_gave() {
         let directory = tempfile::tempdir().unwrap();
         let key =
             r#"{"scheme":"service_principal_creds","oauth":{"client_id":"i","client_secret":"s"}}"#;
@@ -227,31 +224,30 @@ mod tests {
             let made = std::process::Command::new("mkfifo").arg(path(name)).status().unwrap();
             assert!(made.success());
         };
-        let handed = |name: &str| {
+        let check = |name: &str| {
             let path = path(name);
-            handed_on(&environment(&[("HCP_CRED_FILE", path.as_str())]))
+            check_readable_again(&environment(&[("HCP_CRED_FILE", path.as_str())]))
         };
         let of_file = |name: &str, text: &str| {
             std::fs::write(path(name), text).unwrap();
-            handed(name)
+            check(name)
         };
         let of_pipe = |name: &str, text: &str| {
             pipe(name);
             let (written, text) = (path(name), text.to_owned());
             let writer = std::thread::spawn(move || std::fs::write(written, text));
-            let handed = handed(name);
+            let checked = check(name);
             writer.join().unwrap().unwrap();
-            handed
+            checked
         };
-        let refused = |handed: Result<Vec<(&str, String)>>, name: &str| {
-            let error = handed.unwrap_err().to_string();
+        let refused = |checked: Result<()>, name: &str| {
+            let error = checked.unwrap_err().to_string();
             assert!(error.starts_with(&format!("{} is no regular file", path(name))), "{error}");
         };
-        let both = vec![("HCP_CLIENT_ID", "i".to_owned()), ("HCP_CLIENT_SECRET", "s".to_owned())];
-        assert!(of_file("key", key).unwrap().is_empty());
-        assert_eq!(of_pipe("key.pipe", key).unwrap(), both);
+        of_file("key", key).unwrap();
+        refused(of_pipe("key.pipe", key), "key.pipe");
         let known = workload(r#""token":{"token":"t"}"#);
-        assert!(of_file("known", &known).unwrap().is_empty());
+        of_file("known", &known).unwrap();
         refused(of_pipe("known.pipe", &known), "known.pipe");
         // It is for the registry's client to read it, so that nobody has to write to it here.
         pipe("token.pipe");
