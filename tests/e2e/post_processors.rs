@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use ingot_test_support::{
-    docker, docker_template, ingot, ingot_without_privileges, output_of, require, template,
+    docker, docker_template, ingot, ingot_program, ingot_without_privileges, output_of, require,
+    template,
 };
 
 /// A build of `file` with `steps`.
@@ -103,4 +104,23 @@ fn all_pipelines_that_fail_are_reported() {
     assert_eq!(run.stdout.matches(&one).count(), 2, "{}", run.stdout);
     let shown = "^ Post-processor failed: Script exited with non-zero exit status: 3.";
     assert!(run.stderr.contains(shown), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_written_to_the_log_that_output_goes_to_is_a_part_of_it() {
+    let dir = file_template(
+        "  post-processor \"checksum\" {\n    output = \"/dev/stdout\"\n  }\n  post-processor \
+         \"shell-local\" {\n    inline = [\"echo after\"]\n  }",
+    );
+    let log = dir.path().join("build.log");
+    std::fs::write(&log, "").unwrap();
+    let out = std::fs::File::options().write(true).open(&log).unwrap();
+    let mut command = Command::new(ingot_program());
+    command.args(["build", "-color=false", "."]).current_dir(dir.path()).stdout(out);
+    let status = command.env("INGOT_STATE_DIR", dir.path().join("state")).status().unwrap();
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(status.success(), "{said}");
+    let (before, after) = said.split_once("9dd4e461268c8034f5c8564e155c67a6").unwrap();
+    assert!(before.contains("Running post-processor"), "{said}");
+    assert!(after.contains(": after") && after.contains("Builds finished"), "{said}");
 }

@@ -355,7 +355,8 @@ async fn a_scheduled_revocation_is_carried_out(admin: &Caller) {
     };
     eventually_async("it is revoked", async || print().await != "s2").await;
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(2900), "it was revoked after {took:?}");
+    let in_time = Duration::from_millis(2900)..Duration::from_secs(30);
+    assert!(in_time.contains(&took), "it was revoked after {took:?}");
     assert_eq!(print().await, "s1");
     let history = admin.get(&format!("{path}/prod/history")).await;
     assert_eq!(history["count"], 3, "{history}");

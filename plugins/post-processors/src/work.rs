@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use ingot_sdk::file_work::{CHUNK, Reader, read_small};
+use ingot_sdk::output_file::is_own_stream;
 use ingot_sdk::{Context, Error, GeneratedData, Result, RunContext};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -28,12 +29,13 @@ pub(crate) fn buffered(file: File) -> io::BufWriter<File> {
 }
 
 /// Reads what `output` holds, to add to it; none where there is no such file. A pipe or device holds
-/// nothing: reading it would wait for what is written there.
+/// nothing, as reading it would wait for what is written there, nor does what this process says.
 ///
 /// # Errors
 /// As for [`read_small`].
 pub(crate) fn read_output(output: &Path, what: &str, most: u64) -> Result<Option<Vec<u8>>> {
-    if std::fs::metadata(output).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+    let is_stream = |found: std::fs::Metadata| !found.is_file() && !found.is_dir();
+    if std::fs::metadata(output).is_ok_and(is_stream) || is_own_stream(output) {
         return Ok(Some(Vec::new()));
     }
     match read_small(output, what, most) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ingot_base::files::open_regular;
 pub use ingot_base::files::{is_same_file, read_small, read_small_text, with_suffix};
+pub use ingot_base::read_once::gives_once;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, Error, Progress, Result, RunContext};

@@ -95,7 +95,11 @@ impl OutputFile {
         let absolute = std::path::absolute(target)
             .with_context(|| format!("finding out where {} is", target.display()))?;
         let creating = || format!("creating {}", target.display());
-        let there = match std::fs::metadata(&absolute) {
+        let found = std::fs::metadata(&absolute);
+        if let Some(stream) = found.as_ref().ok().and_then(own_stream) {
+            return Ok(Self::direct(stream, Method::Stream, &absolute, target));
+        }
+        let there = match found {
             Ok(there) if there.is_dir() => {
                 return Err(Error::new(format!("{} is a directory", target.display())));
             }
@@ -124,11 +128,16 @@ impl OutputFile {
         let directory = absolute.parent().unwrap_or(Path::new("/"));
         let created = CreatedDirectories::create(directory)
             .with_context(|| format!("creating the directory {}", directory.display()))?;
+        // The name is for people; a long one has no room for what makes it another one.
+        let name: String = name.chars().take(50).collect();
         let unfinished = directory.join(format!(".{name}.{}.unfinished", uuid::Uuid::new_v4()));
         let resource = Resource::at(UNFINISHED_FILE, &unfinished);
         let entry = JournalEntry::open(journal, &resource)?;
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
+        // Nobody may look into what replaces a file before it has that one's permissions.
+        #[cfg(unix)]
+        let mode = if there.is_some() { 0o600 } else { mode };
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
         #[cfg(not(unix))]
@@ -176,7 +185,12 @@ impl OutputFile {
             true => Method::Overwrite,
             false => Method::Stream,
         };
-        Ok(OutputFile {
+        Ok(Self::direct(file, method, path, shown))
+    }
+
+    /// Writes to `file`, which is at `path`.
+    fn direct(file: File, method: Method, path: &Path, shown: &Path) -> OutputFile {
+        OutputFile {
             file: Some(file),
             unfinished: None,
             target: path.to_owned(),
@@ -186,7 +200,7 @@ impl OutputFile {
             durable: false,
             entry: None,
             created: CreatedDirectories::default(),
-        })
+        }
     }
 
     /// [`OutputFile::create`], where waiting, as for the reader of a pipe, must not block.
@@ -359,6 +373,37 @@ impl OutputFile {
         })
         .await
     }
+}
+
+/// Whether `path` is where this process writes what it says, such as `/dev/stdout` of a shell's `>build.log`.
+/// What was said before is in it, and what is said later follows.
+pub fn is_own_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| own_stream(&found).is_some())
+}
+
+/// The standard output or error of this process, if that is the file `found`.
+#[cfg(unix)]
+fn own_stream(found: &std::fs::Metadata) -> Option<File> {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    if !found.is_file() {
+        return None;
+    }
+    let streams = [
+        std::io::stdout().as_fd().try_clone_to_owned(),
+        std::io::stderr().as_fd().try_clone_to_owned(),
+    ];
+    // Not opened again: that would begin at the file's start.
+    streams.into_iter().flatten().map(File::from).find(|stream| {
+        let same =
+            |stream: std::fs::Metadata| (stream.dev(), stream.ino()) == (found.dev(), found.ino());
+        stream.metadata().is_ok_and(same)
+    })
+}
+
+#[cfg(not(unix))]
+fn own_stream(_: &std::fs::Metadata) -> Option<File> {
+    None
 }
 
 /// Gives a new file the owner of the one that is there. False if it cannot have it, or if that one has

@@ -19,21 +19,24 @@ pub struct Unreadable {
 impl Unreadable {
     /// A journal, or the directory of journals.
     pub(crate) fn journal(path: &Path, error: Error) -> Unreadable {
-        let hint = match error.is_io(PermissionDenied) {
-            true => "run `ingot cleanup` as the user to whom it belongs",
-            false => {
-                "what its run created may still be there; look for it, remove it by hand, and then \
-                 this file"
-            }
-        };
-        Unreadable { path: path.to_owned(), error: error.hint(hint), what: "The journal" }
+        let by_hand = "what its run created may still be there; look for it, remove it by hand, and then \
+                       this file";
+        Unreadable::new(path, error, by_hand, "The journal")
     }
 
     /// What is kept for `-resume`: the directory of a build, or of all.
     pub(crate) fn kept(path: &Path, error: Error) -> Unreadable {
-        let hint = "what it keeps may still be there; look for it, remove it by hand, and then this \
-                    directory";
-        Unreadable { path: path.to_owned(), error: error.hint(hint), what: "What is kept in" }
+        let by_hand = "what it keeps may still be there; look for it, remove it by hand, and then this \
+                       directory";
+        Unreadable::new(path, error, by_hand, "What is kept in")
+    }
+
+    fn new(path: &Path, error: Error, by_hand: &str, what: &'static str) -> Unreadable {
+        let hint = match error.is_io(PermissionDenied) {
+            true => "run `ingot cleanup` as the user to whom it belongs",
+            false => by_hand,
+        };
+        Unreadable { path: path.to_owned(), error: error.hint(hint), what }
     }
 
     /// What cannot be read and why, for people.

@@ -464,4 +464,12 @@ fn credentials_of_a_pipe_are_refused_before_anything_is_built() {
     assert!(said.contains("key.pipe is no regular file"), "{said}");
     assert!(said.contains("write what it gives to a file"), "{said}");
     writer.join().expect("it ends").expect("it is read");
+
+    // Nobody writes to it: it is not opened.
+    let pipe = world.path().join("pipe.pkrvars.hcl");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run");
+    assert!(made.success());
+    let run = world.ingot(&["build", "-stale", "-var-file=pipe.pkrvars.hcl", "images"]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stderr.contains("pipe.pkrvars.hcl is no regular file"), "{}", run.stderr);
 }

@@ -196,6 +196,28 @@ fn a_file_without_a_build_goes_where_links_lead() {
     assert_eq!(mode("new/file"), mode("plain"));
 }
 
+#[cfg(unix)]
+#[test]
+fn what_replaces_a_file_of_the_longest_name_has_its_permissions_before_it_is_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    // As long as a name can be.
+    let target = directory.path().join("ä".repeat(127));
+    std::fs::write(&target, "before").unwrap();
+    let permit = |mode| std::fs::set_permissions(&target, PermissionsExt::from_mode(mode)).unwrap();
+    let journal: Arc<dyn Journal> = Arc::new(NoJournal);
+    for mode in [0o600, 0o640] {
+        permit(mode);
+        let output = OutputFile::create(&journal, &target, 0o666).unwrap();
+        let unfinished = output.unfinished.as_ref().unwrap();
+        let there = std::fs::metadata(unfinished).unwrap().permissions().mode() & 0o777;
+        assert_eq!(there, mode);
+        output.finish_with(b"after").unwrap();
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, mode);
+    }
+    assert_eq!(names(directory.path()).len(), 1);
+}
+
 #[tokio::test]
 async fn leftovers_are_reclaimed() {
     let directory = tempfile::tempdir().unwrap();

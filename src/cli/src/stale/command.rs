@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ingot_family::{Family, FamilyEvent, FamilyRunOptions, MemberBuild, build_outdated};
 use ingot_hcl::Diagnostic;
 use ingot_registry::connect;
+use ingot_sdk::file_work::gives_once;
 use ingot_sdk::{PluginSet, Result, Ui};
+use ingot_template::variables::VariableFlag;
 use ingot_ui::{Renderer, UiOptions, View};
 
 use super::arguments::MemberArguments;
@@ -65,10 +67,20 @@ fn check_flags(args: &BuildArgs) -> Result<(), Diagnostic> {
             "-on-error=ask and -on-error=keep are about the builds of one template",
         ),
     ];
-    match flags.into_iter().find(|(given, _)| *given) {
-        Some((_, why)) => {
-            Err(Diagnostic::error(why).help("build that template by itself, or leave the flag out"))
-        }
+    if let Some((_, why)) = flags.into_iter().find(|(given, _)| *given) {
+        let help = "build that template by itself, or leave the flag out";
+        return Err(Diagnostic::error(why).help(help));
+    }
+    let files = args.variables.0.iter().filter_map(|flag| match flag {
+        VariableFlag::File(path) => Some(path),
+        VariableFlag::Value(_) => None,
+    });
+    match files.into_iter().find(|path| gives_once(path)) {
+        Some(path) => Err(Diagnostic::error(format!(
+            "{} is no regular file: the builds of the templates cannot each read it",
+            path.display()
+        ))
+        .help("write what it gives to a file, and name that with -var-file")),
         None => Ok(()),
     }
 }
