@@ -33,6 +33,12 @@ impl Journal for Records {
     fn resolve(&self, record: u64) {
         self.0.lock().unwrap()[record as usize] = None;
     }
+
+    fn amend(&self, record: u64, resource: &Resource) {
+        if let Some(open) = &mut self.0.lock().unwrap()[record as usize] {
+            open.clone_from(resource);
+        }
+    }
 }
 
 #[tokio::test]
