@@ -11,7 +11,7 @@ use ingot_template::{Companion, RegistryBlock};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
-use super::commands::possible_files;
+use super::commands::{PossibleFile, possible_files};
 use super::encode::{SecretValues, encode};
 use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
@@ -206,10 +206,13 @@ impl<'a> InputReader<'a> {
         let concealed = self.concealed_options(evaluator, block);
         let rendered = evaluator.rendered(&config);
         let mut named = block.plugin.local_files(&rendered);
+        // Those files are mostly secrets.
+        named.retain(|(option, _)| !option.ends_with(" --env-file"));
         let read: Vec<String> = named.iter().map(|(option, _)| option.clone()).collect();
-        for (option, path) in possible_files(title.kind, &title.name, &rendered) {
-            if self.is_read_here(&path) && !named.iter().any(|(_, known)| *known == path) {
-                named.push((option, path));
+        for file in possible_files(title.kind, &title.name, &rendered) {
+            let is_known = named.iter().any(|(_, known)| *known == file.path);
+            if !is_known && !file.may_be_secret && self.is_read_here(&file) {
+                named.push((file.option, file.path));
             }
         }
         let files = named.into_iter().map(|(option, path)| {
@@ -321,8 +324,10 @@ impl<'a> InputReader<'a> {
     }
 
     /// Whether a text that may be a path is taken for one: of something below the template's directory or the
-    /// working directory, or of a file elsewhere that is not part of this machine's system.
-    fn is_read_here(&self, text: &str) -> bool {
+    /// working directory, or of a file elsewhere that is not part of this machine's system. A directory's
+    /// bare name is rather another word: `test`, or a group of Ansible's.
+    fn is_read_here(&self, file: &PossibleFile) -> bool {
+        let text = &file.path;
         let Ok(path) = std::path::absolute(text).map(|path| normal(&path)) else { return false };
         let Ok(found) = std::fs::metadata(&path) else { return false };
         let holds = |directory: &PathBuf| {
@@ -331,7 +336,10 @@ impl<'a> InputReader<'a> {
         if found.is_dir() {
             // One that holds the template is named for its place.
             let own = self.root.starts_with(&path);
-            return !own && (holds(&self.root) || holds(&self.cwd));
+            return !file.is_script
+                && text.contains('/')
+                && !own
+                && (holds(&self.root) || holds(&self.cwd));
         }
         let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
         found.is_file() && (holds(&self.root) || holds(&self.cwd) || !of_system)
