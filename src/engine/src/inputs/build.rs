@@ -209,17 +209,20 @@ impl<'a> InputReader<'a> {
         // Those files are mostly secrets.
         named.retain(|(option, _)| !option.ends_with(" --env-file"));
         let read: Vec<String> = named.iter().map(|(option, _)| option.clone()).collect();
+        let certain = named.len();
         for file in possible_files(title.kind, &title.name, &rendered) {
             let is_known = named.iter().any(|(_, known)| *known == file.path);
             if !is_known && !file.may_be_secret && self.is_read_here(&file) {
                 named.push((file.option, file.path));
             }
         }
-        let files = named.into_iter().map(|(option, path)| {
+        let files = named.into_iter().enumerate().map(|(index, (option, path))| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
             let portable = self.digests.masked(self.portable(&path));
-            FileInput { option, path, portable, digest, executable }
+            // Flags were not looked at either.
+            let possible = index >= certain || option.contains(" --");
+            FileInput { option, path, portable, digest, executable, possible }
         });
         let files: Vec<FileInput> = files.collect();
         let mut options = Vec::new();
