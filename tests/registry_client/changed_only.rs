@@ -142,10 +142,54 @@ build {
     let (code, said) = build(&[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("docker.web: changed since v2: its tests\n"), "{said}");
-    for version in ["v1", "v2"] {
+    remove_images(&world, &["v1", "v2"]);
+}
+
+/// Removes the images that were published as versions of `web`.
+fn remove_images(world: &World, versions: &[&str]) {
+    for version in versions {
         let version = world.json(&["versions", "show", "web", version]);
         let image = version["builds"][0]["artifacts"][0]["external_identifier"].as_str();
         let image = image.unwrap_or_else(|| panic!("{version:#}"));
         let _ = Command::new("docker").args(["rmi", "-f", image]).output();
     }
+}
+
+/// The text that stands for it has not the form of a mode.
+#[test]
+fn tests_with_a_sensitive_value_count() {
+    require!(docker());
+    let world = World::local();
+    let template = r#"
+variable "mode" {
+  default   = "0644"
+  sensitive = true
+}
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "docker" "web" {
+  image  = "BASE"
+  pull   = false
+  commit = true
+}
+build {
+  sources = ["source.docker.web"]
+}
+"#;
+    world.write("web.pkr.hcl", &template.replace("BASE", BASE));
+    let test = |owner: &str, more: &str| {
+        let check =
+            format!("file \"/etc/passwd\" {{\n    mode = var.mode\n    owner = \"{owner}\"\n  }}");
+        world.write("web.ingot.hcl", &format!("test \"it is\" {{\n  {check}\n{more}}}\n"));
+    };
+    test("root", "");
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(state(&world, &[]), ("unchanged".into(), Vec::new()));
+    let changed = ("changed".to_owned(), vec!["its tests".to_owned()]);
+    test("nobody", "");
+    assert_eq!(state(&world, &[]), changed);
+    test("root", "  file \"/nothing\" {\n    mode = var.mode\n  }\n");
+    assert_eq!(state(&world, &[]), changed);
+    remove_images(&world, &["v1"]);
 }

@@ -161,22 +161,28 @@ impl<'a> InputReader<'a> {
 
     /// A test without what says only how long it may take.
     fn test(&self, test: &TestBlock) -> OptionValue {
+        let compared = |options: &Config| {
+            let options = options.without(&["timeout", "retry_timeout"]);
+            OptionValue::Map(options.values().clone())
+        };
         let checks = test.checks.iter().map(|check| {
             let options = match &check.source {
-                CheckSource::Block(config) => {
-                    let config = config.without(&["timeout", "retry_timeout"]);
-                    OptionValue::Map(config.values().clone())
-                }
+                CheckSource::Block(options) => compared(options),
                 CheckSource::Goss(file) => string(self.digests.of(file).as_str()),
             };
             OptionValue::List(vec![string(check.check.kind), string(&check.check.name), options])
+        });
+        // A text in a secret's place may not be in the form that the option has to be in.
+        let refused = test.refused.iter().map(|check| {
+            let options = compared(&check.options);
+            OptionValue::List(vec![string(&check.kind), string(&check.name), options])
         });
         let run = match &test.run {
             None => OptionValue::Null,
             Some(TestRun::Shell(command)) => string(command),
             Some(TestRun::Image(arguments)) => strings(arguments),
         };
-        let checks = OptionValue::List(checks.collect());
+        let checks = OptionValue::List(checks.chain(refused).collect());
         OptionValue::List(vec![string(&test.name), run, OptionValue::Bool(test.sudo), checks])
     }
 
