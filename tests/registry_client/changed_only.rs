@@ -36,8 +36,15 @@ fn what_changed_without_a_commit_is_built_too() {
     };
     build(&["-changed-only"], 0);
     assert!(build(&["-changed-only"], 0).contains("Nothing has changed"));
-    let said = build(&["-changed-only", "-var=who=shop"], 0);
     let short = &sha[..12];
+    for (var, told) in [
+        ("-var=who=web", format!("fingerprint {sha}")),
+        ("-var=who=shop", format!("a new version beside {short}")),
+    ] {
+        let planned = world.ingot_with(&["plan", var, "web.pkr.hcl"], &[GIT]);
+        assert!(planned.stdout.contains(&told), "{}{}", planned.stdout, planned.stderr);
+    }
+    let said = build(&["-changed-only", "-var=who=shop"], 0);
     let told = format!("commit {sha} is complete: what is built goes to the version {short}-");
     assert!(said.contains(&told), "{said}");
     assert!(build(&["-changed-only", "-var=who=shop"], 0).contains("Nothing has changed"));
