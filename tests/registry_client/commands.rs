@@ -291,3 +291,19 @@ fn artifacts_of_others_are_recorded() {
         assert!(said.contains("it has: amazon-ebs.x"), "{said}");
     });
 }
+
+/// As with `>> all.json`.
+#[test]
+fn an_export_is_appended_where_the_shell_says_so() {
+    let world = World::local();
+    crate::plan::web(&world);
+    world.build("web.pkr.hcl", "one");
+    world.write("all.json", "before\n");
+    let file = std::fs::File::options().append(true).open(world.path().join("all.json"));
+    let mut command = world.command(&["registry", "export", "/dev/stdout"]);
+    let output = command.stdout(file.expect("the file")).output().expect("the program can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let all = std::fs::read_to_string(world.path().join("all.json")).expect("the export");
+    assert!(all.contains("\"web\""), "{all}");
+}
