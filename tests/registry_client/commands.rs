@@ -1,7 +1,7 @@
 //! `ingot registry`: buckets, versions, channels, artifacts.
 
 use crate::publish::{FILES, build_of};
-use crate::world::with_both;
+use crate::world::{World, with_both};
 
 #[test]
 fn buckets_are_created_changed_and_removed() {
