@@ -34,6 +34,7 @@ mod provenance_parameters;
 mod proxies;
 mod resume;
 mod resume_refused;
+mod resume_scripts;
 mod run_report;
 mod running;
 mod sbom;

@@ -304,6 +304,7 @@ fn post_processors_run_again_over_what_was_made() {
     let told =
         "remembered for `ingot build -only-post-processors`:\n  forgot Stored file: out/f.txt";
     assert!(forgot.stdout.contains(told), "{}", forgot.stdout);
+    assert!(!forgot.stdout.contains("has to be removed"), "{}", forgot.stdout);
     fails(&ingot(dir, only), &["no artifact is kept"]);
 }
 

@@ -61,6 +61,7 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["fmt", "-help"], 1),
     // 1 says that they differ.
     (&["diff", "sbom.json", "sbom.json"], 2),
+    (&["diff", "-help"], 2),
 ];
 
 /// What reads a file on a full disk must not take a part of an answer for the whole.

@@ -36,8 +36,15 @@ fn what_changed_without_a_commit_is_built_too() {
     };
     build(&["-changed-only"], 0);
     assert!(build(&["-changed-only"], 0).contains("Nothing has changed"));
-    let said = build(&["-changed-only", "-var=who=shop"], 0);
     let short = &sha[..12];
+    for (var, told) in [
+        ("-var=who=web", format!("fingerprint {sha}")),
+        ("-var=who=shop", format!("a new version beside {short}")),
+    ] {
+        let planned = world.ingot_with(&["plan", var, "web.pkr.hcl"], &[GIT]);
+        assert!(planned.stdout.contains(&told), "{}{}", planned.stdout, planned.stderr);
+    }
+    let said = build(&["-changed-only", "-var=who=shop"], 0);
     let told = format!("commit {sha} is complete: what is built goes to the version {short}-");
     assert!(said.contains(&told), "{said}");
     assert!(build(&["-changed-only", "-var=who=shop"], 0).contains("Nothing has changed"));
@@ -71,6 +78,31 @@ fn what_the_registry_block_publishes_counts() {
     let channel = world.json(&["channels", "show", "web", "prod"]);
     assert_eq!(channel["version"]["name"], "v2", "{channel:#}");
     assert_eq!(state(&world, &[]), ("unchanged".into(), Vec::new()));
+}
+
+#[test]
+fn where_the_template_is_does_not_count_in_labels() {
+    let world = World::local();
+    let write = |directory: &str, option: &str| {
+        std::fs::create_dir_all(world.path().join(directory)).expect("a directory");
+        let text = format!(
+            "hcp_packer_registry {{\n  bucket_name = \"web\"\n  {option}\n}}\nsource \"file\" \"web\" \
+             {{\n  content = \"x\"\n  target = \"web.txt\"\n}}\nbuild {{\n  sources = \
+             [\"source.file.web\"]\n}}\n"
+        );
+        world.write(&format!("{directory}/web.pkr.hcl"), &text);
+        world.write(&format!("{directory}/about"), directory);
+        world.ok(&["build", "-changed-only", directory])
+    };
+    let labels = "build_labels = { place = basename(path.root), job = basename(path.cwd) }";
+    write("jobs/1", labels);
+    let said = write("jobs/2", labels);
+    assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
+    // What a file there says does.
+    let description = "description = file(\"${path.root}/about\")";
+    write("jobs/1", description);
+    let said = write("jobs/2", description);
+    assert!(said.contains("changed since v2: description of hcp_packer_registry"), "{said}");
 }
 
 #[test]
@@ -117,10 +149,54 @@ build {
     let (code, said) = build(&[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("docker.web: changed since v2: its tests\n"), "{said}");
-    for version in ["v1", "v2"] {
+    remove_images(&world, &["v1", "v2"]);
+}
+
+/// Removes the images that were published as versions of `web`.
+fn remove_images(world: &World, versions: &[&str]) {
+    for version in versions {
         let version = world.json(&["versions", "show", "web", version]);
         let image = version["builds"][0]["artifacts"][0]["external_identifier"].as_str();
         let image = image.unwrap_or_else(|| panic!("{version:#}"));
         let _ = Command::new("docker").args(["rmi", "-f", image]).output();
     }
+}
+
+/// The text that stands for it has not the form of a mode.
+#[test]
+fn tests_with_a_sensitive_value_count() {
+    require!(docker());
+    let world = World::local();
+    let template = r#"
+variable "mode" {
+  default   = "0644"
+  sensitive = true
+}
+hcp_packer_registry {
+  bucket_name = "web"
+}
+source "docker" "web" {
+  image  = "BASE"
+  pull   = false
+  commit = true
+}
+build {
+  sources = ["source.docker.web"]
+}
+"#;
+    world.write("web.pkr.hcl", &template.replace("BASE", BASE));
+    let test = |owner: &str, more: &str| {
+        let check =
+            format!("file \"/etc/passwd\" {{\n    mode = var.mode\n    owner = \"{owner}\"\n  }}");
+        world.write("web.ingot.hcl", &format!("test \"it is\" {{\n  {check}\n{more}}}\n"));
+    };
+    test("root", "");
+    world.build("web.pkr.hcl", "one");
+    assert_eq!(state(&world, &[]), ("unchanged".into(), Vec::new()));
+    let changed = ("changed".to_owned(), vec!["its tests".to_owned()]);
+    test("nobody", "");
+    assert_eq!(state(&world, &[]), changed);
+    test("root", "  file \"/nothing\" {\n    mode = var.mode\n  }\n");
+    assert_eq!(state(&world, &[]), changed);
+    remove_images(&world, &["v1"]);
 }

@@ -1,7 +1,7 @@
 //! `ingot registry`: buckets, versions, channels, artifacts.
 
 use crate::publish::{FILES, build_of};
-use crate::world::with_both;
+use crate::world::{World, with_both};
 
 #[test]
 fn buckets_are_created_changed_and_removed() {
@@ -290,4 +290,20 @@ fn artifacts_of_others_are_recorded() {
         let said = world.fails(&["registry", "artifacts", "show", "bought", "by-hand", "x.y"]);
         assert!(said.contains("it has: amazon-ebs.x"), "{said}");
     });
+}
+
+/// As with `>> all.json`.
+#[test]
+fn an_export_is_appended_where_the_shell_says_so() {
+    let world = World::local();
+    crate::plan::web(&world);
+    world.build("web.pkr.hcl", "one");
+    world.write("all.json", "before\n");
+    let file = std::fs::File::options().append(true).open(world.path().join("all.json"));
+    let mut command = world.command(&["registry", "export", "/dev/stdout"]);
+    let output = command.stdout(file.expect("the file")).output().expect("the program can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let all = std::fs::read_to_string(world.path().join("all.json")).expect("the export");
+    assert!(all.contains("\"web\""), "{all}");
 }

@@ -18,6 +18,7 @@ mod login;
 mod lost_answers;
 mod peer;
 mod plan;
+mod plan_files;
 mod publish;
 mod queue;
 mod refused;

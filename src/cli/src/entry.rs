@@ -51,7 +51,7 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     });
     let (color, cli) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return unless_lost(usage::report(&error, &args), ExitCode::FAILURE),
+        Err(error) => return unless_lost(usage::report(&error, &args), usage::failure(&args)),
     };
     match color {
         Some(true) => turn_color_on(),

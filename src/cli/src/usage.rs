@@ -85,6 +85,14 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
     }
 }
 
+/// The exit code of a command that fails, whose command line may be wrong.
+pub(super) fn failure(args: &[OsString]) -> ExitCode {
+    match current(args).0 == "ingot diff" {
+        true => ExitCode::from(TROUBLE),
+        false => ExitCode::FAILURE,
+    }
+}
+
 pub(super) fn show(diagnostic: Diagnostic) {
     let color = std::io::stderr().is_terminal();
     let diagnostics = Diagnostics::from(diagnostic);

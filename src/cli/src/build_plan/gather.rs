@@ -24,6 +24,8 @@ use super::model::{
 
 /// The form of what [`gather`] makes.
 const FORMAT: u32 = 1;
+/// How many digits of a commit are shown.
+const COMMIT_SHOWN: usize = 12;
 
 /// What a run that selects `nodes` would do. `publish` is as what the builds would be published, if
 /// they would be; `registry` is there if one was asked; `cache` is the directory that the command line
@@ -56,6 +58,12 @@ pub fn gather<B>(
         build
     });
     let builds: Vec<PlannedBuild> = builds.collect();
+    let removed = registry
+        .and_then(|registry| registry.last.as_ref())
+        .map(|last| removed(project, last))
+        .unwrap_or_default();
+    let differs = !removed.is_empty() || builds.iter().any(|build| build.state != State::Unchanged);
+    let is_beside = differs && registry.is_some_and(|registry| registry.commit_is_built);
     BuildPlan {
         format: FORMAT,
         template,
@@ -64,7 +72,8 @@ pub fn gather<B>(
         publish: publish.map(|plan| PublishPlan {
             registry: registry.map(|registry| registry.registry.clone()),
             bucket: plan.bucket.clone(),
-            fingerprint: plan.fingerprint_given.then(|| plan.fingerprint.clone()),
+            fingerprint: (plan.fingerprint_given && !is_beside).then(|| plan.fingerprint.clone()),
+            beside: is_beside.then(|| plan.fingerprint.chars().take(COMMIT_SHOWN).collect()),
             bucket_labels: plan.bucket_labels.clone().into_iter().collect(),
             build_labels: plan.build_labels.clone().into_iter().collect(),
             channels: plan.channels.clone(),
@@ -76,10 +85,7 @@ pub fn gather<B>(
                     revoked: last.is_revoked(),
                 }
             }),
-            removed: registry
-                .and_then(|registry| registry.last.as_ref())
-                .map(|last| removed(project, last))
-                .unwrap_or_default(),
+            removed,
         }),
     }
 }

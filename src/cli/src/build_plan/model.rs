@@ -29,6 +29,9 @@ pub struct PublishPlan {
     pub bucket: String,
     /// The version's fingerprint; null if it is new in each run.
     pub fingerprint: Option<String>,
+    /// The beginning of the commit whose version is complete, so that what changed goes to a new one.
+    #[serde(skip)]
+    pub beside: Option<String>,
     /// The bucket's labels.
     pub bucket_labels: BTreeMap<String, String>,
     /// Labels of all builds.

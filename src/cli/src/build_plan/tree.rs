@@ -230,9 +230,10 @@ fn publish_branch(publish: &PublishPlan, asked: bool) -> Branch {
         None => format!("publish to {}", publish.bucket),
     });
     let mut line = |text: String| branch.push(Branch::new(text));
-    line(match &publish.fingerprint {
-        Some(fingerprint) => format!("fingerprint {fingerprint}"),
-        None => "a new version".into(),
+    line(match (&publish.fingerprint, &publish.beside) {
+        (Some(fingerprint), _) => format!("fingerprint {fingerprint}"),
+        (None, Some(commit)) => format!("a new version beside {commit}"),
+        (None, None) => "a new version".into(),
     });
     let labels = [("bucket", &publish.bucket_labels), ("builds", &publish.build_labels)];
     for (of, labels) in labels.into_iter().filter(|(_, labels)| !labels.is_empty()) {

@@ -73,6 +73,8 @@ pub(super) struct Report<'a> {
     failed: usize,
     /// How much was given up.
     forgotten: usize,
+    /// Builds that were only remembered, of which nothing was kept.
+    remembered: usize,
     /// How much is left to `ingot cleanup` on another machine.
     elsewhere: usize,
     /// How many kept builds are left to it.
@@ -97,6 +99,7 @@ impl<'a> Report<'a> {
             removed: 0,
             failed: 0,
             forgotten: 0,
+            remembered: 0,
             elsewhere: 0,
             kept_elsewhere: 0,
         }
@@ -254,7 +257,9 @@ impl<'a> Report<'a> {
             "{} of {}, remembered for `ingot build -only-post-processors`:",
             build.build, build.template
         ));
-        self.report(artifact.description(), &Status::Forgotten, None);
+        // The artifact is the user's, and stays.
+        self.remembered += 1;
+        self.say(format!("  forgot {}", artifact.description()));
         self.kept.push(document(build, json!([])));
     }
 
@@ -412,7 +417,7 @@ impl<'a> Report<'a> {
             ));
         } else if left == 0 && self.removed + self.failed == 0 {
             let removes = self.args.kept && !self.args.dry_run;
-            match self.kept.len() - self.kept_elsewhere {
+            match self.kept.len() - self.kept_elsewhere - self.remembered {
                 1 if removes => self.ui.say("Removed what was kept of a build."),
                 kept @ 2.. if removes => {
                     self.ui.say(format!("Removed what was kept of {kept} builds."));

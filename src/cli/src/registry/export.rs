@@ -77,9 +77,12 @@ pub(super) async fn run(args: &ExportArgs, session: &Session) -> Result<()> {
     ))
 }
 
-/// Whether writing to a path loses what is in a file. One that is empty may have been created for this.
+/// Whether writing to a path loses what is in a file. One that is empty may have been created for this, and
+/// one that a shell has opened, as `/dev/stdout`, is written as it said.
 fn holds_something(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0)
+    let is_open = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    !is_open.iter().any(|opened| path.starts_with(opened))
+        && std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 /// The error with the flags that help.

@@ -89,4 +89,7 @@ pub struct FileInput {
     pub digest: FileDigest,
     /// Whether it is a file that may be run.
     pub executable: bool,
+    /// Whether the option only may name it, as a command does that runs a script. Older versions did not
+    /// record those, so that a new one is no change.
+    pub possible: bool,
 }

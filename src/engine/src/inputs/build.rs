@@ -11,7 +11,7 @@ use ingot_template::{Companion, RegistryBlock};
 use regex::Regex;
 
 use super::block::{BlockInputs, BlockKind, FileInput};
-use super::commands::possible_files;
+use super::commands::{PossibleFile, possible_files};
 use super::encode::{SecretValues, encode};
 use super::evaluate::{Block, NodeEvaluator};
 use super::files::FileDigests;
@@ -161,22 +161,28 @@ impl<'a> InputReader<'a> {
 
     /// A test without what says only how long it may take.
     fn test(&self, test: &TestBlock) -> OptionValue {
+        let compared = |options: &Config| {
+            let options = options.without(&["timeout", "retry_timeout"]);
+            OptionValue::Map(options.values().clone())
+        };
         let checks = test.checks.iter().map(|check| {
             let options = match &check.source {
-                CheckSource::Block(config) => {
-                    let config = config.without(&["timeout", "retry_timeout"]);
-                    OptionValue::Map(config.values().clone())
-                }
+                CheckSource::Block(options) => compared(options),
                 CheckSource::Goss(file) => string(self.digests.of(file).as_str()),
             };
             OptionValue::List(vec![string(check.check.kind), string(&check.check.name), options])
+        });
+        // A text in a secret's place may not be in the form that the option has to be in.
+        let refused = test.refused.iter().map(|check| {
+            let options = compared(&check.options);
+            OptionValue::List(vec![string(&check.kind), string(&check.name), options])
         });
         let run = match &test.run {
             None => OptionValue::Null,
             Some(TestRun::Shell(command)) => string(command),
             Some(TestRun::Image(arguments)) => strings(arguments),
         };
-        let checks = OptionValue::List(checks.collect());
+        let checks = OptionValue::List(checks.chain(refused).collect());
         OptionValue::List(vec![string(&test.name), run, OptionValue::Bool(test.sudo), checks])
     }
 
@@ -206,17 +212,23 @@ impl<'a> InputReader<'a> {
         let concealed = self.concealed_options(evaluator, block);
         let rendered = evaluator.rendered(&config);
         let mut named = block.plugin.local_files(&rendered);
+        // Those files are mostly secrets.
+        named.retain(|(option, _)| !option.ends_with(" --env-file"));
         let read: Vec<String> = named.iter().map(|(option, _)| option.clone()).collect();
-        for (option, path) in possible_files(title.kind, &title.name, &rendered) {
-            if self.is_read_here(&path) && !named.iter().any(|(_, known)| *known == path) {
-                named.push((option, path));
+        let certain = named.len();
+        for file in possible_files(title.kind, &title.name, &rendered) {
+            let is_known = named.iter().any(|(_, known)| *known == file.path);
+            if !is_known && !file.may_be_secret && self.is_read_here(&file) {
+                named.push((file.option, file.path));
             }
         }
-        let files = named.into_iter().map(|(option, path)| {
+        let files = named.into_iter().enumerate().map(|(index, (option, path))| {
             let digest = self.digests.of(Path::new(&path));
             let executable = is_executable(Path::new(&path));
             let portable = self.digests.masked(self.portable(&path));
-            FileInput { option, path, portable, digest, executable }
+            // Flags were not looked at either.
+            let possible = index >= certain || option.contains(" --");
+            FileInput { option, path, portable, digest, executable, possible }
         });
         let files: Vec<FileInput> = files.collect();
         let mut options = Vec::new();
@@ -321,8 +333,10 @@ impl<'a> InputReader<'a> {
     }
 
     /// Whether a text that may be a path is taken for one: of something below the template's directory or the
-    /// working directory, or of a file elsewhere that is not part of this machine's system.
-    fn is_read_here(&self, text: &str) -> bool {
+    /// working directory, or of a file elsewhere that is not part of this machine's system. A directory's
+    /// bare name is rather another word: `test`, or a group of Ansible's.
+    fn is_read_here(&self, file: &PossibleFile) -> bool {
+        let text = &file.path;
         let Ok(path) = std::path::absolute(text).map(|path| normal(&path)) else { return false };
         let Ok(found) = std::fs::metadata(&path) else { return false };
         let holds = |directory: &PathBuf| {
@@ -331,7 +345,10 @@ impl<'a> InputReader<'a> {
         if found.is_dir() {
             // One that holds the template is named for its place.
             let own = self.root.starts_with(&path);
-            return !own && (holds(&self.root) || holds(&self.cwd));
+            return !file.is_script
+                && text.contains('/')
+                && !own
+                && (holds(&self.root) || holds(&self.cwd));
         }
         let of_system = SYSTEM.iter().any(|directory| path.starts_with(directory));
         found.is_file() && (holds(&self.root) || holds(&self.cwd) || !of_system)

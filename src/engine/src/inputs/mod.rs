@@ -25,8 +25,10 @@
 //!   directories. Files that are large or many count by length and time, as it looks at them whenever a
 //!   build with `-on-error=keep` starts. Of what may name a file it takes all that is there: what it
 //!   misses is not on the machine, and nobody is told; what is no change can be passed with `-start-at`.
+//!   Only what was not there before is no change: a step may have written it.
 //! - Plans are compared with what was published on another machine. So paths do not depend on the machine,
-//!   and programs of its system do not count.
+//!   and programs of its system do not count. Of what may name a file they leave out what may hold a secret,
+//!   and directories by their bare names; what was not recorded of it is no change.
 //!
 //! How secrets enter digests follows from who can read them. Records of plans are published: secrets are left
 //! out. Records of `-resume` are for the user only: secrets count, with a salt that is in the record. Keys of
@@ -43,7 +45,7 @@ mod record;
 
 pub use block::{BlockInputs, BlockKind, FileInput};
 pub use build::{BuildInputs, InputReader, RegistryInputs, TestInputs};
-pub(super) use commands::possible_files;
+pub(super) use commands::{PossibleFile, possible_files};
 pub use encode::{SecretValues, encode};
 pub(super) use evaluate::{Block, NodeEvaluator};
 pub use files::{FileDigest, FileDigests};

@@ -158,7 +158,11 @@ impl BuildInputs {
                     None
                 }
                 (Some(_), Some(_)) => Some(format!("the content of {path}")),
-                (None, _) => Some(format!("{path} is read now")),
+                (None, _) => {
+                    let mut files = self.blocks.iter().flat_map(|block| &block.files);
+                    let is_read = files.any(|file| file.portable == **path && !file.possible);
+                    is_read.then(|| format!("{path} is read now"))
+                }
                 (_, None) => Some(format!("{path} is not read any more")),
             });
         }
@@ -301,7 +305,13 @@ mod tests {
             portable: "<path.root>/a.sh".into(),
             digest: FileDigest::File(content.into()),
             executable: false,
+            possible: false,
         };
+        let before = web.record("5a17", Vec::new());
+        web.blocks[0].files = vec![FileInput { possible: true, ..file("1") }];
+        assert!(web.compare(&before).is_unchanged());
+        web.blocks[0].files.push(file("1"));
+        assert_eq!(web.compare(&before).changed, ["<path.root>/a.sh is read now"]);
         web.blocks[0].files = vec![file("1")];
         let old = web.record("5a17", Vec::new());
         web.blocks[0].files = vec![file("2")];

@@ -121,7 +121,7 @@ fn step_line(
 ) -> Option<String> {
     let number = index + 1;
     match (before, now) {
-        (Some(old), Some(new)) if old.is_same(new) => None,
+        (Some(old), Some(new)) if new.is_same(old) => None,
         (None, None) => None,
         (Some(old), None) => Some(format!("{what} {number}, {}, is gone", old.describe())),
         (None, Some(new)) => {
@@ -137,7 +137,7 @@ fn step_line(
         }
         (Some(old), Some(new)) => {
             let options = different(&old.options, &new.options);
-            let files = different(&old.files, &new.files);
+            let files = new.changed_files(old);
             let parts = what_differs(&options, &files);
             Some(format!("{what} {number}, {} ({}): {parts}", new.describe(), new.place))
         }
@@ -161,6 +161,7 @@ mod tests {
             place: "t.pkr.hcl:1:1".into(),
             options: digests(&[("inline", inline)]),
             files: digests(&[("setup.sh", file)]),
+            possible: Vec::new(),
         }
     }
 
@@ -200,6 +201,24 @@ mod tests {
                 "the variable `v`",
             ]
         );
+    }
+
+    #[test]
+    fn what_only_may_be_read_and_was_not_there_is_no_change() {
+        let before = step(None, "1", "x");
+        let now = |new: &str, possible: &[&str]| {
+            let files = digests(&[("setup.sh", "x"), (new, "y")]);
+            let possible = possible.iter().map(|path| (*path).to_owned()).collect();
+            StepInputs { files, possible, ..before.clone() }
+        };
+        assert!(now("./a.env", &["./a.env"]).is_same(&before));
+        assert!(now("roles/a", &["roles"]).is_same(&before));
+        assert_eq!(now("a.env", &[]).changed_files(&before), ["a.env"]);
+        // One more in a directory, and another content.
+        let mut more = now("roles/b", &["roles"]);
+        more.files.insert("roles/a".into(), "y".into());
+        assert_eq!(more.changed_files(&now("roles/a", &[])), ["roles/b"]);
+        assert_eq!(now("a", &["a", "setup.sh"]).changed_files(&step(None, "1", "z")), ["setup.sh"]);
     }
 
     #[test]

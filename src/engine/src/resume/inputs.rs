@@ -10,8 +10,8 @@ use ingot_template::steps::Step;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::{
-    Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, SecretValues, encode,
-    possible_files,
+    Block, BlockKind, FileDigests, NodeEvaluator, PluginOptions, PossibleFile, SecretValues,
+    encode, possible_files,
 };
 use crate::journal;
 
@@ -59,6 +59,9 @@ pub(crate) struct StepInputs {
     pub options: Digests,
     /// The files that its options name.
     pub files: Digests,
+    /// Paths of those among them that only may be read. Known of what a step is now.
+    #[serde(skip)]
+    pub possible: Vec<String>,
 }
 
 impl StepInputs {
@@ -70,9 +73,21 @@ impl StepInputs {
         }
     }
 
-    /// Whether another one does the same.
-    pub(super) fn is_same(&self, other: &StepInputs) -> bool {
-        (&self.kind, &self.options, &self.files) == (&other.kind, &other.options, &other.files)
+    /// Whether it does the same as `before`.
+    pub(super) fn is_same(&self, before: &StepInputs) -> bool {
+        (&self.kind, &self.options) == (&before.kind, &before.options)
+            && self.changed_files(before).is_empty()
+    }
+
+    /// The files that are not what they were `before`. What only may be read, and was not there, is none of
+    /// them: the step itself may have written it.
+    pub(super) fn changed_files<'s>(&'s self, before: &'s StepInputs) -> Vec<&'s str> {
+        let mut changed = different(&before.files, &self.files);
+        changed.retain(|name| {
+            let mut paths = self.possible.iter().filter(|path| Path::new(name).starts_with(path));
+            !paths.any(|path| before.files.keys().all(|known| !Path::new(known).starts_with(path)))
+        });
+        changed
     }
 }
 
@@ -132,6 +147,7 @@ impl InputCollector<'_> {
             place: format!("{}:{}:{}", place.file, place.line, place.column),
             options: Digests::new(),
             files: Digests::new(),
+            possible: Vec::new(),
         };
         let Some(plugin) = plugin else { return inputs };
         let block = Block::step(step, &plugin);
@@ -139,8 +155,14 @@ impl InputCollector<'_> {
         inputs.options = self.options(&block, &config);
         let (rendered, files) = (self.evaluator.rendered(&config), &mut inputs.files);
         plugin.local_files(&rendered).iter().for_each(|(_, path)| self.file(path, files));
-        let possible = possible_files(kind, &inputs.kind, &rendered);
-        possible.iter().for_each(|(_, text)| self.possible_file(text, files));
+        let certain: Vec<String> = files.keys().cloned().collect();
+        for file in possible_files(kind, &inputs.kind, &rendered) {
+            self.possible_file(&file, files);
+            let path = self.shown(Path::new(&file.path));
+            if !certain.iter().any(|known| Path::new(known).starts_with(&path)) {
+                inputs.possible.push(path);
+            }
+        }
         inputs
     }
 
@@ -192,8 +214,11 @@ impl InputCollector<'_> {
     }
 
     /// What a text names, which may as well be no path, or one of the built machine.
-    fn possible_file(&self, text: &str, files: &mut Digests) {
-        let path = Path::new(text);
+    fn possible_file(&self, file: &PossibleFile, files: &mut Digests) {
+        let path = Path::new(&file.path);
+        if file.is_script && !path.is_file() {
+            return;
+        }
         let of_kernel = ["/dev", "/proc", "/sys"].iter().any(|root| path.starts_with(root));
         if !of_kernel && !OF_SYSTEM.iter().any(|directory| path == Path::new(directory)) {
             self.add(path, Some(MOST_FILES), files);

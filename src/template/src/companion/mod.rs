@@ -9,4 +9,4 @@ mod test_block;
 
 pub use blocks::{CacheBlock, Companion, FamilyBlock, StepBlock};
 pub use read::read;
-pub use test_block::{CheckSource, TestBlock, TestCheck, goss_checks};
+pub use test_block::{CheckSource, RefusedCheck, TestBlock, TestCheck, goss_checks};

@@ -42,6 +42,8 @@ pub struct TestBlock {
     pub timeout: Duration,
     /// The checks, in order.
     pub checks: Vec<TestCheck>,
+    /// Blocks that are no checks, as their options are not in the form that they have to be in.
+    pub refused: Vec<RefusedCheck>,
     /// Where `run` is set.
     pub run_place: Option<Span>,
     /// Where the block starts.
@@ -57,6 +59,18 @@ pub struct TestCheck {
     pub source: CheckSource,
     /// Where its block starts.
     pub header: Span,
+}
+
+/// A block of a test that is no check for what an option says. Where texts stand for secrets, these may be
+/// what is not in the right form.
+#[derive(Debug, Clone)]
+pub struct RefusedCheck {
+    /// The kind of check.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The options.
+    pub options: Config,
 }
 
 /// What a check was read from.
@@ -91,7 +105,7 @@ pub(super) fn read(block: &Block, names: &Names, mut reader: Reader) -> Option<T
     let defaults = Defaults { timeout: limit("check_timeout"), retry: None };
     let defaults = Defaults { retry: reader.duration("retry_timeout"), ..defaults };
     let before = reader.diagnostics.errors();
-    let (checks, open) = checks(block, defaults, &mut reader);
+    let (checks, refused, open) = checks(block, defaults, &mut reader);
     if checks.is_empty() && !open && reader.diagnostics.errors() == before {
         reader.diagnostics.push(
             Diagnostic::error("this test checks nothing")
@@ -106,6 +120,7 @@ pub(super) fn read(block: &Block, names: &Names, mut reader: Reader) -> Option<T
         sudo,
         timeout,
         checks,
+        refused,
         run_place: reader.place("run"),
         header: block.header,
     })
@@ -183,13 +198,18 @@ fn run_as(reader: &mut Reader) -> Option<TestRun> {
     run
 }
 
-/// The checks of a test, and whether how many there are is not known yet.
-fn checks(block: &Block, defaults: Defaults, reader: &mut Reader) -> (Vec<TestCheck>, bool) {
-    let mut found: Vec<TestCheck> = Vec::new();
+/// The checks of a test, the blocks that are none, and whether how many there are is not known yet.
+fn checks(
+    block: &Block,
+    defaults: Defaults,
+    reader: &mut Reader,
+) -> (Vec<TestCheck>, Vec<RefusedCheck>, bool) {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
     let mut open = false;
     for inner in &block.body.blocks {
         if inner.kind != "dynamic" {
-            check_block(inner, &dynamic::Names::new(), defaults, reader, &mut found);
+            let names = dynamic::Names::new();
+            refused.extend(check_block(inner, &names, defaults, reader, &mut found));
             continue;
         }
         let kind = inner.label(0);
@@ -211,29 +231,30 @@ fn checks(block: &Block, defaults: Defaults, reader: &mut Reader) -> (Vec<TestCh
         let expansion = expand(inner, labels, reader.scope, reader.unknowns, reader.diagnostics);
         open |= expansion.open;
         for (inner, names) in expansion.blocks {
-            check_block(&inner, &names, defaults, reader, &mut found);
+            refused.extend(check_block(&inner, &names, defaults, reader, &mut found));
         }
     }
-    (found, open)
+    (found, refused, open)
 }
 
+/// Adds the checks of a block to `found`; one that is refused is handed back.
 fn check_block(
     block: &Block,
     names: &dynamic::Names,
     defaults: Defaults,
     reader: &mut Reader,
     found: &mut Vec<TestCheck>,
-) {
+) -> Option<RefusedCheck> {
     let scope = reader.scope.with(names.clone());
     if block.kind == "goss" {
         labels(block, &[], reader.diagnostics);
         found.extend(goss_block(block, defaults, &scope, reader.unknowns, reader.diagnostics));
-        return;
+        return None;
     }
     // What is not a check was reported.
-    let Some(schema) = schema(&block.kind) else { return };
+    let schema = schema(&block.kind)?;
     if !labels(block, &["name"], reader.diagnostics) {
-        return;
+        return None;
     }
     let (kind, name) = (block.kind.as_str(), block.label(0));
     let same = |other: &&TestCheck| {
@@ -245,7 +266,7 @@ fn check_block(
                 .at(block.header)
                 .also(first.header, "first here"),
         );
-        return;
+        return None;
     }
     let part = Part { body: block.body.clone(), names: names.clone() };
     let (parts, header) = (&[&part][..], block.header);
@@ -255,17 +276,22 @@ fn check_block(
         options::evaluate(given, &schema, &[], reader.scope, reader.unknowns, &mut problems);
     let failed = problems.has_errors();
     reader.diagnostics.extend(problems);
+    let refused = |options: Config| {
+        Some(RefusedCheck { kind: kind.to_owned(), name: name.to_owned(), options })
+    };
     if failed {
-        return;
+        return refused(config);
     }
     match Check::of_block(kind, name, &config, defaults) {
         Ok(check) => {
             found.push(TestCheck { check, source: CheckSource::Block(config), header });
+            None
         }
         Err(errors) => {
             let decided = errors.0.into_iter();
             let decided = decided.filter(|error| !error.is_undecided(&config));
             config_errors(ConfigErrors::from_iter(decided), given, reader.diagnostics);
+            refused(config)
         }
     }
 }
