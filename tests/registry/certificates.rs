@@ -59,12 +59,18 @@ async fn other_machines_use_a_name_of_the_certificate() {
 /// A key and a certificate for 127.0.0.1 as `openssl req -x509` makes them by default, an authority's; none
 /// where openssl is not installed.
 fn self_signed(directory: &Path) -> Option<[String; 2]> {
+    created(directory, &[])
+}
+
+/// The same, of which `more` says more to openssl.
+fn created(directory: &Path, more: &[&str]) -> Option<[String; 2]> {
     std::fs::create_dir(directory).expect("a directory");
     let path = |name: &str| directory.join(name).to_str().expect("a plain name").to_owned();
     let created = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .args(["-nodes", "-days", "2", "-subj", "/CN=registry"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(more)
         .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
         .stderr(Stdio::null())
         .status();
@@ -137,6 +143,28 @@ fn a_self_signed_certificate_of_an_authority_is_trusted_where_it_is_named() {
     ] {
         let said = read(http, store);
         assert!(said.contains(failed) && said.contains("invalid peer certificate"), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_that_an_authority_signed_is_trusted_where_it_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let Some([key, authority]) = self_signed(&dir.path().join("authority")) else { return };
+    let signed = |name: &str| {
+        let of_server = ["-addext", "basicConstraints=critical,CA:FALSE"];
+        let more = [&["-CA", authority.as_str(), "-CAkey", key.as_str()][..], &of_server].concat();
+        created(&dir.path().join(name), &more)
+    };
+    let Some([key, certificate]) = signed("own") else { return };
+    let Some([_, sibling]) = signed("sibling") else { return };
+    let args = ["-tls-cert", certificate.as_str(), "-tls-key", key.as_str()];
+    let server = Server::start(&dir.path().join("data"), &args);
+    for (named, code) in [(&certificate, 0), (&authority, 0), (&sibling, 1)] {
+        let printed = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let env: Vec<_> = printed.chain([("SSL_CERT_FILE", named.as_str())]).collect();
+        let run = ingot_with(dir.path(), &["registry", "buckets", "list"], &env);
+        assert_eq!(run.code, Some(code), "{named}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.stderr.contains("invalid peer certificate"), code == 1, "{}", run.stderr);
     }
 }
 

@@ -1,11 +1,10 @@
 //! Which servers a TLS client trusts, and what it shows of itself.
 //!
-//! A certificate that is trusted itself is good for the server that shows it also where it is an
-//! authority's, as `openssl req -x509` makes them. So it is with Go's programs and OpenSSL's; rustls alone
-//! refuses an authority's certificate wherever a server shows it.
+//! A certificate that is trusted itself is good for the server that shows it, whoever signed it, also where
+//! it is an authority's, as `openssl req -x509` makes them. So it is with Go's programs; rustls alone asks
+//! for the issuer, and refuses an authority's certificate wherever a server shows it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::{ClientBuilder, Identity};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -130,8 +129,8 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
         .map_err(Error::caused_by)
 }
 
-/// rustls' own check, and what it has no room for: a server that shows an authority's certificate which is
-/// one of the trusted ones.
+/// rustls' own check, and what it has no room for: a server that shows one of the trusted certificates,
+/// which needs no issuer.
 #[derive(Debug)]
 struct Verifier {
     usual: Arc<WebPkiServerVerifier>,
@@ -154,14 +153,11 @@ impl ServerCertVerifier for Verifier {
             ocsp_response,
             now,
         );
-        let error = match checked {
-            Err(error) if is_of_authority(&error) => error,
-            checked => return checked,
-        };
         // Byte by byte: one with the same name or key is another certificate.
-        if !self.trusted.iter().any(|trusted| trusted[..] == end_entity[..]) {
-            return Err(error);
+        if checked.is_ok() || !self.trusted.iter().any(|trusted| trusted[..] == end_entity[..]) {
+            return checked;
         }
+        // Whatever was wrong: it may have been an issuer, which does not matter here.
         check_dates_and_usage(end_entity, now)?;
         verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
         Ok(ServerCertVerified::assertion())
@@ -190,24 +186,18 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether `error` is that a server showed an authority's certificate.
-fn is_of_authority(error: &TlsError) -> bool {
-    let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-/// Checks when and for what a certificate is valid. webpki says that it is an authority's before it has
-/// checked all of that.
+/// Checks when and for what a certificate is valid, which webpki may not have reached.
 fn check_dates_and_usage(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TlsError> {
     let encoding = |_| TlsError::from(CertificateError::BadEncoding);
     let certificate = Certificate::from_der(certificate.as_ref()).map_err(encoding)?;
     let certificate = certificate.tbs_certificate;
-    let now = Duration::from_secs(now.as_secs());
-    if now < certificate.validity.not_before.to_unix_duration() {
-        return Err(CertificateError::NotValidYet.into());
+    let not_before = UnixTime::since_unix_epoch(certificate.validity.not_before.to_unix_duration());
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
     }
-    if now > certificate.validity.not_after.to_unix_duration() {
-        return Err(CertificateError::Expired.into());
+    let not_after = UnixTime::since_unix_epoch(certificate.validity.not_after.to_unix_duration());
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     match certificate.get::<ExtendedKeyUsage>().map_err(encoding)? {
         Some((_, usages)) if !usages.0.contains(&SERVER_AUTHENTICATION) => {
@@ -219,9 +209,11 @@ fn check_dates_and_usage(certificate: &CertificateDer<'_>, now: UnixTime) -> Res
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
-        KeyPair, date_time_ymd,
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose,
+        IsCa, KeyPair, date_time_ymd,
     };
     use rustls::server::ServerConfig;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -268,6 +260,45 @@ mod tests {
         ] {
             let error = check(only(), &own, host, at).unwrap_err();
             assert!(error.contains(why), "{host} {at}: {error}");
+        }
+    }
+
+    /// Certificates for servers that one authority signed, which is called as they are if `alike`.
+    fn siblings(alike: bool) -> [CertificateDer<'static>; 2] {
+        let mut authority = params();
+        if !alike {
+            authority.distinguished_name.push(DnType::CommonName, "authority");
+        }
+        let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let mut of_server = params();
+        of_server.is_ca = IsCa::ExplicitNoCa;
+        [(); 2].map(|()| {
+            let key = KeyPair::generate().unwrap();
+            of_server.signed_by(&key, &issuer).unwrap().der().clone()
+        })
+    }
+
+    #[test]
+    fn a_certificate_that_is_trusted_itself_needs_no_issuer() {
+        for alike in [false, true] {
+            let [own, sibling] = siblings(alike);
+            let only = || Trust::Only(vec![own.clone()]);
+            assert_eq!(check(only(), &own, "localhost", IN_2020), Ok(()));
+            for (shown, host, at, why) in [
+                (&own, "example.com", IN_2020, "NotValidForName"),
+                (&own, "localhost", IN_2020 - YEAR, "NotValidYet"),
+                (&own, "localhost", IN_2020 + YEAR, "Expired"),
+                // The name alone may make it look as if the trusted one had signed it.
+                (
+                    &sibling,
+                    "localhost",
+                    IN_2020,
+                    if alike { "BadSignature" } else { "UnknownIssuer" },
+                ),
+            ] {
+                let error = check(only(), shown, host, at).unwrap_err();
+                assert!(error.contains(why), "{host} {at}: {error}");
+            }
         }
     }
 
