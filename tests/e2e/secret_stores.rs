@@ -159,6 +159,9 @@ fn a_consul_that_does_not_answer_is_reported() {
     says(&run(dir.path(), &["build", "."], &env), 1, &wanted);
 }
 
+/// What looks like a certificate.
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
 /// A store whose certificates cannot be read is not asked with those of the system.
 #[test]
 fn variables_without_a_certificate_are_errors() {
@@ -183,6 +186,20 @@ fn variables_without_a_certificate_are_errors() {
         ];
         let wanted = format!("{variable} has no certificate in PEM");
         says(&run(dir.path(), &["build", "."], &env), 1, &[&wanted]);
+    }
+    std::fs::create_dir(dir.path().join("there")).unwrap();
+    std::fs::write(dir.path().join("there/ca.pem"), PEM).unwrap();
+    // The file counts before the text, and that before the directory.
+    for (set, wanted) in [
+        (&[("VAULT_CACERT", "ca.der"), ("VAULT_CACERT_BYTES", PEM)][..], "VAULT_CACERT has no"),
+        (
+            &[("VAULT_CACERT_BYTES", "x"), ("VAULT_CAPATH", "there")][..],
+            "VAULT_CACERT_BYTES has no",
+        ),
+    ] {
+        let env =
+            [&[("VAULT_ADDR", "https://127.0.0.1:1"), ("VAULT_TOKEN", TOKEN)][..], set].concat();
+        says(&run(dir.path(), &["build", "."], &env), 1, &[wanted]);
     }
 }
 

@@ -17,9 +17,9 @@ const REDIRECTS: usize = 3;
 pub(crate) struct Names {
     /// The file of the certificates to trust.
     pub ca_file: &'static str,
-    /// Such certificates themselves, where the store has a variable of them.
+    /// Such certificates themselves, where the store has a variable of them. The file counts before them.
     pub ca_text: Option<&'static str>,
-    /// The directory of such files.
+    /// The directory of such files, which counts last.
     pub ca_directory: &'static str,
     /// The file of the certificate to show.
     pub certificate: &'static str,
@@ -88,10 +88,10 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
 /// A file cannot be read, or there is no certificate where there should be some.
 fn trust(env: &Environment, names: &Names) -> Result<Trust> {
     let text = names.ca_text.and_then(|name| Some((name, env.get(name)?)));
-    let (variable, files) = if let Some((name, pem)) = text {
-        (name, vec![pem.into_bytes()])
-    } else if let Some(pem) = env.file(names.ca_file)? {
+    let (variable, files) = if let Some(pem) = env.file(names.ca_file)? {
         (names.ca_file, vec![pem])
+    } else if let Some((name, pem)) = text {
+        (name, vec![pem.into_bytes()])
     } else if env.get(names.ca_directory).is_some() {
         (names.ca_directory, env.directory(names.ca_directory)?)
     } else {
