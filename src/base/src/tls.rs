@@ -78,7 +78,8 @@ impl Trust {
 pub struct Tls {
     /// Which servers are trusted.
     pub trust: Trust,
-    /// What is shown to a server that asks for it: a certificate and its key, in PEM.
+    /// What is shown to a server that asks for it: a certificate and its key, in PEM. Of several keys it is
+    /// the last.
     pub identity: Option<Vec<u8>>,
     /// Whether any certificate of a server will do.
     pub insecure: bool,
@@ -108,8 +109,8 @@ impl Tls {
             .with_custom_certificate_verifier(self.trust.verifier()?);
         let mut config = match self.identity {
             Some(pem) => {
-                let key = PrivateKeyDer::from_pem_slice(&pem).map_err(Error::caused_by)?;
                 let chain = certificates(&pem)?;
+                let key = last_key(&pem)?;
                 config.with_client_auth_cert(chain, key).map_err(Error::caused_by)?
             }
             None => config.with_no_client_auth(),
@@ -127,6 +128,14 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(Error::caused_by)
+}
+
+/// The last key in a text of PEM, as reqwest takes it: a file of a certificate may hold a key of its own, and
+/// the file of the key comes after it.
+fn last_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
+    let keys: std::result::Result<Vec<_>, _> = PrivateKeyDer::pem_slice_iter(pem).collect();
+    let last = keys.map_err(Error::caused_by)?.pop();
+    last.ok_or_else(|| Error::new("there is no key of a certificate in PEM"))
 }
 
 /// rustls' own check, and what it has no room for: a server that shows one of the trusted certificates,
@@ -395,6 +404,22 @@ mod tests {
         assert_eq!(handshake(&own, &key), Ok(()));
         let error = handshake(&own, &other).unwrap_err();
         assert_eq!(error, TlsError::from(CertificateError::BadSignature));
+    }
+
+    #[test]
+    fn the_last_of_several_keys_is_that_of_the_certificate() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let certificate = params().self_signed(&key).unwrap();
+        let trust = Trust::Only(vec![certificate.der().clone()]);
+        let config = |parts: &[String]| {
+            let identity = Some(parts.join("\n").into_bytes());
+            Tls { trust: trust.clone(), identity, ..Tls::default() }.config().map(|_| ())
+        };
+        let (own, other) = (key.serialize_pem(), other.serialize_pem());
+        let certificate = certificate.pem();
+        assert!(config(&[certificate.clone(), other.clone(), own.clone()]).is_ok());
+        assert!(config(&[certificate.clone(), own, other]).is_err());
+        assert!(config(&[certificate]).unwrap_err().to_string().contains("there is no key"));
     }
 
     #[test]
