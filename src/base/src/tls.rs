@@ -27,6 +27,9 @@ use crate::{Error, Result};
 /// The extended usage of keys for "TLS WWW server authentication".
 const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 
+/// That of a certificate which is good for every usage.
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+
 /// The certificates that are trusted: a server has to show one of them, or one that they vouch for.
 #[derive(Debug, Clone)]
 pub enum Trust {
@@ -209,10 +212,15 @@ fn check_dates_and_usage(certificate: &CertificateDer<'_>, now: UnixTime) -> Res
         return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     match certificate.get::<ExtendedKeyUsage>().map_err(encoding)? {
-        Some((_, usages)) if !usages.0.contains(&SERVER_AUTHENTICATION) => {
-            Err(CertificateError::InvalidPurpose.into())
+        Some((_, usages)) => {
+            let for_servers =
+                |usage: &ObjectIdentifier| [SERVER_AUTHENTICATION, ANY_USAGE].contains(usage);
+            match usages.0.iter().any(for_servers) {
+                true => Ok(()),
+                false => Err(CertificateError::InvalidPurpose.into()),
+            }
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -354,6 +362,7 @@ mod tests {
         let (client, server) =
             (ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth);
         assert_eq!(with(&[client.clone(), server]), Ok(()));
+        assert_eq!(with(&[ExtendedKeyUsagePurpose::Any]), Ok(()));
         assert!(with(&[client]).unwrap_err().contains("InvalidPurpose"));
     }
 
