@@ -168,6 +168,30 @@ fn a_certificate_that_an_authority_signed_is_trusted_where_it_is_named() {
     }
 }
 
+/// The system's certificates are needed, and their lack is reported, where a server shows one.
+#[test]
+fn without_certificates_to_trust_http_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plain = Server::start(&dir.path().join("plain"), &["-plain-http"]);
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let read = |url: &str, named: &str| {
+        let template = format!("data \"http\" \"h\" {{\n  url = \"{url}/healthz\"\n}}\n");
+        let template = template + &null_template("");
+        std::fs::write(dir.path().join("t.pkr.hcl"), template).expect("a template");
+        let env = [("SSL_CERT_FILE", named), ("SSL_CERT_DIR", "")];
+        ingot_with(dir.path(), &["validate", "-evaluate-datasources", "t.pkr.hcl"], &env)
+    };
+    for named in ["nowhere.pem", ""] {
+        let run = read(&plain.url(), named);
+        assert_eq!(run.code, Some(0), "{named:?}: {}{}", run.stdout, run.stderr);
+    }
+    let run = read(&server.url(), "nowhere.pem");
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("there is no certificate to trust: "), "{said}");
+    assert!(said.contains("nowhere.pem") && said.contains("ca-certificates"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_read_again_at_sighup() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -4,12 +4,14 @@
 //! it is an authority's, as `openssl req -x509` makes them. So it is with Go's programs; rustls alone asks
 //! for the issuer, and refuses an authority's certificate wherever a server shows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::{ClientBuilder, Identity};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::ring;
+use rustls::client::verify_server_name;
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -22,6 +24,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
+use crate::trusted::{NothingTrusted, Trusted};
 use crate::{Error, Result};
 
 /// The extended usage of keys for "TLS WWW server authentication".
@@ -46,34 +49,36 @@ impl Default for Trust {
 }
 
 impl Trust {
-    /// What checks the certificate of a server.
+    /// What checks the certificate of a server. The system's certificates are read when a server first shows
+    /// one: without TLS they are not needed, and some machines have none.
     ///
     /// # Errors
-    /// There is no certificate to trust, or one that was named is none.
+    /// A certificate that was named is none; or it is these alone that are trusted, and there are none.
     pub fn verifier(self) -> Result<Arc<dyn ServerCertVerifier>> {
-        let mut roots = RootCertStore::empty();
-        let (mut trusted, named) = match self {
-            Trust::SystemAnd(named) => (rustls_native_certs::load_native_certs().certs, named),
-            Trust::Only(named) => (Vec::new(), named),
+        let (named, and_system) = match self {
+            Trust::SystemAnd(named) => (named, true),
+            Trust::Only(named) => (named, false),
         };
-        // A system's collection may hold something odd, which concerns nobody.
-        roots.add_parsable_certificates(trusted.iter().cloned());
-        for certificate in named {
+        let mut roots = RootCertStore::empty();
+        for certificate in &named {
             let unusable =
                 |error: TlsError| Error::caused_by(error).context("reading a trusted certificate");
             roots.add(certificate.clone()).map_err(unusable)?;
-            trusted.push(certificate);
         }
-        if roots.is_empty() {
-            return Err(Error::new("there is no certificate to trust").hint(
-                "install the system's, such as Debian's package ca-certificates, or name a file of \
-                 them in SSL_CERT_FILE",
-            ));
+        if roots.is_empty() && !and_system {
+            return Err(Error::caused_by(NothingTrusted::because(&[])));
         }
-        let provider = Arc::new(ring::default_provider());
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Arc::new(Verifier { usual: usual.map_err(Error::caused_by)?, trusted }))
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        Ok(Arc::new(Verifier { named, and_system, algorithms, trusted: OnceLock::new() }))
     }
+}
+
+/// Checks that the system has certificates to trust, for who had better wait than fail.
+///
+/// # Errors
+/// It has none.
+pub fn check_system() -> Result<()> {
+    Trusted::load(&[], true).map(|_| ()).map_err(Error::caused_by)
 }
 
 /// The TLS of an HTTP client.
@@ -92,7 +97,7 @@ impl Tls {
     /// The same for a client that is being built.
     ///
     /// # Errors
-    /// There is no certificate to trust, or one cannot be used.
+    /// A certificate cannot be used.
     pub(crate) fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder> {
         if !self.insecure {
             return Ok(builder.tls_backend_preconfigured(self.config()?));
@@ -145,8 +150,21 @@ fn last_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
 /// which needs no issuer.
 #[derive(Debug)]
 struct Verifier {
-    usual: Arc<WebPkiServerVerifier>,
-    trusted: Vec<CertificateDer<'static>>,
+    named: Vec<CertificateDer<'static>>,
+    and_system: bool,
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Empty until a server shows a certificate, and for as long as there is none to trust.
+    trusted: OnceLock<Trusted>,
+}
+
+impl Verifier {
+    fn trusted(&self) -> Result<&Trusted, TlsError> {
+        if let Some(trusted) = self.trusted.get() {
+            return Ok(trusted);
+        }
+        let loaded = Trusted::load(&self.named, self.and_system)?;
+        Ok(self.trusted.get_or_init(|| loaded))
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -158,7 +176,8 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let checked = self.usual.verify_server_cert(
+        let trusted = self.trusted()?;
+        let checked = trusted.usual.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -166,7 +185,8 @@ impl ServerCertVerifier for Verifier {
             now,
         );
         // Byte by byte: one with the same name or key is another certificate.
-        if checked.is_ok() || !self.trusted.iter().any(|trusted| trusted[..] == end_entity[..]) {
+        let is_trusted = || trusted.certificates.iter().any(|own| own[..] == end_entity[..]);
+        if checked.is_ok() || !is_trusted() {
             return checked;
         }
         // Whatever was wrong: it may have been an issuer, which does not matter here.
@@ -181,7 +201,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -190,11 +210,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
