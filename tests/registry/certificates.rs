@@ -190,6 +190,12 @@ fn without_certificates_to_trust_http_goes_on() {
     assert_eq!(run.code, Some(1), "{said}");
     assert!(said.contains("there is no certificate to trust: "), "{said}");
     assert!(said.contains("nowhere.pem") && said.contains("ca-certificates"), "{said}");
+    // An empty variable is one that is not set: the system's are trusted, which do not know this server.
+    if Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
+        let run = read(&server.url(), "");
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(run.code == Some(1) && said.contains("invalid peer certificate"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{Error as TlsError, OtherError, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_native_certs};
 
 /// That no certificate is trusted, and so no server.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ impl Trusted {
         let mut roots = RootCertStore::empty();
         let (mut certificates, mut errors) = (Vec::new(), Vec::new());
         if and_system {
-            let system = rustls_native_certs::load_native_certs();
+            let system = system();
             // A system's collection may hold something odd, which concerns nobody.
             roots.add_parsable_certificates(system.certs.iter().cloned());
             certificates = system.certs;
@@ -65,4 +66,34 @@ impl Trusted {
         let usual = usual.map_err(|error| TlsError::General(error.to_string()))?;
         Ok(Trusted { usual, certificates })
     }
+}
+
+/// The system's certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place.
+fn system() -> CertificateResult {
+    #[cfg(all(unix, not(target_os = "macos")))]
+    {
+        let is_empty = std::env::var_os("SSL_CERT_FILE").is_some_and(|file| file.is_empty());
+        if is_empty && crate::environment::set("SSL_CERT_DIR").is_none() {
+            return usual_places();
+        }
+    }
+    load_native_certs()
+}
+
+/// What the system has. `load_native_certs` takes an empty `SSL_CERT_FILE` for the name of a file, while it
+/// is one that is not set, as CI systems leave variables without a value.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn usual_places() -> CertificateResult {
+    use rustls_native_certs::load_certs_from_paths;
+
+    let places = openssl_probe::probe();
+    let mut all = load_certs_from_paths(places.cert_file.as_deref(), None);
+    for directory in places.cert_dir {
+        let of_directory = load_certs_from_paths(None, Some(&directory));
+        all.certs.extend(of_directory.certs);
+        all.errors.extend(of_directory.errors);
+    }
+    all.certs.sort_unstable_by(|one, other| one[..].cmp(&other[..]));
+    all.certs.dedup();
+    all
 }
