@@ -240,6 +240,24 @@ fn functions_read_secrets_that_are_never_shown() {
     }
 }
 
+/// Nobody is asked with the system's certificates alone.
+#[test]
+fn a_bundle_without_a_certificate_is_an_error() {
+    let dir = show("locals {\n  it = aws_secretsmanager_raw(\"one\")\n}\n", "local.it");
+    std::fs::write(dir.path().join("ca.der"), [0x30, 0x82, 0xff]).unwrap();
+    let env = [
+        ("AWS_CA_BUNDLE", "ca.der"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", "https://127.0.0.1:1"),
+    ];
+    let run = ingot_with(dir.path(), &["build", "."], &env);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("reading AWS_CA_BUNDLE, ca.der: it has no certificate"), "{said}");
+}
+
 #[test]
 fn attestations_are_signed_with_keys_of_kms() {
     let moto = require!(Moto::start());

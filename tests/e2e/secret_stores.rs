@@ -159,6 +159,50 @@ fn a_consul_that_does_not_answer_is_reported() {
     says(&run(dir.path(), &["build", "."], &env), 1, &wanted);
 }
 
+/// What looks like a certificate.
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
+/// A store whose certificates cannot be read is not asked with those of the system.
+#[test]
+fn variables_without_a_certificate_are_errors() {
+    let dir = template(&writes("\"${vault(\"secret/data/app\", \"password\")}\""));
+    let of_consul = template(&writes("consul_key(\"a\")"));
+    for dir in [&dir, &of_consul] {
+        std::fs::write(dir.path().join("ca.der"), [0x30, 0x82, 0xff]).unwrap();
+        std::fs::create_dir(dir.path().join("empty")).unwrap();
+    }
+    for (dir, variable, value) in [
+        (&dir, "VAULT_CACERT", "ca.der"),
+        (&dir, "VAULT_CACERT_BYTES", "nonsense"),
+        (&dir, "VAULT_CAPATH", "empty"),
+        (&of_consul, "CONSUL_CACERT", "ca.der"),
+        (&of_consul, "CONSUL_CAPATH", "empty"),
+    ] {
+        let env = [
+            ("VAULT_ADDR", "https://127.0.0.1:1"),
+            ("VAULT_TOKEN", TOKEN),
+            ("CONSUL_HTTP_ADDR", "https://127.0.0.1:1"),
+            (variable, value),
+        ];
+        let wanted = format!("{variable} has no certificate in PEM");
+        says(&run(dir.path(), &["build", "."], &env), 1, &[&wanted]);
+    }
+    std::fs::create_dir(dir.path().join("there")).unwrap();
+    std::fs::write(dir.path().join("there/ca.pem"), PEM).unwrap();
+    // The file counts before the text, and that before the directory.
+    for (set, wanted) in [
+        (&[("VAULT_CACERT", "ca.der"), ("VAULT_CACERT_BYTES", PEM)][..], "VAULT_CACERT has no"),
+        (
+            &[("VAULT_CACERT_BYTES", "x"), ("VAULT_CAPATH", "there")][..],
+            "VAULT_CACERT_BYTES has no",
+        ),
+    ] {
+        let env =
+            [&[("VAULT_ADDR", "https://127.0.0.1:1"), ("VAULT_TOKEN", TOKEN)][..], set].concat();
+        says(&run(dir.path(), &["build", "."], &env), 1, &[wanted]);
+    }
+}
+
 /// A legacy JSON template that writes the value of an action to a file, and says it.
 fn writes_json(action: &str) -> tempfile::TempDir {
     let dir = template("");

@@ -59,12 +59,18 @@ async fn other_machines_use_a_name_of_the_certificate() {
 /// A key and a certificate for 127.0.0.1 as `openssl req -x509` makes them by default, an authority's; none
 /// where openssl is not installed.
 fn self_signed(directory: &Path) -> Option<[String; 2]> {
+    created(directory, &[])
+}
+
+/// The same, of which `more` says more to openssl.
+fn created(directory: &Path, more: &[&str]) -> Option<[String; 2]> {
     std::fs::create_dir(directory).expect("a directory");
     let path = |name: &str| directory.join(name).to_str().expect("a plain name").to_owned();
     let created = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
         .args(["-nodes", "-days", "2", "-subj", "/CN=registry"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(more)
         .args(["-keyout", &path("key.pem"), "-out", &path("cert.pem")])
         .stderr(Stdio::null())
         .status();
@@ -137,6 +143,58 @@ fn a_self_signed_certificate_of_an_authority_is_trusted_where_it_is_named() {
     ] {
         let said = read(http, store);
         assert!(said.contains(failed) && said.contains("invalid peer certificate"), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_that_an_authority_signed_is_trusted_where_it_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let Some([key, authority]) = self_signed(&dir.path().join("authority")) else { return };
+    let signed = |name: &str| {
+        let of_server = ["-addext", "basicConstraints=critical,CA:FALSE"];
+        let more = [&["-CA", authority.as_str(), "-CAkey", key.as_str()][..], &of_server].concat();
+        created(&dir.path().join(name), &more)
+    };
+    let Some([key, certificate]) = signed("own") else { return };
+    let Some([_, sibling]) = signed("sibling") else { return };
+    let args = ["-tls-cert", certificate.as_str(), "-tls-key", key.as_str()];
+    let server = Server::start(&dir.path().join("data"), &args);
+    for (named, code) in [(&certificate, 0), (&authority, 0), (&sibling, 1)] {
+        let printed = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let env: Vec<_> = printed.chain([("SSL_CERT_FILE", named.as_str())]).collect();
+        let run = ingot_with(dir.path(), &["registry", "buckets", "list"], &env);
+        assert_eq!(run.code, Some(code), "{named}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.stderr.contains("invalid peer certificate"), code == 1, "{}", run.stderr);
+    }
+}
+
+/// The system's certificates are needed, and their lack is reported, where a server shows one.
+#[test]
+fn without_certificates_to_trust_http_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plain = Server::start(&dir.path().join("plain"), &["-plain-http"]);
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let read = |url: &str, named: &str| {
+        let template = format!("data \"http\" \"h\" {{\n  url = \"{url}/healthz\"\n}}\n");
+        let template = template + &null_template("");
+        std::fs::write(dir.path().join("t.pkr.hcl"), template).expect("a template");
+        let env = [("SSL_CERT_FILE", named), ("SSL_CERT_DIR", "")];
+        ingot_with(dir.path(), &["validate", "-evaluate-datasources", "t.pkr.hcl"], &env)
+    };
+    for named in ["nowhere.pem", ""] {
+        let run = read(&plain.url(), named);
+        assert_eq!(run.code, Some(0), "{named:?}: {}{}", run.stdout, run.stderr);
+    }
+    let run = read(&server.url(), "nowhere.pem");
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("there is no certificate to trust: "), "{said}");
+    assert!(said.contains("nowhere.pem") && said.contains("ca-certificates"), "{said}");
+    // An empty variable is one that is not set: the system's are trusted, which do not know this server.
+    if Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
+        let run = read(&server.url(), "");
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(run.code == Some(1) && said.contains("invalid peer certificate"), "{said}");
     }
 }
 

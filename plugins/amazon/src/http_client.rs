@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use ingot_sdk::file_work::read_small;
 use ingot_sdk::http::is_bad_certificate;
 use ingot_sdk::tls::{self, Tls, Trust};
-use ingot_sdk::{Context, Result, environment, http};
+use ingot_sdk::{Context, Error, Result, environment, http};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
@@ -46,7 +46,7 @@ impl CommonClient {
     /// `insecure` trusts all.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or has no certificate.
     pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
         let mut own = Vec::new();
         if let Some(path) = environment::set("AWS_CA_BUNDLE") {
@@ -54,6 +54,12 @@ impl CommonClient {
             let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
                 .with_context(reading)?;
             own = tls::certificates(&pem).with_context(reading)?;
+            if own.is_empty() {
+                let error = Error::new("it has no certificate in PEM").context(reading());
+                return Err(error.hint(
+                    "`openssl x509 -inform der -in FILE` prints that of a file in DER as PEM",
+                ));
+            }
         }
         let trust = Trust::SystemAnd(own);
         let client = services(&trust, insecure, |builder| builder.read_timeout(SILENCE))?;

@@ -17,7 +17,9 @@ const REDIRECTS: usize = 3;
 pub(crate) struct Names {
     /// The file of the certificates to trust.
     pub ca_file: &'static str,
-    /// The directory of such files.
+    /// Such certificates themselves, where the store has a variable of them. The file counts before them.
+    pub ca_text: Option<&'static str>,
+    /// The directory of such files, which counts last.
     pub ca_directory: &'static str,
     /// The file of the certificate to show.
     pub certificate: &'static str,
@@ -33,8 +35,6 @@ pub(crate) struct Settings {
     pub timeout: Duration,
     /// Whether any certificate will do.
     pub insecure: bool,
-    /// Certificates to trust that stand in a variable themselves.
-    pub certificates: Option<String>,
     /// The proxy, where the store has a variable of its own for that.
     pub proxy: Option<String>,
     /// The socket to speak over, instead of the network.
@@ -50,18 +50,6 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
         return Err(Error::new(format!("{} is not supported", names.server_name)).hint(
             "use the name in the server's certificate in the address, and unset the variable",
         ));
-    }
-    let mut trusted = Vec::new();
-    let files = match &settings.certificates {
-        Some(pem) => vec![pem.clone().into_bytes()],
-        None => match env.file(names.ca_file)? {
-            Some(pem) => vec![pem],
-            None => env.directory(names.ca_directory)?,
-        },
-    };
-    for pem in files {
-        let reading = || format!("reading the certificates of {}", names.ca_file);
-        trusted.extend(tls::certificates(&pem).with_context(reading)?);
     }
     let identity = match (env.file(names.certificate)?, env.file(names.key)?) {
         (Some(certificate), Some(key)) => {
@@ -79,7 +67,7 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
     };
     let proxy = settings.proxy.map(|proxy| Proxy::all(&proxy).context("reading the proxy's URL"));
     let proxy = proxy.transpose()?;
-    let trust = if trusted.is_empty() { Trust::default() } else { Trust::Only(trusted) };
+    let trust = trust(env, names)?;
     http::client_with_tls(Tls { trust, identity, insecure: settings.insecure }, |mut builder| {
         builder = builder.timeout(settings.timeout).redirect(redirects());
         if let Some(proxy) = proxy {
@@ -92,6 +80,34 @@ pub(crate) fn client(env: &Environment, names: &Names, settings: Settings) -> Re
         }
         builder
     })
+}
+
+/// The certificates to trust: those of the first variable that is set, else the system's.
+///
+/// # Errors
+/// A file cannot be read, or there is no certificate where there should be some.
+fn trust(env: &Environment, names: &Names) -> Result<Trust> {
+    let text = names.ca_text.and_then(|name| Some((name, env.get(name)?)));
+    let (variable, files) = if let Some(pem) = env.file(names.ca_file)? {
+        (names.ca_file, vec![pem])
+    } else if let Some((name, pem)) = text {
+        (name, vec![pem.into_bytes()])
+    } else if env.get(names.ca_directory).is_some() {
+        (names.ca_directory, env.directory(names.ca_directory)?)
+    } else {
+        return Ok(Trust::default());
+    };
+    let mut trusted = Vec::new();
+    for pem in files {
+        let reading = || format!("reading the certificates of {variable}");
+        trusted.extend(tls::certificates(&pem).with_context(reading)?);
+    }
+    if trusted.is_empty() {
+        // The token must not go to a server that only the system trusts.
+        return Err(Error::new(format!("{variable} has no certificate in PEM"))
+            .hint("`openssl x509 -inform der -in FILE` prints that of a file in DER as PEM"));
+    }
+    Ok(Trust::Only(trusted))
 }
 
 /// Follows a redirect unless it gives up TLS, since the token goes along.

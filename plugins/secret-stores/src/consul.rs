@@ -17,6 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 const NAMES: Names = Names {
     ca_file: "CONSUL_CACERT",
+    ca_text: None,
     ca_directory: "CONSUL_CAPATH",
     certificate: "CONSUL_CLIENT_CERT",
     key: "CONSUL_CLIENT_KEY",
@@ -47,7 +48,6 @@ pub async fn consul_key(key: &str, env: &Environment) -> Result<String> {
     let settings = Settings {
         timeout: TIMEOUT,
         insecure: env.flag("CONSUL_HTTP_SSL_VERIFY")? == Some(false),
-        certificates: None,
         proxy: None,
         socket,
     };

@@ -24,6 +24,7 @@ const LARGEST_TOKEN: u64 = 64 << 10;
 
 const NAMES: Names = Names {
     ca_file: "VAULT_CACERT",
+    ca_text: Some("VAULT_CACERT_BYTES"),
     ca_directory: "VAULT_CAPATH",
     certificate: "VAULT_CLIENT_CERT",
     key: "VAULT_CLIENT_KEY",
@@ -58,7 +59,6 @@ pub async fn vault(path: &str, key: &str, env: &Environment) -> Result<String> {
     let settings = Settings {
         timeout: number(env, "VAULT_CLIENT_TIMEOUT")?.map_or(TIMEOUT, Duration::from_secs),
         insecure: env.flag("VAULT_SKIP_VERIFY")?.unwrap_or(false),
-        certificates: env.get("VAULT_CACERT_BYTES"),
         proxy: env.first(&["VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY"]),
         socket,
     };

@@ -11,12 +11,13 @@ use reqwest::{Client, ClientBuilder, Proxy, Response, Url};
 use crate::error::causes;
 use crate::proxy::Proxies;
 use crate::tls::Tls;
+use crate::trusted::NothingTrusted;
 use crate::{Context, Error, Result};
 
 /// A client. Connecting may take half a minute; how long an answer may take is up to the caller.
 ///
 /// # Errors
-/// The system's certificates cannot be read.
+/// TLS or the proxies cannot be set up.
 pub fn client() -> Result<Client> {
     client_with(|builder| builder)
 }
@@ -171,11 +172,15 @@ pub fn request_error(error: reqwest::Error) -> Error {
     if lasts { error } else { error.transient() }
 }
 
-/// Whether `error` means that a server's certificate is not accepted: no later try finds it better.
+/// Whether `error` means that a server's certificate is not accepted, be it that none is: no later try finds
+/// it better.
 pub fn is_bad_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<rustls::Error>())
-        .any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+    let of_certificate = |error: &rustls::Error| match error {
+        rustls::Error::InvalidCertificate(_) => true,
+        rustls::Error::Other(other) => other.0.is::<NothingTrusted>(),
+        _ => false,
+    };
+    causes(error).filter_map(|cause| cause.downcast_ref::<rustls::Error>()).any(of_certificate)
 }
 
 /// A URL for people: without user, password, query and fragment, which may hold secrets.

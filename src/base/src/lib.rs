@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod read_once;
 pub mod retry;
 pub mod tls;
+mod trusted;
 pub mod whole_file;
 
 pub use byte_size::byte_size;

@@ -1,16 +1,17 @@
 //! Which servers a TLS client trusts, and what it shows of itself.
 //!
-//! A certificate that is trusted itself is good for the server that shows it also where it is an
-//! authority's, as `openssl req -x509` makes them. So it is with Go's programs and OpenSSL's; rustls alone
-//! refuses an authority's certificate wherever a server shows it.
+//! A certificate that is trusted itself is good for the server that shows it, whoever signed it, also where
+//! it is an authority's, as `openssl req -x509` makes them. So it is with Go's programs; rustls alone asks
+//! for the issuer, and refuses an authority's certificate wherever a server shows it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::{ClientBuilder, Identity};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::ring;
+use rustls::client::verify_server_name;
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -23,10 +24,14 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
+use crate::trusted::{NothingTrusted, Trusted};
 use crate::{Error, Result};
 
 /// The extended usage of keys for "TLS WWW server authentication".
 const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+
+/// That of a certificate which is good for every usage.
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// The certificates that are trusted: a server has to show one of them, or one that they vouch for.
 #[derive(Debug, Clone)]
@@ -44,34 +49,36 @@ impl Default for Trust {
 }
 
 impl Trust {
-    /// What checks the certificate of a server.
+    /// What checks the certificate of a server. The system's certificates are read when a server first shows
+    /// one: without TLS they are not needed, and some machines have none.
     ///
     /// # Errors
-    /// There is no certificate to trust, or one that was named is none.
+    /// A certificate that was named is none; or it is these alone that are trusted, and there are none.
     pub fn verifier(self) -> Result<Arc<dyn ServerCertVerifier>> {
-        let mut roots = RootCertStore::empty();
-        let (mut trusted, named) = match self {
-            Trust::SystemAnd(named) => (rustls_native_certs::load_native_certs().certs, named),
-            Trust::Only(named) => (Vec::new(), named),
+        let (named, and_system) = match self {
+            Trust::SystemAnd(named) => (named, true),
+            Trust::Only(named) => (named, false),
         };
-        // A system's collection may hold something odd, which concerns nobody.
-        roots.add_parsable_certificates(trusted.iter().cloned());
-        for certificate in named {
+        let mut roots = RootCertStore::empty();
+        for certificate in &named {
             let unusable =
                 |error: TlsError| Error::caused_by(error).context("reading a trusted certificate");
             roots.add(certificate.clone()).map_err(unusable)?;
-            trusted.push(certificate);
         }
-        if roots.is_empty() {
-            return Err(Error::new("there is no certificate to trust").hint(
-                "install the system's, such as Debian's package ca-certificates, or name a file of \
-                 them in SSL_CERT_FILE",
-            ));
+        if roots.is_empty() && !and_system {
+            return Err(Error::caused_by(NothingTrusted::because(&[])));
         }
-        let provider = Arc::new(ring::default_provider());
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Arc::new(Verifier { usual: usual.map_err(Error::caused_by)?, trusted }))
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        Ok(Arc::new(Verifier { named, and_system, algorithms, trusted: OnceLock::new() }))
     }
+}
+
+/// Checks that the system has certificates to trust, for who had better wait than fail.
+///
+/// # Errors
+/// It has none.
+pub fn check_system() -> Result<()> {
+    Trusted::load(&[], true).map(|_| ()).map_err(Error::caused_by)
 }
 
 /// The TLS of an HTTP client.
@@ -79,7 +86,8 @@ impl Trust {
 pub struct Tls {
     /// Which servers are trusted.
     pub trust: Trust,
-    /// What is shown to a server that asks for it: a certificate and its key, in PEM.
+    /// What is shown to a server that asks for it: a certificate and its key, in PEM. Of several keys it is
+    /// the last.
     pub identity: Option<Vec<u8>>,
     /// Whether any certificate of a server will do.
     pub insecure: bool,
@@ -89,7 +97,7 @@ impl Tls {
     /// The same for a client that is being built.
     ///
     /// # Errors
-    /// There is no certificate to trust, or one cannot be used.
+    /// A certificate cannot be used.
     pub(crate) fn apply(self, builder: ClientBuilder) -> Result<ClientBuilder> {
         if !self.insecure {
             return Ok(builder.tls_backend_preconfigured(self.config()?));
@@ -109,8 +117,8 @@ impl Tls {
             .with_custom_certificate_verifier(self.trust.verifier()?);
         let mut config = match self.identity {
             Some(pem) => {
-                let key = PrivateKeyDer::from_pem_slice(&pem).map_err(Error::caused_by)?;
                 let chain = certificates(&pem)?;
+                let key = last_key(&pem)?;
                 config.with_client_auth_cert(chain, key).map_err(Error::caused_by)?
             }
             None => config.with_no_client_auth(),
@@ -130,12 +138,33 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
         .map_err(Error::caused_by)
 }
 
-/// rustls' own check, and what it has no room for: a server that shows an authority's certificate which is
-/// one of the trusted ones.
+/// The last key in a text of PEM, as reqwest takes it: a file of a certificate may hold a key of its own, and
+/// the file of the key comes after it.
+fn last_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
+    let keys: std::result::Result<Vec<_>, _> = PrivateKeyDer::pem_slice_iter(pem).collect();
+    let last = keys.map_err(Error::caused_by)?.pop();
+    last.ok_or_else(|| Error::new("there is no key of a certificate in PEM"))
+}
+
+/// rustls' own check, and what it has no room for: a server that shows one of the trusted certificates,
+/// which needs no issuer.
 #[derive(Debug)]
 struct Verifier {
-    usual: Arc<WebPkiServerVerifier>,
-    trusted: Vec<CertificateDer<'static>>,
+    named: Vec<CertificateDer<'static>>,
+    and_system: bool,
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Empty until a server shows a certificate, and for as long as there is none to trust.
+    trusted: OnceLock<Trusted>,
+}
+
+impl Verifier {
+    fn trusted(&self) -> Result<&Trusted, TlsError> {
+        if let Some(trusted) = self.trusted.get() {
+            return Ok(trusted);
+        }
+        let loaded = Trusted::load(&self.named, self.and_system)?;
+        Ok(self.trusted.get_or_init(|| loaded))
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -147,21 +176,20 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let checked = self.usual.verify_server_cert(
+        let trusted = self.trusted()?;
+        let checked = trusted.usual.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
             ocsp_response,
             now,
         );
-        let error = match checked {
-            Err(error) if is_of_authority(&error) => error,
-            checked => return checked,
-        };
         // Byte by byte: one with the same name or key is another certificate.
-        if !self.trusted.iter().any(|trusted| trusted[..] == end_entity[..]) {
-            return Err(error);
+        let is_trusted = || trusted.certificates.iter().any(|own| own[..] == end_entity[..]);
+        if checked.is_ok() || !is_trusted() {
+            return checked;
         }
+        // Whatever was wrong: it may have been an issuer, which does not matter here.
         check_dates_and_usage(end_entity, now)?;
         verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
         Ok(ServerCertVerified::assertion())
@@ -173,7 +201,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -182,46 +210,47 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
-/// Whether `error` is that a server showed an authority's certificate.
-fn is_of_authority(error: &TlsError) -> bool {
-    let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-/// Checks when and for what a certificate is valid. webpki says that it is an authority's before it has
-/// checked all of that.
+/// Checks when and for what a certificate is valid, which webpki may not have reached.
 fn check_dates_and_usage(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), TlsError> {
     let encoding = |_| TlsError::from(CertificateError::BadEncoding);
     let certificate = Certificate::from_der(certificate.as_ref()).map_err(encoding)?;
     let certificate = certificate.tbs_certificate;
-    let now = Duration::from_secs(now.as_secs());
-    if now < certificate.validity.not_before.to_unix_duration() {
-        return Err(CertificateError::NotValidYet.into());
+    let not_before = UnixTime::since_unix_epoch(certificate.validity.not_before.to_unix_duration());
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
     }
-    if now > certificate.validity.not_after.to_unix_duration() {
-        return Err(CertificateError::Expired.into());
+    let not_after = UnixTime::since_unix_epoch(certificate.validity.not_after.to_unix_duration());
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     match certificate.get::<ExtendedKeyUsage>().map_err(encoding)? {
-        Some((_, usages)) if !usages.0.contains(&SERVER_AUTHENTICATION) => {
-            Err(CertificateError::InvalidPurpose.into())
+        Some((_, usages)) => {
+            let for_servers =
+                |usage: &ObjectIdentifier| [SERVER_AUTHENTICATION, ANY_USAGE].contains(usage);
+            match usages.0.iter().any(for_servers) {
+                true => Ok(()),
+                false => Err(CertificateError::InvalidPurpose.into()),
+            }
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rcgen::{
-        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
-        KeyPair, date_time_ymd,
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose,
+        IsCa, KeyPair, date_time_ymd,
     };
     use rustls::server::ServerConfig;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -271,6 +300,45 @@ mod tests {
         }
     }
 
+    /// Certificates for servers that one authority signed, which is called as they are if `alike`.
+    fn siblings(alike: bool) -> [CertificateDer<'static>; 2] {
+        let mut authority = params();
+        if !alike {
+            authority.distinguished_name.push(DnType::CommonName, "authority");
+        }
+        let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let mut of_server = params();
+        of_server.is_ca = IsCa::ExplicitNoCa;
+        [(); 2].map(|()| {
+            let key = KeyPair::generate().unwrap();
+            of_server.signed_by(&key, &issuer).unwrap().der().clone()
+        })
+    }
+
+    #[test]
+    fn a_certificate_that_is_trusted_itself_needs_no_issuer() {
+        for alike in [false, true] {
+            let [own, sibling] = siblings(alike);
+            let only = || Trust::Only(vec![own.clone()]);
+            assert_eq!(check(only(), &own, "localhost", IN_2020), Ok(()));
+            for (shown, host, at, why) in [
+                (&own, "example.com", IN_2020, "NotValidForName"),
+                (&own, "localhost", IN_2020 - YEAR, "NotValidYet"),
+                (&own, "localhost", IN_2020 + YEAR, "Expired"),
+                // The name alone may make it look as if the trusted one had signed it.
+                (
+                    &sibling,
+                    "localhost",
+                    IN_2020,
+                    if alike { "BadSignature" } else { "UnknownIssuer" },
+                ),
+            ] {
+                let error = check(only(), shown, host, at).unwrap_err();
+                assert!(error.contains(why), "{host} {at}: {error}");
+            }
+        }
+    }
+
     #[test]
     fn dates_are_checked_also_should_webpki_check_them_later() {
         let own = signed(&params(), &KeyPair::generate().unwrap());
@@ -314,6 +382,7 @@ mod tests {
         let (client, server) =
             (ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth);
         assert_eq!(with(&[client.clone(), server]), Ok(()));
+        assert_eq!(with(&[ExtendedKeyUsagePurpose::Any]), Ok(()));
         assert!(with(&[client]).unwrap_err().contains("InvalidPurpose"));
     }
 
@@ -364,6 +433,22 @@ mod tests {
         assert_eq!(handshake(&own, &key), Ok(()));
         let error = handshake(&own, &other).unwrap_err();
         assert_eq!(error, TlsError::from(CertificateError::BadSignature));
+    }
+
+    #[test]
+    fn the_last_of_several_keys_is_that_of_the_certificate() {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let certificate = params().self_signed(&key).unwrap();
+        let trust = Trust::Only(vec![certificate.der().clone()]);
+        let config = |parts: &[String]| {
+            let identity = Some(parts.join("\n").into_bytes());
+            Tls { trust: trust.clone(), identity, ..Tls::default() }.config().map(|_| ())
+        };
+        let (own, other) = (key.serialize_pem(), other.serialize_pem());
+        let certificate = certificate.pem();
+        assert!(config(&[certificate.clone(), other.clone(), own.clone()]).is_ok());
+        assert!(config(&[certificate.clone(), own, other]).is_err());
+        assert!(config(&[certificate]).unwrap_err().to_string().contains("there is no key"));
     }
 
     #[test]

@@ -134,6 +134,8 @@ struct Clients {
 
 impl Clients {
     fn new(hosts: &[String]) -> ingot_base::Result<Self> {
+        // Deliveries wait for certificates; without this they would fail.
+        ingot_base::tls::check_system()?;
         let client = |guarded: bool| {
             ingot_base::http::client_with(|builder| {
                 let builder = builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());

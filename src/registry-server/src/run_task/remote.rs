@@ -56,7 +56,11 @@ pub(super) struct PlanJson {
 }
 
 /// A client that follows nobody anywhere by itself.
+///
+/// # Errors
+/// The system has no certificates to trust, for which run tasks wait.
 pub(super) fn client() -> ingot_base::Result<Client> {
+    ingot_base::tls::check_system()?;
     ingot_base::http::client_with(|builder| {
         builder.timeout(PATIENCE).redirect(reqwest::redirect::Policy::none())
     })
