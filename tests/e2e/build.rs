@@ -212,7 +212,7 @@ build {{
   provisioner "file" {{
     direction   = "download"
     source      = "/word"
-    destination = "down/"
+    destination = "./down//"
   }}
   post-processor "docker-tag" {{
     repository = "ingot-e2e-made"

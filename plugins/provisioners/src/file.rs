@@ -11,7 +11,7 @@ use ingot_sdk::file_work::{Reader, blocking};
 use ingot_sdk::{
     Communicator, Component, Config, ConfigError, ConfigErrors, Context, Decoded, Effect, Error,
     ExitStatus, Facts, FileMeta, GeneratedData, OptionValue, OutputFile, PrepareContext, Prepared,
-    Provision, RemoteCommand, Result, RunContext, async_trait, script,
+    Provision, RemoteCommand, Result, RunContext, async_trait, clean_path, script,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -243,10 +243,11 @@ async fn create_directory(path: &str) -> Result<()> {
     tokio::fs::create_dir_all(path).await.with_context(|| format!("creating {path}"))
 }
 
-/// Where a file from the machine goes: under its name where `destination` is a directory.
+/// Where a file from the machine goes: under its name where `destination` is a directory, in the form
+/// that Packer shows.
 fn local_path(source: &str, destination: &str) -> String {
     match destination.ends_with('/') {
-        true => format!("{destination}{}", remote_name(source)),
+        true => clean_path(&format!("{destination}{}", remote_name(source))),
         false => destination.to_owned(),
     }
 }
@@ -291,7 +292,7 @@ async fn download_matching(
         if matches!(name, "" | "." | "..") {
             continue;
         }
-        ctx.ui.say(format!("Downloading {path} => {inside}{name}"));
+        ctx.ui.say(format!("Downloading {path} => {}", local_path(path, &inside)));
         match is_directory {
             true => link.download_dir_literal(path, Path::new(destination)).await?,
             false => download_file(ctx, link, path, true, &inside).await?,

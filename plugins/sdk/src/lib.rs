@@ -67,7 +67,7 @@ pub use ingot_base::{
     Context, Error, ErrorKind, Result, byte_size, download, environment, error, file_lock, home,
     http, retry, tls, whole_file,
 };
-pub use ingot_go_template::{GoDuration, Platform};
+pub use ingot_go_template::{GoDuration, Platform, clean_path};
 pub use journal::{Discovered, DiscoveryScope, Journal, JournalEntry, Reclaim, Resource};
 pub use output_file::OutputFile;
 pub use plugin_set::PluginSet;

@@ -1,7 +1,6 @@
 //! From arguments to a command.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 #[cfg(feature = "registry-server")]
 use std::time::Duration;
@@ -11,7 +10,7 @@ use clap::{ArgMatches, FromArgMatches};
 use ingot_hcl::{Diagnostics, SourceMap};
 use ingot_ui::Redactor;
 
-use super::output::{show, show_error, turn_color_off, turn_color_on, unless_lost};
+use super::output::{may_color, show, show_error, turn_color_off, turn_color_on, unless_lost};
 #[cfg(feature = "plugin-host")]
 use super::plugins;
 use super::subcommands::{Cli, Command};
@@ -67,7 +66,7 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         return failure;
     }
     if let Err(error) = packer_config::check() {
-        let color = std::io::stderr().is_terminal();
+        let color = may_color(&std::io::stderr());
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
         return failure;
     }

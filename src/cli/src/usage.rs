@@ -1,7 +1,7 @@
 //! The errors of command lines.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,7 +94,7 @@ pub(super) fn failure(args: &[OsString]) -> ExitCode {
 }
 
 pub(super) fn show(diagnostic: Diagnostic) {
-    let color = std::io::stderr().is_terminal();
+    let color = super::may_color(&std::io::stderr());
     let diagnostics = Diagnostics::from(diagnostic);
     super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
 }

@@ -1,5 +1,5 @@
 //! What Go gives the options of Packer's templates: the language of `text/template`, durations and
-//! layouts of time, the case of letters, and the names of platforms.
+//! layouts of time, the case of letters, short paths, and the names of platforms.
 //!
 //! [`Template`] is a template; an [`Environment`] adds functions to Go's own and learns which
 //! output was made of secrets. The language is there as far as it makes sense inside an option:
@@ -19,6 +19,7 @@ mod eval;
 mod functions;
 mod lexer;
 mod parser;
+mod path;
 mod platform;
 mod printf;
 pub mod syntax;
@@ -31,6 +32,7 @@ mod value;
 pub use duration::GoDuration;
 pub use environment::{Arguments, Call, Environment, Output};
 pub use error::Error;
+pub use path::clean_path;
 pub use platform::Platform;
 pub use template::{Template, has_actions};
 pub use value::{NO_VALUE, text_of};

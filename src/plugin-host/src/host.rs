@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ingot_sdk::{GoDuration, RunContext, Ui};
 use parking_lot::{Mutex, MutexGuard};
@@ -36,6 +36,9 @@ const CANCELLED: [&str; 2] = ["context canceled", "cancelled"];
 /// one; where another must start, the one that was asked least recently ends. Most templates use no
 /// more components, and each takes some 30 MiB.
 const MAX_IDLE: usize = 3;
+/// How long a component that hung at its start is not started again to describe its options. Their
+/// check asks for the description once more.
+const HUNG_FOR: Duration = START_TIMEOUT;
 
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
@@ -44,9 +47,9 @@ const MAX_IDLE: usize = 3;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
-    /// The components that did not listen in time, with the last lines of their logs. They are not
-    /// started again: whoever asks next would wait as long.
-    hung: Mutex<HashMap<Arc<ComponentId>, Vec<String>>>,
+    /// The components that did not listen in time to describe their options: since when, and the last
+    /// lines of their logs.
+    hung: Mutex<HashMap<Arc<ComponentId>, (Instant, Vec<String>)>>,
     programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
     start_timeout: Duration,
@@ -171,12 +174,6 @@ impl Host {
             return Ok(instance);
         }
         drop(ended);
-        let hung = self.hung.lock().get(id).cloned();
-        if let Some(log) = hung {
-            let (program, limit) = (program_name(&id.path), self.start_timeout);
-            let failure = Failure::Timeout { limit, during: STARTING.to_owned() };
-            return Err(HostError { program, failure, log });
-        }
         let mut arguments = vec!["start", id.kind.argument()];
         if id.protobuf {
             arguments.push("--protobuf");
@@ -198,12 +195,31 @@ impl Host {
             };
             Ok(Instance { client: RpcClient::new(stream), process, limit, id })
         });
-        let started = match starting.await {
+        match starting.await {
             Ok(started) => started,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// The same to describe the component's options. Whoever asks again soon after a start that hung gets
+    /// its error, as the next start would take as long. What is to work is started each time: one slow
+    /// start must not fail the steps, retries and builds that follow.
+    ///
+    /// # Errors
+    /// The process could not be started, now or just before.
+    pub async fn instance_to_describe(&self, id: &Arc<ComponentId>) -> Result<Instance> {
+        let recent = |(since, log): &(Instant, Vec<String>)| {
+            (since.elapsed() < HUNG_FOR).then(|| log.clone())
         };
+        let hung = self.hung.lock().get(id).and_then(recent);
+        if let Some(log) = hung {
+            let (program, limit) = (program_name(&id.path), self.start_timeout);
+            let failure = Failure::Timeout { limit, during: STARTING.to_owned() };
+            return Err(HostError { program, failure, log });
+        }
+        let started = self.instance(id).await;
         if let Err(HostError { failure: Failure::Timeout { .. }, log, .. }) = &started {
-            self.hung.lock().insert(Arc::clone(id), log.clone());
+            self.hung.lock().insert(Arc::clone(id), (Instant::now(), log.clone()));
         }
         started
     }

@@ -81,6 +81,11 @@ func failAtStart(how string) {
 	case "hang":
 		appendLine(os.Getenv("TRIAL_RECORD"), strings.Join(os.Args[1:], " "))
 		time.Sleep(time.Hour)
+	case "hang once":
+		// In the start that takes the mark away.
+		if os.Remove(os.Getenv("TRIAL_RECORD")+".hang") == nil {
+			time.Sleep(time.Hour)
+		}
 	case "rubbish":
 		fmt.Println("what is this?")
 		time.Sleep(time.Hour)

@@ -285,6 +285,16 @@ fn a_changed_template_is_built_with_what_is_out_of_date() {
 }
 
 #[test]
+fn the_output_of_all_builds_is_coloured_when_asked_for() {
+    let world = World::local();
+    write(&world, "base", &template("base", None, ""));
+    let run = world.ingot(&["build", "-stale", "-color=true", "images"]);
+    ok(&run);
+    let line = "[base] \u{1b}[1;32mfile.image: output will be in this color.\u{1b}[0m\n";
+    assert!(run.stdout.contains(line), "{:?}", run.stdout);
+}
+
+#[test]
 fn flags_that_ci_gives_reach_all_builds() {
     let world = World::local();
     let variable = "variable \"word\" {\n  default = \"none\"\n}\nvariable \"other\" {\n  default = \

@@ -56,7 +56,9 @@ impl MemberArguments {
 
 /// The flags that all builds get.
 fn member_flags(args: &BuildArgs) -> Vec<String> {
-    let mut flags = vec!["-color=false".to_owned(), "-progress=plain".to_owned()];
+    // Of a build both streams are coloured, or none.
+    let color = crate::may_color(&std::io::stdout()) && crate::may_color(&std::io::stderr());
+    let mut flags = vec![format!("-color={color}"), "-progress=plain".to_owned()];
     let switches = [
         ("-force", args.force),
         ("-machine-readable", args.machine_readable),

@@ -1,5 +1,6 @@
 //! What is shown while a family is built, and after that.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,8 +8,14 @@ use std::sync::Arc;
 use ingot_family::{FamilyEvent, Member, MemberOutcome, OutputStream};
 use ingot_sdk::Ui;
 use ingot_ui::{Redactor, Renderer};
+use parking_lot::Mutex;
 
 use crate::interrupts::say_in_time;
+
+/// What begins the change of a colour. The parameters and an `m` follow.
+const SEQUENCE: &str = "\u{1b}[";
+/// What ends all colours.
+const RESET: &str = "\u{1b}[0m";
 
 /// Shows what happens while a family is built.
 pub(super) struct Lines {
@@ -16,13 +23,15 @@ pub(super) struct Lines {
     redactor: Arc<Redactor>,
     ui: Ui,
     machine_readable: bool,
+    /// The colours that the last lines left on, by bucket and whether they came from standard error.
+    colors: Mutex<HashMap<(String, bool), String>>,
 }
 
 impl Lines {
     /// Those of `renderer`, to which `ui` speaks.
     pub(super) fn new(renderer: Arc<Renderer>, ui: Ui, machine_readable: bool) -> Self {
         let redactor = renderer.redactor();
-        Lines { renderer, redactor, ui, machine_readable }
+        Lines { renderer, redactor, ui, machine_readable, colors: Mutex::default() }
     }
 
     /// Shows an event.
@@ -62,7 +71,10 @@ impl Lines {
         let text = match (stream, self.machine_readable) {
             (OutputStream::Stdout, true) => of_member(&text, &member.bucket),
             (OutputStream::Stderr, true) => text,
-            (_, false) => format!("[{}] {text}", member.bucket),
+            (_, false) => {
+                let text = self.with_own_color(member, stream, text.trim_end());
+                format!("[{}] {text}", member.bucket)
+            }
         };
         let text = text.trim_end().to_owned() + "\n";
         match (stream, self.machine_readable) {
@@ -73,6 +85,34 @@ impl Lines {
             (OutputStream::Stderr, _) => drop(std::io::stderr().lock().write_all(text.as_bytes())),
         }
     }
+
+    /// A line with all that colours it and nothing else. A message of several lines is coloured as one,
+    /// and here the name of the bucket and lines of other builds stand between them.
+    fn with_own_color(&self, member: &Member, stream: OutputStream, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
+        let key = (member.bucket.clone(), stream == OutputStream::Stderr);
+        let mut colors = self.colors.lock();
+        let mut text = colors.remove(&key).unwrap_or_default() + text;
+        if let Some(color) = color_left_on(&text).map(str::to_owned) {
+            colors.insert(key, color);
+            text.push_str(RESET);
+        }
+        text
+    }
+}
+
+/// The last change of a colour in a text, unless it is the end of all.
+fn color_left_on(text: &str) -> Option<&str> {
+    let sequence = |(start, _): (usize, &str)| {
+        let parameters = &text[start + SEQUENCE.len()..];
+        let length = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+        let end = start + SEQUENCE.len() + length + 1;
+        parameters[length..].starts_with('m').then(|| &text[start..end])
+    };
+    let last = text.rmatch_indices(SEQUENCE).find_map(sequence)?;
+    (last != RESET && last != "\u{1b}[m").then_some(last)
 }
 
 /// A line for programs (`TIME,TARGET,TYPE,DATA…`) of the build of a bucket: its target, a build, is only
@@ -123,5 +163,20 @@ pub(super) fn summary(members: &[Member], outcomes: &[MemberOutcome], ui: &Ui) -
     match bad {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::color_left_on;
+
+    #[test]
+    fn the_colour_that_a_line_leaves_on_is_its_last() {
+        assert_eq!(color_left_on("plain"), None);
+        assert_eq!(color_left_on("\u{1b}[1;32mwhole\u{1b}[0m"), None);
+        assert_eq!(color_left_on("\u{1b}[1;32mwhole\u{1b}[m"), None);
+        assert_eq!(color_left_on("\u{1b}[1;32mfirst line"), Some("\u{1b}[1;32m"));
+        assert_eq!(color_left_on("\u{1b}[0m\u{1b}[31mred\u{1b}[0K"), Some("\u{1b}[31m"));
+        assert_eq!(color_left_on("cut\u{1b}[1;"), None);
     }
 }

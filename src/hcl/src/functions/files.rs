@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use ingot_go_template::clean_path;
 
-use super::paths::clean;
 use super::{
     Accepts, Failure, Function, FunctionContext, Outcome, Param, Returns, function, glob, param,
     text,
@@ -35,7 +35,7 @@ const fn of_path(
 pub(super) static FUNCTIONS: &[Function] = &[
     of_path("abspath", Returns::String, |args, _| {
         let cwd = std::env::current_dir().map_err(|error| Failure::new(error.to_string()))?;
-        Ok(clean(&join(&cwd, text(&args[0]))).into())
+        Ok(clean_path(&join(&cwd, text(&args[0]))).into())
     }),
     of_path("basename", Returns::String, |args, _| {
         let path = text(&args[0]).trim_end_matches('/');
@@ -48,7 +48,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     of_path("dirname", Returns::String, |args, _| {
         let path = text(&args[0]);
         let directory = path.rfind('/').map_or("", |slash| &path[..=slash]);
-        Ok(clean(directory).into())
+        Ok(clean_path(directory).into())
     }),
     function("env", &[param("key", STRING)], Returns::String, |args, ctx| match ctx.env_allowed {
         true => Ok(std::env::var(text(&args[0])).unwrap_or_default().into()),
@@ -73,7 +73,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         &[param("path", STRING), param("pattern", STRING)],
         Returns::By(|_| Type::set(Type::String)),
         |args, ctx| {
-            let directory = clean(&join(&ctx.base_dir, text(&args[0])));
+            let directory = clean_path(&join(&ctx.base_dir, text(&args[0])));
             let found = glob::files(&directory, text(&args[1]))
                 .map_err(|message| Failure::argument(1, message))?;
             Ok(Value::set(Type::String, found.into_iter().map(Value::from).collect()))

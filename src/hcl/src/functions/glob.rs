@@ -4,15 +4,14 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-
-use super::paths::clean;
+use ingot_go_template::clean_path;
 
 /// The regular files whose paths match `pattern` below `directory`, as paths from there.
 ///
 /// # Errors
 /// The pattern is not one.
 pub(super) fn files(directory: &str, pattern: &str) -> Result<Vec<String>, String> {
-    let whole = clean(&format!("{directory}/{pattern}"));
+    let whole = clean_path(&format!("{directory}/{pattern}"));
     let glob = GlobBuilder::new(&whole).literal_separator(true).backslash_escape(true).build();
     let glob = glob.map_err(|error| format!("the pattern is not valid: {error}"))?;
     // Nothing above the first special character needs to be looked at.

@@ -19,7 +19,6 @@ mod list;
 mod map;
 mod network;
 mod numeric;
-mod paths;
 mod pipes;
 mod regex;
 mod secrets;
@@ -34,10 +33,11 @@ mod uuid;
 mod volatile;
 mod yaml;
 
+pub use ingot_go_template::clean_path;
+
 pub use call::call;
 pub use context::{FoundSecret, FunctionContext, SecretSink};
 pub use json::to_text as json_text;
-pub use paths::clean as clean_path;
 pub use pipes::Pipes;
 pub use signature::{Accepts, Failure, Function, Outcome, Param, Returns, param, signature};
 pub use stores::{StoredValue, Stores};

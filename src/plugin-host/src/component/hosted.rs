@@ -40,7 +40,7 @@ impl Component {
             return Ok(spec);
         }
         let asked = self.host.block_on(async {
-            let instance = self.host.instance(&self.id).await?;
+            let instance = self.host.instance_to_describe(&self.id).await?;
             let during = "describing its options";
             let response = instance.ask(kind.method(), Value::Nil, during).await?;
             let bytes = field(&response, kind.method()).as_slice().unwrap_or_default();

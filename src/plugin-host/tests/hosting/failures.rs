@@ -49,6 +49,19 @@ fn a_plugin_that_hangs_at_its_start_is_started_once() {
 }
 
 #[test]
+fn a_plugin_that_hung_at_one_start_is_started_again_for_what_follows() {
+    let Some(mut trial) = trial(&[("TRIAL_START", "hang once")]) else { return };
+    // Its options are known, as in each run that gets as far as to a build.
+    assert!(!trial.builder().schema().open);
+    trial.start_limit(Duration::from_secs(1));
+    std::fs::write(trial.path("record.hang"), "").unwrap();
+    let error = build(&trial, json!({})).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("it did not respond within 1 second while starting"), "{error}");
+    // A machine that is busy may need longer than a second for a start that does not hang.
+    eventually("a start that works", || build(&trial, json!({})).is_ok());
+}
+
+#[test]
 fn a_plugin_that_dies_during_a_build_is_reported_with_its_last_lines() {
     for (how, message, log) in [
         ("crash", "it ended with exit code 2 while building", "panic: crashing on purpose"),
