@@ -40,6 +40,10 @@ const MAX_IDLE: usize = 3;
 /// check asks for the description once more.
 const HUNG_FOR: Duration = START_TIMEOUT;
 
+/// A start of a component that did not listen in time: when that was clear, and the last lines of its
+/// log.
+type HungStart = (Instant, Vec<String>);
+
 /// Where plugins run: they are started when they are first needed and end with this.
 ///
 /// Their connections are served by a runtime of their own, as plugins are asked about options
@@ -47,9 +51,8 @@ const HUNG_FOR: Duration = START_TIMEOUT;
 pub struct Host {
     /// The one that was used last is last.
     idle: Mutex<VecDeque<Instance>>,
-    /// The components that did not listen in time to describe their options: since when, and the last
-    /// lines of their logs.
-    hung: Mutex<HashMap<Arc<ComponentId>, (Instant, Vec<String>)>>,
+    /// The components that did not listen in time to describe their options.
+    hung: Mutex<HashMap<Arc<ComponentId>, HungStart>>,
     programs: Arc<StartedPrograms>,
     environment: Vec<(String, String)>,
     start_timeout: Duration,
