@@ -299,7 +299,10 @@ fn post_processors_run_again_over_what_was_made() {
     std::fs::remove_file(dir.join("out/f.txt")).unwrap();
     fails(&ingot(dir, only), &["f.txt is gone, which the builder created"]);
     // Nothing else forgets it.
-    let forgot = ingot(dir, &["cleanup", "-forget", "-kept", "-older-than=0s"]);
+    let forget = ["cleanup", "-forget", "-kept", "-older-than=0s"];
+    let listed = ingot(dir, &[&forget[..], &["-list"]].concat());
+    assert!(listed.stdout.contains("\n  Stored file: out/f.txt"), "{}", listed.stdout);
+    let forgot = ingot(dir, &forget);
     succeeds(&forgot);
     let told =
         "remembered for `ingot build -only-post-processors`:\n  forgot Stored file: out/f.txt";

@@ -164,9 +164,10 @@ impl<'a> Report<'a> {
         let is_remembered =
             |build: &KeptBuild| build.stage == Stage::Built && !build.holds_something();
         // Post-processors can run on an artifact as long as it is remembered, which keeps nothing.
+        let forgets = self.args.forget && self.args.kept;
         let stays = |build: &KeptBuild| {
-            let is_for_later = action != Action::Forget && build.artifact.is_some();
-            is_remembered(build) && (lists || is_for_later)
+            let is_for_later = if build.artifact.is_some() { !forgets } else { lists };
+            is_remembered(build) && is_for_later
         };
         if stays(&record.build) {
             return;
@@ -181,7 +182,7 @@ impl<'a> Report<'a> {
             return;
         }
         if is_remembered(build) {
-            self.forget_remembered(&record);
+            self.forget_remembered(&record, lists);
             return;
         }
         let elsewhere = build.elsewhere().filter(|_| build.is_bound(self.plugins));
@@ -246,10 +247,10 @@ impl<'a> Report<'a> {
         self.kept.push(document);
     }
 
-    /// Removes the record of a finished build.
-    fn forget_remembered(&mut self, record: &KeptRecord) {
+    /// Removes the record of a finished build, or lists it.
+    fn forget_remembered(&mut self, record: &KeptRecord, lists: bool) {
         let build = &record.build;
-        if let Err(error) = record.remove() {
+        if !lists && let Err(error) = record.remove() {
             return self.not_removed(record, &error.to_string());
         }
         let Some(artifact) = &build.artifact else { return };
@@ -259,8 +260,14 @@ impl<'a> Report<'a> {
         ));
         // The artifact is the user's, and stays.
         self.remembered += 1;
-        self.say(format!("  forgot {}", artifact.description()));
-        self.kept.push(document(build, json!([])));
+        let (status, done) = match lists {
+            true => (Status::Kept, ""),
+            false => (Status::Forgotten, "forgot "),
+        };
+        self.say(format!("  {done}{}", artifact.description()));
+        let mut document = document(build, json!([]));
+        document["status"] = json!(status.as_str());
+        self.kept.push(document);
     }
 
     /// Keeps other runs from a record, and reads it again. To look at it, nobody has to be kept out. None

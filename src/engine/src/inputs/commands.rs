@@ -288,8 +288,11 @@ mod tests {
         ];
         let config = Config::new(options.map(|(name, value)| (name.to_owned(), value)));
         let found = possible_files(BlockKind::Provisioner, "any", &config);
-        let mut open: Vec<&str> =
-            found.iter().filter(|file| !file.may_be_secret).map(|file| &*file.path).collect();
+        let mut open: Vec<&str> = found
+            .iter()
+            .filter(|file| !file.may_be_secret)
+            .map(|file| file.path.as_str())
+            .collect();
         open.sort_unstable();
         assert_eq!(open, ["-i", "./key/run.sh", "hosts.ini"]);
     }
