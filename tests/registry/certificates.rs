@@ -198,6 +198,31 @@ fn without_certificates_to_trust_http_goes_on() {
     }
 }
 
+/// Whoever asks AWS for a bundle's certificates does not get the system's as well.
+#[cfg(feature = "amazon")]
+#[test]
+fn a_bundle_for_aws_counts_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [server, other] = ["data", "other"].map(|name| Server::start(&dir.path().join(name), &[]));
+    let template = "locals {\n  it = aws_secretsmanager_raw(\"one\")\n}\n".to_owned();
+    let steps = "provisioner \"shell-local\" {\n  inline = [\"echo ${local.it}\"]\n}";
+    std::fs::write(dir.path().join("t.pkr.hcl"), template + &null_template(steps))
+        .expect("written");
+    let url = server.url();
+    let env = [
+        ("SSL_CERT_FILE", server.env["SSL_CERT_FILE"].as_str()),
+        ("AWS_CA_BUNDLE", other.env["SSL_CERT_FILE"].as_str()),
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let run = ingot_with(dir.path(), &["build", "t.pkr.hcl"], &env);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_eq!(run.code, Some(1), "{said}");
+    assert!(said.contains("invalid peer certificate"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_read_again_at_sighup() {
     let dir = tempfile::tempdir().expect("a directory");

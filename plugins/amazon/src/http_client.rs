@@ -42,26 +42,13 @@ pub(crate) struct CommonClient {
 type Limits = (Option<Duration>, Option<Duration>);
 
 impl CommonClient {
-    /// A client that also trusts the certificates in the file that `AWS_CA_BUNDLE` names.
+    /// A client that trusts the certificates in the file that `AWS_CA_BUNDLE` names, else the system's.
     /// `insecure` trusts all.
     ///
     /// # Errors
     /// The file cannot be read, or has no certificate.
     pub(crate) fn new(insecure: bool) -> Result<CommonClient> {
-        let mut own = Vec::new();
-        if let Some(path) = environment::set("AWS_CA_BUNDLE") {
-            let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
-            let pem = read_small(Path::new(&path), "list of certificates", LARGEST)
-                .with_context(reading)?;
-            own = tls::certificates(&pem).with_context(reading)?;
-            if own.is_empty() {
-                let error = Error::new("it has no certificate in PEM").context(reading());
-                return Err(error.hint(
-                    "`openssl x509 -inform der -in FILE` prints that of a file in DER as PEM",
-                ));
-            }
-        }
-        let trust = Trust::SystemAnd(own);
+        let trust = bundle()?.unwrap_or_default();
         let client = services(&trust, insecure, |builder| builder.read_timeout(SILENCE))?;
         Ok(CommonClient { client, insecure, trust, near: Arc::default() })
     }
@@ -99,6 +86,26 @@ impl CommonClient {
         clients.insert(limits, client.clone());
         Some(client)
     }
+}
+
+/// The certificates in the file that `AWS_CA_BUNDLE` names, which count alone, as in all programs of AWS; none
+/// if it is not set.
+///
+/// # Errors
+/// The file cannot be read, or has no certificate.
+fn bundle() -> Result<Option<Trust>> {
+    let Some(path) = environment::set("AWS_CA_BUNDLE") else { return Ok(None) };
+    let reading = || format!("reading AWS_CA_BUNDLE, {}", path.display());
+    let pem =
+        read_small(Path::new(&path), "list of certificates", LARGEST).with_context(reading)?;
+    let own = tls::certificates(&pem).with_context(reading)?;
+    if own.is_empty() {
+        let error = Error::new("it has no certificate in PEM").context(reading());
+        return Err(
+            error.hint("`openssl x509 -inform der -in FILE` prints that of a file in DER as PEM")
+        );
+    }
+    Ok(Some(Trust::Only(own)))
 }
 
 fn services(

@@ -121,7 +121,10 @@ impl Access {
         for (name, value) in signature {
             request = request.header(name, value);
         }
-        let unreachable = |error: reqwest::Error| Failure::new(Kind::Unreachable, chain(&error));
+        let unreachable = |error: reqwest::Error| {
+            let bad = http::is_bad_certificate(&error);
+            Failure::new(if bad { Kind::Refused } else { Kind::Unreachable }, chain(&error))
+        };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let kind = response.headers().get("x-amzn-errortype");

@@ -63,7 +63,11 @@ where
 /// How to talk TLS with an Engine, as the docker client does: an authority of the system or of `ca.pem`
 /// vouches for the Engine, and `cert.pem` with `key.pem`, where they are there, for this side.
 fn tls_config(directory: &Path) -> Result<ClientConfig> {
-    let mut own = certificates(&directory.join("ca.pem"))?;
+    let authorities = directory.join("ca.pem");
+    let mut own = certificates(&authorities)?;
+    if own.is_empty() {
+        return Err(Error::new(format!("{} has no certificate in PEM", authorities.display())));
+    }
     // One that cannot be used does not stand in the way of the others.
     own.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -192,6 +196,14 @@ mod tests {
             }
         });
         host
+    }
+
+    #[test]
+    fn a_file_of_authorities_without_a_certificate_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), [0x30, 0x82, 0xff]).unwrap();
+        let error = tls_config(directory.path()).err().unwrap().to_string();
+        assert!(error.ends_with("ca.pem has no certificate in PEM"), "{error}");
     }
 
     #[tokio::test]
