@@ -1,11 +1,12 @@
 //! The log: to standard error if `PACKER_LOG` asks for one, or to the file that `PACKER_LOG_PATH` names.
 //!
-//! As Packer's, a file also gets what is shown: it is what CI systems keep of a job that failed. On standard
-//! error the lines would stand twice.
+//! As Packer's, a file also gets the lines of builds and the errors of commands: it is what CI systems keep of a
+//! job that failed. On standard error the lines would stand twice.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ingot_family::MEMBER_VARIABLE;
@@ -30,10 +31,16 @@ const FACT: &str = "machine readable";
 
 /// The file that the log goes to, from [`open()`] on.
 static FILE: OnceLock<LogFile> = OnceLock::new();
+/// Whether the log was started.
+static STARTED: AtomicBool = AtomicBool::new(false);
+/// What was shown before that: whether something is wrong, and the text. It is for the file alone.
+static EARLY: parking_lot::Mutex<Vec<(bool, String)>> = parking_lot::Mutex::new(Vec::new());
 
 /// A file that the log goes to.
 struct LogFile {
     path: PathBuf,
+    /// Whether it has the logs of several runs.
+    of_several: bool,
     file: parking_lot::Mutex<File>,
 }
 
@@ -55,11 +62,15 @@ fn append_to(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Opens the file that the log goes to, if there is one.
+/// Opens the file that the log goes to, if there is one. `serves` is whether the command is a server,
+/// whose log has all of its runs.
 ///
 /// # Errors
 /// It cannot be written; Packer does not run then either.
-pub(super) fn open() -> Result<()> {
+pub(super) fn open(serves: bool) -> Result<()> {
+    if FILE.get().is_some() {
+        return Ok(());
+    }
     let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
     let Some(path) = path.map(PathBuf::from) else { return Ok(()) };
     let file = append_to(&path).map_err(|error| {
@@ -67,8 +78,9 @@ pub(super) fn open() -> Result<()> {
             .context(format_args!("the log cannot be written to {}", path.display()))
             .hint(format!("{PATH} names that file"))
     })?;
-    // A command opens it once; one that is open stays.
-    let _ = FILE.set(LogFile { path, file: parking_lot::Mutex::new(file) });
+    // The members of a family share one.
+    let of_several = serves || std::env::var_os(MEMBER_VARIABLE).is_some();
+    let _ = FILE.set(LogFile { path, of_several, file: parking_lot::Mutex::new(file) });
     Ok(())
 }
 
@@ -166,6 +178,10 @@ pub(super) fn log_shown(problem: bool, text: &str) {
     if FILE.get().is_none() {
         return;
     }
+    if !STARTED.load(Ordering::Acquire) {
+        EARLY.lock().push((problem, text.to_owned()));
+        return;
+    }
     let text = plain(text);
     match (text.trim_matches('\n'), problem) {
         ("", _) => {}
@@ -178,6 +194,18 @@ fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
     // A log that is on already stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+    STARTED.store(true, Ordering::Release);
+    let early = std::mem::take(&mut *EARLY.lock());
+    early.iter().for_each(|(problem, text)| log_shown(*problem, text));
+}
+
+/// Logs what was shown by a command that ends without having started its log: what the file has is
+/// otherwise taken for this run's.
+pub(super) fn finish() {
+    let is_complete = EARLY.lock().is_empty();
+    if !is_complete {
+        start(Arc::new(Redactor::default()));
+    }
 }
 
 /// The lines that the environment asks for, or else those of level `default`.
@@ -194,9 +222,8 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
     let target: Box<dyn Write + Send> = match file {
         None => stderr,
         Some(file) => {
-            // As Packer's, it has one run. The log of a server has all, and the members of a family
-            // share one.
-            if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
+            // As Packer's, it has one run.
+            if !file.of_several {
                 empty(&file.file.lock());
             }
             Box::new(ToFile(file))
