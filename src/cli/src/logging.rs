@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use ingot_family::MEMBER_VARIABLE;
+use ingot_family::{MEMBER_VARIABLE, member_bucket};
 use ingot_sdk::{Error, Event, Result, environment};
 use ingot_ui::{Redactor, Renderer, plain, prefixed};
 use tracing_subscriber::Layer;
@@ -41,6 +41,8 @@ struct LogFile {
     path: PathBuf,
     /// Whether it has the logs of several runs.
     of_several: bool,
+    /// What stands before what this run shows: the builds of a family may have the same names.
+    member: String,
     file: parking_lot::Mutex<File>,
 }
 
@@ -80,7 +82,8 @@ pub(super) fn open(serves: bool) -> Result<()> {
     })?;
     // The members of a family share one.
     let of_several = serves || std::env::var_os(MEMBER_VARIABLE).is_some();
-    let _ = FILE.set(LogFile { path, of_several, file: parking_lot::Mutex::new(file) });
+    let member = member_bucket().map(|bucket| format!("[{bucket}] ")).unwrap_or_default();
+    let _ = FILE.set(LogFile { path, of_several, member, file: parking_lot::Mutex::new(file) });
     Ok(())
 }
 
@@ -167,7 +170,8 @@ fn log_event(event: &Event) {
         Event::Verdict { failed, text, .. } => log_shown(*failed, text),
         Event::Machine { build, kind, args } => {
             let build = build.as_deref().unwrap_or_default();
-            tracing::debug!(target: FACT, "{build},{kind} {args:?}");
+            let member = FILE.get().map(|log| log.member.as_str()).unwrap_or_default();
+            tracing::debug!(target: FACT, "{member}{build},{kind} {args:?}");
         }
         _ => {}
     }
@@ -175,9 +179,7 @@ fn log_event(event: &Event) {
 
 /// Logs what is shown, which must have no secrets in it. `problem` is whether something is wrong.
 pub(super) fn log_shown(problem: bool, text: &str) {
-    if FILE.get().is_none() {
-        return;
-    }
+    let Some(LogFile { member, .. }) = FILE.get() else { return };
     if !STARTED.load(Ordering::Acquire) {
         EARLY.lock().push((problem, text.to_owned()));
         return;
@@ -185,8 +187,8 @@ pub(super) fn log_shown(problem: bool, text: &str) {
     let text = plain(text);
     match (text.trim_matches('\n'), problem) {
         ("", _) => {}
-        (text, true) => tracing::error!(target: SHOWN_PROBLEM, "{text}"),
-        (text, false) => tracing::info!(target: SHOWN, "{text}"),
+        (text, true) => tracing::error!(target: SHOWN_PROBLEM, "{member}{text}"),
+        (text, false) => tracing::info!(target: SHOWN, "{member}{text}"),
     }
 }
 
