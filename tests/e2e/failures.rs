@@ -385,6 +385,37 @@ fn an_error_cleanup_provisioner_that_fails_is_part_of_the_error() {
     assert!(run.stdout.contains(&format!(",null.n,error,{error}")), "{}", run.stdout);
 }
 
+#[test]
+fn a_file_for_the_log_gets_the_error_of_any_command() {
+    let dir = template(&null_template(""));
+    let path = dir.path().join("packer.log");
+    let env = [("PACKER_LOG", ""), ("PACKER_LOG_PATH", path.to_str().unwrap())];
+    for (args, error) in [
+        (&["fmt", "nope"][..], "nope"),
+        (&["fix", "nope.json"][..], "nope.json"),
+        (&["hcl2_upgrade", "nope.json"][..], "nope.json"),
+        (&["build", "-nope", "."][..], "`ingot build` has no flag -nope"),
+        (&["build", "-dry-run", "."][..], "-stale is missing"),
+        (&["build"][..], "error: "),
+    ] {
+        std::fs::write(&path, "the run before\n").unwrap();
+        let run = ingot_with(dir.path(), args, &env);
+        assert_eq!(run.code, Some(1), "{args:?}: {}{}", run.stdout, run.stderr);
+        let log = std::fs::read_to_string(&path).unwrap();
+        let told = log.lines().any(|line| line.contains("ui error: ") && line.contains(error));
+        assert!(told && !log.contains("the run before"), "{args:?}: {log}");
+    }
+    if !cfg!(feature = "registry-server") {
+        return;
+    }
+    // A server has one log of all its runs.
+    std::fs::write(&path, "the run before\n").unwrap();
+    let run = ingot_with(dir.path(), &["registry", "serve", "-nope"], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let log = std::fs::read_to_string(&path).unwrap();
+    assert!(log.starts_with("the run before\n") && log.contains("ui error: "), "{log}");
+}
+
 /// What CI keeps of a job that failed.
 #[test]
 fn a_file_for_the_log_gets_the_output_and_the_errors() {

@@ -27,6 +27,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Runs a program that is made of `built_in` with this process's arguments.
 pub fn run(built_in: &BuiltIn) -> ExitCode {
     let code = run_command(built_in);
+    logging::finish();
     // What still runs, such as a task that nobody waited for, may hold a plugin.
     #[cfg(feature = "plugin-host")]
     ingot_plugin_host::end_all();
@@ -61,7 +62,8 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         Command::Diff(_) => ExitCode::from(diff::TROUBLE),
         _ => ExitCode::FAILURE,
     };
-    if let Err(error) = logging::open() {
+    let serves = matches!(&cli.command, Command::Registry(args) if args.serves());
+    if let Err(error) = logging::open(serves) {
         show_error(&error, &Redactor::default());
         return failure;
     }

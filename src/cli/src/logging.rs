@@ -1,14 +1,15 @@
 //! The log: to standard error if `PACKER_LOG` asks for one, or to the file that `PACKER_LOG_PATH` names.
 //!
-//! As Packer's, a file also gets what is shown: it is what CI systems keep of a job that failed. On standard
-//! error the lines would stand twice.
+//! As Packer's, a file also gets the lines of builds and the errors of commands: it is what CI systems keep of a
+//! job that failed. On standard error the lines would stand twice.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use ingot_family::MEMBER_VARIABLE;
+use ingot_family::{MEMBER_VARIABLE, member_bucket};
 use ingot_sdk::{Error, Event, Result, environment};
 use ingot_ui::{Redactor, Renderer, plain, prefixed};
 use tracing_subscriber::Layer;
@@ -30,10 +31,18 @@ const FACT: &str = "machine readable";
 
 /// The file that the log goes to, from [`open()`] on.
 static FILE: OnceLock<LogFile> = OnceLock::new();
+/// Whether the log was started.
+static STARTED: AtomicBool = AtomicBool::new(false);
+/// What was shown before that: whether something is wrong, and the text. It is for the file alone.
+static EARLY: parking_lot::Mutex<Vec<(bool, String)>> = parking_lot::Mutex::new(Vec::new());
 
 /// A file that the log goes to.
 struct LogFile {
     path: PathBuf,
+    /// Whether it has the logs of several runs.
+    of_several: bool,
+    /// What stands before what this run shows: the builds of a family may have the same names.
+    member: String,
     file: parking_lot::Mutex<File>,
 }
 
@@ -55,11 +64,15 @@ fn append_to(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Opens the file that the log goes to, if there is one.
+/// Opens the file that the log goes to, if there is one. `serves` is whether the command is a server,
+/// whose log has all of its runs.
 ///
 /// # Errors
 /// It cannot be written; Packer does not run then either.
-pub(super) fn open() -> Result<()> {
+pub(super) fn open(serves: bool) -> Result<()> {
+    if FILE.get().is_some() {
+        return Ok(());
+    }
     let path = environment::set(PATH).filter(|_| wanted() != Some(LevelFilter::OFF));
     let Some(path) = path.map(PathBuf::from) else { return Ok(()) };
     let file = append_to(&path).map_err(|error| {
@@ -67,8 +80,10 @@ pub(super) fn open() -> Result<()> {
             .context(format_args!("the log cannot be written to {}", path.display()))
             .hint(format!("{PATH} names that file"))
     })?;
-    // A command opens it once; one that is open stays.
-    let _ = FILE.set(LogFile { path, file: parking_lot::Mutex::new(file) });
+    // The members of a family share one.
+    let of_several = serves || std::env::var_os(MEMBER_VARIABLE).is_some();
+    let member = member_bucket().map(|bucket| format!("[{bucket}] ")).unwrap_or_default();
+    let _ = FILE.set(LogFile { path, of_several, member, file: parking_lot::Mutex::new(file) });
     Ok(())
 }
 
@@ -155,7 +170,8 @@ fn log_event(event: &Event) {
         Event::Verdict { failed, text, .. } => log_shown(*failed, text),
         Event::Machine { build, kind, args } => {
             let build = build.as_deref().unwrap_or_default();
-            tracing::debug!(target: FACT, "{build},{kind} {args:?}");
+            let member = FILE.get().map(|log| log.member.as_str()).unwrap_or_default();
+            tracing::debug!(target: FACT, "{member}{build},{kind} {args:?}");
         }
         _ => {}
     }
@@ -163,14 +179,16 @@ fn log_event(event: &Event) {
 
 /// Logs what is shown, which must have no secrets in it. `problem` is whether something is wrong.
 pub(super) fn log_shown(problem: bool, text: &str) {
-    if FILE.get().is_none() {
+    let Some(LogFile { member, .. }) = FILE.get() else { return };
+    if !STARTED.load(Ordering::Acquire) {
+        EARLY.lock().push((problem, text.to_owned()));
         return;
     }
     let text = plain(text);
     match (text.trim_matches('\n'), problem) {
         ("", _) => {}
-        (text, true) => tracing::error!(target: SHOWN_PROBLEM, "{text}"),
-        (text, false) => tracing::info!(target: SHOWN, "{text}"),
+        (text, true) => tracing::error!(target: SHOWN_PROBLEM, "{member}{text}"),
+        (text, false) => tracing::info!(target: SHOWN, "{member}{text}"),
     }
 }
 
@@ -178,6 +196,18 @@ fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
     // A log that is on already stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ingot");
+    STARTED.store(true, Ordering::Release);
+    let early = std::mem::take(&mut *EARLY.lock());
+    early.iter().for_each(|(problem, text)| log_shown(*problem, text));
+}
+
+/// Logs what was shown by a command that ends without having started its log: what the file has is
+/// otherwise taken for this run's.
+pub(super) fn finish() {
+    let is_complete = EARLY.lock().is_empty();
+    if !is_complete {
+        start(Arc::new(Redactor::default()));
+    }
 }
 
 /// The lines that the environment asks for, or else those of level `default`.
@@ -194,9 +224,8 @@ fn lines<S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(
     let target: Box<dyn Write + Send> = match file {
         None => stderr,
         Some(file) => {
-            // As Packer's, it has one run. The log of a server has all, and the members of a family
-            // share one.
-            if default.is_none() && std::env::var_os(MEMBER_VARIABLE).is_none() {
+            // As Packer's, it has one run.
+            if !file.of_several {
                 empty(&file.file.lock());
             }
             Box::new(ToFile(file))

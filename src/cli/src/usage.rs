@@ -64,12 +64,15 @@ pub(super) fn report(error: &Error, args: &[OsString]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (path, current) = current(args);
+    open_log(path == "ingot registry serve");
     match (error.kind(), invalid_argument(error)) {
         (ErrorKind::UnknownArgument, Some(argument)) => {
             show(unknown(&argument, error, &path, &current, args));
         }
         _ => {
-            let _ = std::io::stderr().write_all(text().as_bytes());
+            let text = text();
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            super::logging::log_shown(true, &text);
         }
     }
     // Packer says 127 to a command that there is not, and 1 to everything else it does not
@@ -93,9 +96,15 @@ pub(super) fn failure(args: &[OsString]) -> ExitCode {
     }
 }
 
+/// Opens the log, if there is one. What is wrong with the command is shown even if it cannot be logged.
+fn open_log(serves: bool) {
+    let _ = super::logging::open(serves);
+}
+
 pub(super) fn show(diagnostic: Diagnostic) {
     let color = super::may_color(&std::io::stderr());
     let diagnostics = Diagnostics::from(diagnostic);
+    open_log(false);
     super::show(&diagnostics, &SourceMap::default(), &Redactor::default(), color);
 }
 

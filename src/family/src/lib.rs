@@ -28,7 +28,7 @@ pub use arrange::{Family, arrange};
 pub use event::{FamilyEvent, OutputStream, Report};
 pub use find::find_templates;
 pub use member::{Member, ParentLink, read_member};
-pub use membership::{MEMBER_VARIABLE, attach, promoted_channel};
+pub use membership::{MEMBER_VARIABLE, attach, member_bucket, promoted_channel};
 pub use outcome::MemberOutcome;
 pub use prediction::predicted_reasons;
 pub use process::{Arguments, MemberBuild};

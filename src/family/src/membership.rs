@@ -11,32 +11,39 @@ use ingot_ui::Redactor;
 use parking_lot::Mutex;
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
-/// The variable by which a family tells a run that it is of it: the id of the family's process, a colon
-/// and the channel that the version will be assigned to, if any. What the run itself starts has it too
-/// and is not of the family, which is not its parent.
+/// The variable by which a family tells a run that it is of it: the id of the family's process, the
+/// channel that the version will be assigned to, if any, and the bucket, with colons between them. What
+/// the run itself starts has it too and is not of the family, which is not its parent.
 pub const MEMBER_VARIABLE: &str = "INGOT_FAMILY_MEMBER";
 
 /// What [`MEMBER_VARIABLE`] is for runs that this process starts.
-pub(super) fn member_of_this(channel: Option<&str>) -> String {
-    format!("{}:{}", std::process::id(), channel.unwrap_or_default())
+pub(super) fn member_of_this(bucket: &str, channel: Option<&str>) -> String {
+    format!("{}:{}:{bucket}", std::process::id(), channel.unwrap_or_default())
 }
 
-/// The channel that the family says; none if this run is of no family.
-fn channel() -> Option<String> {
+/// The channel and the bucket that the family says, each empty if it says none; nothing if this run is of
+/// no family.
+fn membership() -> Option<(String, String)> {
     let value = std::env::var(MEMBER_VARIABLE).ok()?;
-    let (family, channel) = value.split_once(':')?;
+    let (family, rest) = value.split_once(':')?;
+    let (channel, bucket) = rest.rsplit_once(':').unwrap_or((rest, ""));
     let parent = getppid()?.as_raw_nonzero().get();
-    (family == parent.to_string()).then(|| channel.to_owned())
+    (family == parent.to_string()).then(|| (channel.to_owned(), bucket.to_owned()))
 }
 
 /// The channel that the family of this run assigns the version to, if it is of one that does.
 pub fn promoted_channel() -> Option<String> {
-    channel().filter(|channel| !channel.is_empty())
+    membership().map(|(channel, _)| channel).filter(|channel| !channel.is_empty())
+}
+
+/// The bucket of this run, by which its family tells it from others, if it is of one.
+pub fn member_bucket() -> Option<String> {
+    membership().map(|(_, bucket)| bucket).filter(|bucket| !bucket.is_empty())
 }
 
 /// Connects this run with its family, if it is of one.
 pub fn attach(redactor: &Arc<Redactor>) {
-    if channel().is_none() {
+    if membership().is_none() {
         return;
     }
     let socket = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);

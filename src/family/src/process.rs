@@ -78,7 +78,7 @@ impl Run {
         command
             .args((self.options.arguments)(build))
             .env("HCP_PACKER_BUILD_FINGERPRINT", fingerprint)
-            .env(MEMBER_VARIABLE, member_of_this(member.promote.as_deref()))
+            .env(MEMBER_VARIABLE, member_of_this(&member.bucket, member.promote.as_deref()))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

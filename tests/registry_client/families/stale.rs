@@ -295,6 +295,21 @@ fn the_output_of_all_builds_is_coloured_when_asked_for() {
 }
 
 #[test]
+fn the_log_says_of_which_member_a_line_is() {
+    let world = World::local();
+    for bucket in ["base", "web"] {
+        write(&world, bucket, &template(bucket, None, ""));
+    }
+    let log = world.path().join("packer.log");
+    let env = [("PACKER_LOG", ""), ("PACKER_LOG_PATH", log.to_str().expect("a plain name"))];
+    ok(&world.ingot_with(&["build", "-stale", "images"], &env));
+    let log = std::fs::read_to_string(log).expect("a log");
+    for bucket in ["base", "web"] {
+        assert!(log.contains(&format!("ui: [{bucket}] ==> file.image: ")), "{log}");
+    }
+}
+
+#[test]
 fn flags_that_ci_gives_reach_all_builds() {
     let world = World::local();
     let variable = "variable \"word\" {\n  default = \"none\"\n}\nvariable \"other\" {\n  default = \
