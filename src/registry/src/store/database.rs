@@ -1,5 +1,6 @@
 //! The database: opened, brought up to date, closed.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -204,11 +205,14 @@ impl Store {
 fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
         let shown = path.display();
+        let read_only =
+            matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
         let message = match path.exists() {
-            true => format!(
+            true if read_only => format!(
                 "the registry's database {shown} cannot be opened for writing, which SQLite needs \
                  to read it, too: {error}; use a copy of it, or a server that has it"
             ),
+            true => format!("the registry's database {shown} cannot be opened: {error}"),
             false => format!("the registry's database {shown} cannot be created: {error}"),
         };
         Error::new(Code::Unavailable, message)
