@@ -88,8 +88,10 @@ impl Store {
     /// It cannot be opened, is of a newer Ingot, or of an older one and has been served.
     pub async fn open_for_builds(location: &Location, connections: u32) -> Result<Self> {
         let store = Self::connect(location, connections).await?;
-        migrate::check_unserved(&mut store.read().await?).await?;
-        transaction!(store, |tx| migrate::migrate(tx))?;
+        // Who only reads does not wait for those that write.
+        if migrate::check_unserved(&mut store.read().await?).await? != migrate::Age::Current {
+            transaction!(store, |tx| migrate::migrate(tx))?;
+        }
         Ok(store)
     }
 
