@@ -206,7 +206,7 @@ fn a_build_needs_no_room_in_the_home_directory() {
                 sources = [\"file.f\"]\n}\n";
     let dir = template(file);
     let mut command = ingot_test_support::ingot_command();
-    command.args(["build", "-color=false", "."]).current_dir(dir.path());
+    command.args(["build", "-color=false", "-report=r.json", "."]).current_dir(dir.path());
     command.env_remove("INGOT_STATE_DIR").env_remove("XDG_STATE_HOME");
     let output = command.env("HOME", disk.path()).env("TMPDIR", dir.path()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -217,6 +217,7 @@ fn a_build_needs_no_room_in_the_home_directory() {
         format!("Warning: {home}/.local/state/ingot cannot be written to: No space left on device");
     assert_eq!(said.matches(&warning).count(), 1, "{said}");
     assert_eq!(std::fs::read_to_string(dir.path().join("out")).unwrap(), "x");
+    assert!(dir.path().join("r.json").exists(), "{said}");
 }
 
 #[test]

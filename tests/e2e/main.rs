@@ -29,6 +29,7 @@ mod package_checks;
 mod packer_block;
 mod parity;
 mod post_processors;
+mod process_limit;
 mod provenance;
 mod provenance_parameters;
 mod proxies;

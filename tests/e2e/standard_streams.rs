@@ -52,7 +52,6 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["sbom-generate", "."], 1),
     (&["fix", "old.json"], 1),
     (&["inspect", "."], 1),
-    (&["validate", "."], 1),
     (&["console"], 1),
     (&["cleanup", "-list"], 1),
     (&["cleanup", "-list", "-json"], 1),
@@ -75,10 +74,43 @@ fn an_answer_that_cannot_be_written_is_an_error() {
         let said = "error: cannot write to standard output: No space left on device";
         assert!(run.stderr.contains(said), "{args:?}: {}", run.stderr);
     }
-    // What is built counts, not what is said meanwhile.
+}
+
+/// What is done counts, not what is said of it: the next run would find it done.
+#[test]
+fn what_is_done_is_no_error_where_nobody_can_read_that() {
+    let dir = directory();
+    std::fs::write(dir.path().join("wide.pkr.hcl"), "locals {\n  a   = 1\n}\n").unwrap();
+    let commands: &[&[&str]] = &[
+        &["build", "."],
+        &["validate", "."],
+        &["fmt", "wide.pkr.hcl"],
+        &["cleanup"],
+        &["hcl2_upgrade", "-output-file=new.pkr.hcl", "old.json"],
+    ];
+    for args in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let run = run(command(dir.path(), args).stdout(full));
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+    }
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(read("wide.pkr.hcl"), "locals {\n  a = 1\n}\n");
+    assert!(read("new.pkr.hcl").contains("source \"null\""));
+}
+
+/// A token that was made is lost then, so it is an error; but who tries again must know.
+#[test]
+fn of_a_registry_s_command_whose_output_is_lost_the_error_says_that_it_is_done() {
+    let dir = directory();
+    let registry = dir.path().join("registry.db");
+    let create = ["registry", "buckets", "create", "nightly"];
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let run = run(command(dir.path(), &["build", "."]).stdout(full));
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let lost = run(command(dir.path(), &create).env("INGOT_REGISTRY", &registry).stdout(full));
+    assert_eq!(lost.code, Some(1), "{}", lost.stderr);
+    let said = "only the output is lost: what the command changed stays changed";
+    assert!(lost.stderr.contains(said), "{}", lost.stderr);
+    let again = run(command(dir.path(), &create).env("INGOT_REGISTRY", &registry));
+    assert!(again.stderr.contains("there is a bucket \"nightly\" already"), "{}", again.stderr);
 }
 
 /// As with `| head -1`.

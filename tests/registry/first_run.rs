@@ -371,3 +371,13 @@ fn a_database_that_can_only_be_read_is_not_said_to_be_missing() {
     assert!(run.stderr.contains("r.db cannot be opened for writing"), "{}", run.stderr);
     assert!(run.stderr.contains("Read-only file system"), "{}", run.stderr);
 }
+
+#[test]
+fn a_directory_in_place_of_a_database_is_called_that() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let env = [("INGOT_REGISTRY", dir.path().to_str().expect("a plain name"))];
+    let run = ingot_with(dir.path(), &["registry", "buckets", "list"], &env);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains(" cannot be opened: Is a directory"), "{}", run.stderr);
+    assert!(!run.stderr.contains("use a copy"), "{}", run.stderr);
+}

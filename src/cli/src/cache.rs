@@ -72,6 +72,16 @@ struct PruneArgs {
     json: bool,
 }
 
+impl CacheArgs {
+    /// Whether it is called for what it prints.
+    pub(super) fn answers(&self) -> bool {
+        match &self.command {
+            CacheCommand::List { .. } | CacheCommand::Show { .. } => true,
+            CacheCommand::Prune(args) => args.dry_run || args.json,
+        }
+    }
+}
+
 /// Lists, shows and removes the states of the step cache: 1 if something cannot be done.
 pub(super) fn run(args: &CacheArgs, plugins: PluginSet) -> ExitCode {
     let renderer = Renderer::new(UiOptions::default());

@@ -51,7 +51,9 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
     });
     let (color, cli) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return unless_lost(usage::report(&error, &args), usage::failure(&args)),
+        Err(error) => {
+            return unless_lost(usage::report(&error, &args), usage::failure(&args), false);
+        }
     };
     match color {
         Some(true) => turn_color_on(),
@@ -72,9 +74,9 @@ fn run_command(built_in: &BuiltIn) -> ExitCode {
         show(&Diagnostics::from(error), &SourceMap::default(), &Redactor::default(), color);
         return failure;
     }
-    let answers = cli.command.answers();
+    let (answers, may_change) = (cli.command.answers(), cli.command.may_change());
     let code = dispatch(cli.command, built_in);
-    if answers { unless_lost(code, failure) } else { code }
+    if answers { unless_lost(code, failure, may_change) } else { code }
 }
 
 fn dispatch(command: Command, built_in: &BuiltIn) -> ExitCode {

@@ -96,9 +96,13 @@ pub(super) fn answer(line: &str) {
 
 /// The exit code `code` of a command, or `failure`, and the error on standard error, where not all that it
 /// has written on standard output arrived.
-pub(super) fn unless_lost(code: ExitCode, failure: ExitCode) -> ExitCode {
+pub(super) fn unless_lost(code: ExitCode, failure: ExitCode, may_change: bool) -> ExitCode {
     let Some(error) = standard_output::take_error() else { return code };
-    let error = Error::from(error).context("cannot write to standard output");
+    let mut error = Error::from(error).context("cannot write to standard output");
+    if may_change {
+        // Who runs it again may be told that it was done before.
+        error = error.hint("only the output is lost: what the command changed stays changed");
+    }
     show_error(&error, &Redactor::default());
     failure
 }

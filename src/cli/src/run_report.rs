@@ -207,6 +207,8 @@ fn check(path: &Path) -> Result<()> {
 
 /// The journal of what is created for a report.
 fn journal(run: String, template: &Path) -> Arc<dyn Journal> {
+    // Builds print the warning.
+    let _ = ingot_engine::journal::choose_directory();
     FileJournal::new(RunInfo::new(run, template)).of_build("report")
 }
 

@@ -77,14 +77,33 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether it is called for what it prints. Of the others it is only how far they are: their work is
-    /// done also where nobody can read that.
+    /// Whether it is called for what it prints. The others print what they do: their work is done, and
+    /// their exit code says how, also where nobody can read that.
     pub(super) fn answers(&self) -> bool {
         match self {
             Command::Build(args) => args.dry_run,
-            Command::Test(_) | Command::Init(_) => false,
+            Command::Validate(_)
+            | Command::Test(_)
+            | Command::Init(_)
+            | Command::Hcl2Upgrade(_)
+            | Command::ManPages { .. } => false,
+            #[cfg(feature = "plugin-host")]
+            Command::Plugins(args) => args.lists(),
+            Command::Fmt(args) => args.answers(),
+            Command::Cleanup(args) => args.dry_run || args.json,
+            Command::Cache(args) => args.answers(),
+            // A token that is lost cannot be shown again.
             Command::Registry(args) => !args.serves(),
             _ => true,
+        }
+    }
+
+    /// Whether it may have changed something where its output is lost.
+    pub(super) fn may_change(&self) -> bool {
+        match self {
+            Command::Cleanup(args) => !args.dry_run,
+            Command::Fmt(_) | Command::Cache(_) | Command::Registry(_) => true,
+            _ => false,
         }
     }
 }

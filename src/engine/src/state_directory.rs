@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use ingot_sdk::environment;
 use ingot_sdk::home::home_dir;
@@ -37,11 +38,15 @@ pub fn directories() -> Vec<PathBuf> {
 
 /// Makes sure, before a run records anything, that this can be written to [`directory`]. Returns what to
 /// warn of where it is one for temporary files, as containers and services often have no home directory that
-/// they can write to, or the disk is full.
+/// they can write to, or the disk is full. It is chosen once: later calls return the same.
 pub fn choose_directory() -> Option<String> {
     if named().is_some() {
         return None;
     }
+    WARNING.get_or_init(choose_unnamed).clone()
+}
+
+fn choose_unnamed() -> Option<String> {
     let chosen = Unnamed::choose(home(), &private_directories(), can_write);
     *UNNAMED.lock() = Some(chosen.clone());
     let (home, why) = chosen.in_place_of?;
@@ -53,6 +58,9 @@ pub fn choose_directory() -> Option<String> {
         chosen.directory.display()
     ))
 }
+
+/// What [`choose_directory`] warns of, once it was called.
+static WARNING: OnceLock<Option<String>> = OnceLock::new();
 
 /// The directory that a variable names.
 fn named() -> Option<PathBuf> {

@@ -15,7 +15,7 @@ use super::store::{Location as Database, Project, Role, Store, transaction};
 /// What the one organization and the one project of an embedded registry are called.
 const NAME: &str = "default";
 
-/// How often a process looks for builds that have gone silent, which takes a write to the file.
+/// How often a process looks for builds that have gone silent.
 const SILENT: Duration = Duration::from_secs(60);
 
 /// A registry in a file. Several processes may use it at once.
@@ -36,14 +36,18 @@ impl LocalRegistry {
     /// The file cannot be opened or written, or a server of an older Ingot uses it.
     pub async fn open(path: &Path) -> Result<Self> {
         let store = Store::open_for_builds(&Database::Sqlite(path.to_owned()), 4).await?;
-        let project = transaction!(store, |tx| async {
-            let organization = tx.ensure_organization(NAME).await?;
-            // The first one is what it keeps to, as it may have been given another name.
-            match tx.projects().await?.into_iter().next() {
-                Some(project) => Ok(project),
-                None => tx.ensure_project(&organization, NAME).await,
-            }
-        })?;
+        // The first one is what it keeps to, as it may have been given another name.
+        let known = store.read().await?.projects().await?.into_iter().next();
+        let project = match known {
+            Some(project) => project,
+            None => transaction!(store, |tx| async {
+                let organization = tx.ensure_organization(NAME).await?;
+                match tx.projects().await?.into_iter().next() {
+                    Some(project) => Ok(project),
+                    None => tx.ensure_project(&organization, NAME).await,
+                }
+            })?,
+        };
         Ok(Self::of(store, project, path, false))
     }
 
@@ -384,5 +388,20 @@ mod tests {
             registry.get_bucket("b").await.expect("the bucket is there");
         }
         assert_eq!(administration.projects().await.map(|all| all.len()), Ok(1));
+    }
+
+    #[tokio::test]
+    async fn who_reads_does_not_wait_for_those_that_write() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("r.db");
+        let writer = LocalRegistry::open(&path).await.expect("a registry");
+        let writing = writer.store.begin().await.expect("a transaction");
+        let listed = async {
+            let registry = LocalRegistry::open(&path).await?;
+            registry.list_buckets(&Page::default()).await
+        };
+        let listed = tokio::time::timeout(Duration::from_secs(10), listed).await;
+        listed.expect("it waited").expect("a list");
+        drop(writing);
     }
 }

@@ -23,7 +23,12 @@ pub async fn look_up(
     parts: &[Part],
     mask: &Mask,
 ) -> Result<Image> {
-    let image = match subject::of(name)? {
+    let subject = subject::of(name)?;
+    if matches!(subject, Subject::Docker(_) | Subject::DockerOrChannel { .. }) {
+        // The container that files are read from is recorded. It is short-lived: no warning for that.
+        let _ = ingot_engine::journal::choose_directory();
+    }
+    let image = match subject {
         Subject::Sbom(path) => {
             let document = read_small(&path, "SBOM", LARGEST_SBOM)?;
             let packages = packages_of(&document).map_err(Error::new)?;

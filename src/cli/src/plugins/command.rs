@@ -57,6 +57,18 @@ struct RequiredArgs {
     variables: UnusedVariables,
 }
 
+impl PluginsArgs {
+    /// Whether the command shows plugins, rather than install or remove them.
+    pub(crate) fn lists(&self) -> bool {
+        match self.command {
+            PluginsCommand::Install(_) | PluginsCommand::Remove { .. } => false,
+            PluginsCommand::Installed { .. }
+            | PluginsCommand::Required(_)
+            | PluginsCommand::Describe(_) => true,
+        }
+    }
+}
+
 /// Runs `ingot plugins`.
 pub(crate) fn run(args: &PluginsArgs, built_in: PluginSet) -> ExitCode {
     let options = UiOptions { machine_readable: args.machine_readable, ..UiOptions::default() };

@@ -218,6 +218,12 @@ impl Tx {
         Ok(())
     }
 
+    /// How many builds that run were last heard of before `since`.
+    pub async fn silent_builds(&mut self, since: Timestamp) -> Result<i64> {
+        let sql = "SELECT count(*) FROM builds WHERE status = 'BUILD_RUNNING' AND updated_at < $1";
+        Ok(sqlx::query_scalar(sql).bind(since.micros()).fetch_one(self.raw()).await?)
+    }
+
     /// Cancels the builds that have not been heard of since; how many.
     pub async fn cancel_silent_builds(&mut self, since: Timestamp) -> Result<u64> {
         let done = sqlx::query(

@@ -1,5 +1,6 @@
 //! The database: opened, brought up to date, closed.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,8 +88,10 @@ impl Store {
     /// It cannot be opened, is of a newer Ingot, or of an older one and has been served.
     pub async fn open_for_builds(location: &Location, connections: u32) -> Result<Self> {
         let store = Self::connect(location, connections).await?;
-        migrate::check_unserved(&mut store.read().await?).await?;
-        transaction!(store, |tx| migrate::migrate(tx))?;
+        // Who only reads does not wait for those that write.
+        if migrate::check_unserved(&mut store.read().await?).await? != migrate::Age::Current {
+            transaction!(store, |tx| migrate::migrate(tx))?;
+        }
         Ok(store)
     }
 
@@ -204,11 +207,14 @@ impl Store {
 fn prepare_file(path: &Path) -> Result<()> {
     let fail = |error: std::io::Error| {
         let shown = path.display();
+        let read_only =
+            matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem);
         let message = match path.exists() {
-            true => format!(
+            true if read_only => format!(
                 "the registry's database {shown} cannot be opened for writing, which SQLite needs \
                  to read it, too: {error}; use a copy of it, or a server that has it"
             ),
+            true => format!("the registry's database {shown} cannot be opened: {error}"),
             false => format!("the registry's database {shown} cannot be created: {error}"),
         };
         Error::new(Code::Unavailable, message)

@@ -118,12 +118,14 @@ pub(super) async fn was_served(tx: &mut Tx) -> Result<bool> {
     Ok(principals > 0)
 }
 
-/// Whether builds may bring the registry's tables up to date: not if a server has used it.
-pub(super) async fn check_unserved(tx: &mut Tx) -> Result<()> {
-    match age(tx).await? {
-        Age::Older if was_served(tx).await? => check_existing(tx).await,
-        _ => Ok(()),
+/// Whether builds may bring the registry's tables up to date: not if a server has used it. Of which Ingot
+/// they are, if so.
+pub(super) async fn check_unserved(tx: &mut Tx) -> Result<Age> {
+    let age = age(tx).await?;
+    if age == Age::Older && was_served(tx).await? {
+        check_existing(tx).await?;
     }
+    Ok(age)
 }
 
 /// Whether a backup may be restored into the database: nothing else is to be migrated by that.
