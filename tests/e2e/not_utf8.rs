@@ -109,3 +109,21 @@ fn scripts_run_in_directories_whose_names_are_not_utf8() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("null.n: inline\n") && said.contains("null.n: file\n"), "{said}");
 }
+
+/// As of a tool that cuts a text in the middle of an emoji.
+#[test]
+fn a_half_of_a_character_is_read_with_a_warning() {
+    const WARNING: &str = "warning: this is half of a character, which is read as U+FFFD\n";
+    let legacy = br#"{"builders": [{"type": "null", "communicator": "none"}],
+        "provisioners": [{"type": "shell-local", "inline": ["echo a\ud83d x \ud83d\ude00"]}]}"#;
+    let hcl = br#"{"source": {"null": {"n": {"communicator": "none"}}}, "build": [{
+        "sources": ["null.n"], "provisioner": [{"shell-local": {"inline": ["echo a\ud83d x \ud83d\ude00"]}}]}]}"#;
+    let dir = directory(&[("old.json", legacy), ("t.pkr.json", hcl)]);
+    let run = said(dir.path(), &["fix", "old.json"], 0);
+    assert!(run.contains("\"echo a\u{fffd} x \u{1f600}\"") && run.contains(WARNING), "{run}");
+    for name in ["old.json", "t.pkr.json"] {
+        let run = said(dir.path(), &["build", name], 0);
+        assert!(run.contains("a\u{fffd} x \u{1f600}\n"), "{run}");
+        assert!(run.contains(WARNING), "{run}");
+    }
+}

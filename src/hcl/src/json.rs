@@ -63,7 +63,8 @@ pub fn parse_body(sources: &SourceMap, file: FileId, shape: &Shape, texts: Texts
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &options);
+    let read = sources.json_text(file);
+    let parsed = jsonc_parser::parse_to_ast(&read, &Default::default(), &options);
     let parsed = parsed.map_err(|error| {
         let range = error.range();
         // What is missing is missing where the range starts; it may go on over several lines.

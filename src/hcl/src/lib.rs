@@ -29,6 +29,7 @@ pub mod print;
 mod quote;
 pub mod scope;
 pub mod source;
+mod surrogates;
 pub mod tokens;
 pub mod type_expr;
 pub mod types;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::decoded::Decoded;
+use super::surrogates;
 
 /// Which text of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +113,18 @@ impl SourceMap {
         let start = self.get(file).replaced?;
         let end = start + char::REPLACEMENT_CHARACTER.len_utf8() as u32;
         Some(Span { file, start, end })
+    }
+
+    /// The first escape of a text of JSON that is half of a character, if one is. It is read as U+FFFD.
+    pub fn half_character(&self, file: FileId) -> Option<Span> {
+        let start = surrogates::first_unpaired(&self.get(file).text, 0)?;
+        let (start, end) = (start as u32, (start + surrogates::LENGTH) as u32);
+        Some(Span { file, start, end })
+    }
+
+    /// A text as JSON to be parsed: halves of characters are escapes of U+FFFD in it, at the same places.
+    pub fn json_text(&self, file: FileId) -> Cow<'_, str> {
+        surrogates::replaced(&self.get(file).text)
     }
 
     /// Lets diagnostics show no line of a text: it holds values, which may be secrets.

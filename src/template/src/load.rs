@@ -220,7 +220,7 @@ pub fn read_legacy(
     diagnostics: &mut Diagnostics,
 ) -> Option<String> {
     let file = legacy_file(path, sources, diagnostics)?;
-    Some(sources.get(file).text.clone())
+    Some(sources.json_text(file).into_owned())
 }
 
 /// Reads and parses a legacy JSON template. None if it cannot be read; what is wrong in it
@@ -391,8 +391,13 @@ fn read(
     Some(file)
 }
 
-/// Warns of a text of JSON that is not UTF-8. As in Packer it is read all the same.
+/// Warns of a text of JSON that is not UTF-8, or has halves of characters. As in Packer it is read all the
+/// same.
 fn warn_of_replaced(sources: &SourceMap, file: FileId, diagnostics: &mut Diagnostics) {
+    if let Some(span) = sources.half_character(file) {
+        let warning = Diagnostic::warning("this is half of a character, which is read as U+FFFD");
+        diagnostics.push(warning.at(span).help("write both halves, or the character itself"));
+    }
     let Some(span) = sources.replaced(file) else { return };
     let warning =
         Diagnostic::warning("this is not UTF-8 text: each byte that is not is read as U+FFFD");
