@@ -99,7 +99,7 @@ fn where_the_template_is_does_not_count_in_labels() {
     let said = write("jobs/2", labels);
     assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
     // What a file there says does.
-    let description = "description = file(\"${path.root}/about\")";
+    let description = "description = file(\"${abspath(path.root)}/about\")";
     write("jobs/1", description);
     let said = write("jobs/2", description);
     assert!(said.contains("changed since v2: description of hcp_packer_registry"), "{said}");
