@@ -179,7 +179,7 @@ impl Publication {
     fn metadata_of(&self, node: &Node) -> api::BuildMetadata {
         let mut metadata = self.metadata.of(node, &self.plugins);
         if let Some(record) = self.inputs.get().and_then(|inputs| inputs.get(&node.component)) {
-            add_inputs(&mut metadata, &record.clone().without_written());
+            add_inputs(&mut metadata, record);
         }
         metadata
     }

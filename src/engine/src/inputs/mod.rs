@@ -50,4 +50,4 @@ pub use encode::{SecretValues, encode};
 pub(super) use evaluate::{Block, NodeEvaluator};
 pub use files::{FileDigest, FileDigests};
 pub use options::PluginOptions;
-pub use record::{BlockRecord, Comparison, FileRecord, InputsRecord, ParentRecord, PossibleRecord};
+pub use record::{BlockRecord, Comparison, FileRecord, InputsRecord, ParentRecord};

@@ -5,8 +5,6 @@
 //! each version, so that digests of different versions say nothing about each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,40 +46,6 @@ pub struct InputsRecord {
     /// compared, as all of versions before they were recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub registry: BTreeMap<String, String>,
-    /// What options only may name, as it was before the build. It is not published.
-    #[serde(skip)]
-    pub possible: Vec<PossibleRecord>,
-}
-
-/// A file or directory that an option only may name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PossibleRecord {
-    /// Its path in the record.
-    path: String,
-    /// Where it is.
-    file: PathBuf,
-    /// Its length and when it changed.
-    state: Option<(u64, SystemTime)>,
-}
-
-/// How long what is at a path is, and when it changed; none if nothing is there.
-fn state_of(path: &Path) -> Option<(u64, SystemTime)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.len(), found.modified().ok()?))
-}
-
-impl InputsRecord {
-    /// The record once the build is made: without what options only may name and the build has written, which
-    /// would be another in each run.
-    #[must_use]
-    pub fn without_written(mut self) -> Self {
-        for possible in std::mem::take(&mut self.possible) {
-            if state_of(&possible.file) != possible.state {
-                self.files.retain(|file| file.path != possible.path);
-            }
-        }
-        self
-    }
 }
 
 /// A block.
@@ -150,14 +114,6 @@ impl BuildInputs {
             files.insert(file.portable.clone(), salted(content.as_bytes()));
         }
         let files = files.into_iter().map(|(path, digest)| FileRecord { path, digest });
-        let read = || self.blocks.iter().flat_map(|block| &block.files);
-        let possible = read()
-            .filter(|file| !read().any(|other| other.portable == file.portable && !other.possible));
-        let possible = possible.map(|file| PossibleRecord {
-            path: file.portable.clone(),
-            file: PathBuf::from(&file.path),
-            state: state_of(Path::new(&file.path)),
-        });
         let registry = self.registry.options.iter();
         let registry = registry.map(|(name, content)| (name.clone(), salted(content)));
         InputsRecord {
@@ -170,7 +126,6 @@ impl BuildInputs {
             tests: Some(salted(&self.tests.options)),
             tests_skipped: self.tests.skipped && !self.tests.options.is_empty(),
             registry: registry.collect(),
-            possible: possible.collect(),
         }
     }
 
@@ -372,30 +327,6 @@ mod tests {
         let found = web.compare(&old);
         assert_eq!(found.changed, ["<path.root>/a.sh is not read any more"]);
         assert_eq!(found.undecided, ["image of source docker.web"]);
-    }
-
-    #[test]
-    fn what_the_build_has_written_is_left_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hosts.ini");
-        std::fs::write(&path, "one").unwrap();
-        let mut web = build(&[]);
-        let file = |possible: bool| FileInput {
-            option: "extra_arguments".into(),
-            path: path.display().to_string(),
-            portable: "hosts.ini".into(),
-            digest: FileDigest::File("1".into()),
-            executable: false,
-            possible,
-        };
-        web.blocks[0].files = vec![file(true)];
-        let possible = web.record("5a17", Vec::new());
-        web.blocks[0].files.push(file(false));
-        let certain = web.record("5a17", Vec::new());
-        assert_eq!(possible.clone().without_written().files, certain.files);
-        std::fs::write(&path, "another").unwrap();
-        assert!(possible.without_written().files.is_empty());
-        assert_eq!(certain.clone().without_written().files, certain.files);
     }
 
     #[test]
