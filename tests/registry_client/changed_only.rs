@@ -81,31 +81,6 @@ fn what_the_registry_block_publishes_counts() {
 }
 
 #[test]
-fn where_the_template_is_does_not_count_in_labels() {
-    let world = World::local();
-    let write = |directory: &str, option: &str| {
-        std::fs::create_dir_all(world.path().join(directory)).expect("a directory");
-        let text = format!(
-            "hcp_packer_registry {{\n  bucket_name = \"web\"\n  {option}\n}}\nsource \"file\" \"web\" \
-             {{\n  content = \"x\"\n  target = \"web.txt\"\n}}\nbuild {{\n  sources = \
-             [\"source.file.web\"]\n}}\n"
-        );
-        world.write(&format!("{directory}/web.pkr.hcl"), &text);
-        world.write(&format!("{directory}/about"), directory);
-        world.ok(&["build", "-changed-only", directory])
-    };
-    let labels = "build_labels = { place = basename(path.root), job = basename(path.cwd) }";
-    write("jobs/1", labels);
-    let said = write("jobs/2", labels);
-    assert!(said.contains("Nothing has changed: nothing is built."), "{said}");
-    // What a file there says does.
-    let description = "description = file(\"${abspath(path.root)}/about\")";
-    write("jobs/1", description);
-    let said = write("jobs/2", description);
-    assert!(said.contains("changed since v2: description of hcp_packer_registry"), "{said}");
-}
-
-#[test]
 fn tests_count_and_so_do_those_that_were_skipped() {
     require!(docker());
     let world = World::local();

@@ -93,34 +93,15 @@ impl Project {
     }
 
     /// What the registry block says with the names of `seen`; with the description that the build lends
-    /// one inside of it, or one that is not written. Texts stand for the directories, which are elsewhere on
-    /// each machine, unless files in them are read.
+    /// one inside of it, or one that is not written.
     pub(crate) fn registry_in(&self, seen: &Reproducible) -> RegistryBlock {
-        let directory = |name: &str| (name.to_owned(), Value::from(format!("<path.{name}>")));
-        let mut names = seen.names.clone();
-        names.insert("path".into(), Value::object(["cwd", "root"].map(directory).into()));
-        let mut problems = Diagnostics::default();
-        let block = self.registry_with(names, &seen.functions, &mut problems);
-        match problems.has_errors() {
-            true => {
-                self.registry_with(seen.names.clone(), &seen.functions, &mut Diagnostics::default())
-            }
-            false => block,
-        }
-    }
-
-    fn registry_with(
-        &self,
-        names: BTreeMap<String, Value>,
-        functions: &FunctionContext,
-        problems: &mut Diagnostics,
-    ) -> RegistryBlock {
-        let scope = Scope::new(names, functions);
+        let scope = Scope::new(seen.names.clone(), &seen.functions);
+        let ignored = &mut Diagnostics::default();
         let registries = &self.template.registries;
-        if let Some(outside) = builds::registry(registries, &scope, Unknowns::Allow, problems) {
+        if let Some(outside) = builds::registry(registries, &scope, Unknowns::Allow, ignored) {
             return outside;
         }
-        let builds = self.evaluated_builds(&scope, [Unknowns::Allow; 2], problems);
+        let builds = self.evaluated_builds(&scope, [Unknowns::Allow; 2], ignored);
         let inside = builds.iter().find_map(|build| build.registry.clone());
         let mut block = inside.unwrap_or_default();
         if let (true, Some(build)) = (block.description.is_empty(), builds.first()) {
