@@ -406,6 +406,13 @@ fn a_file_for_the_log_gets_the_error_of_any_command() {
         let told = log.lines().any(|line| line.contains("ui error: ") && line.contains(error));
         assert!(told && !log.contains("the run before"), "{args:?}: {log}");
     }
+    // A script of a build has the build's log.
+    std::fs::write(&path, "the build so far\n").unwrap();
+    let of_script = [&env[..], &[("PACKER_BUILD_NAME", "n")]].concat();
+    let run = ingot_with(dir.path(), &["fmt", "nope"], &of_script);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    let log = std::fs::read_to_string(&path).unwrap();
+    assert!(log.starts_with("the build so far\n") && log.contains("ui error: "), "{log}");
     if !cfg!(feature = "registry-server") {
         return;
     }

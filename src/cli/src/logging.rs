@@ -80,8 +80,9 @@ pub(super) fn open(serves: bool) -> Result<()> {
             .context(format_args!("the log cannot be written to {}", path.display()))
             .hint(format!("{PATH} names that file"))
     })?;
-    // The members of a family share one.
-    let of_several = serves || std::env::var_os(MEMBER_VARIABLE).is_some();
+    // The members of a family share one, and so do a build and the commands that its scripts run.
+    let is_part = [MEMBER_VARIABLE, "PACKER_BUILD_NAME"];
+    let of_several = serves || is_part.into_iter().any(|name| std::env::var_os(name).is_some());
     let member = member_bucket().map(|bucket| format!("[{bucket}] ")).unwrap_or_default();
     let _ = FILE.set(LogFile { path, of_several, member, file: parking_lot::Mutex::new(file) });
     Ok(())
