@@ -8,13 +8,19 @@ pub(crate) const LENGTH: usize = 6;
 /// The text with `\ufffd` in place of each surrogate that has no other half, as Go reads it. Places stay
 /// the same.
 pub(crate) fn replaced(text: &str) -> Cow<'_, str> {
-    let mut replaced = Cow::Borrowed(text);
-    let mut from = 0;
-    while let Some(at) = first_unpaired(text, from) {
+    let Some(mut at) = first_unpaired(text, 0) else { return Cow::Borrowed(text) };
+    let (mut replaced, mut from) = (String::with_capacity(text.len()), 0);
+    loop {
+        replaced.push_str(&text[from..at]);
+        replaced.push_str("\\ufffd");
         from = at + LENGTH;
-        replaced.to_mut().replace_range(at..from, "\\ufffd");
+        match first_unpaired(text, from) {
+            Some(next) => at = next,
+            None => break,
+        }
     }
-    replaced
+    replaced.push_str(&text[from..]);
+    Cow::Owned(replaced)
 }
 
 /// Where, not before `from`, which is not inside of an escape, the first surrogate is that has no other

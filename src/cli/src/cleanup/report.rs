@@ -457,7 +457,7 @@ impl<'a> Report<'a> {
         if !self.args.json && self.elsewhere + self.kept_elsewhere > 0 {
             self.ui.say("`ingot cleanup` removes what is on another machine only there.");
         }
-        let asked = self.args.kept && !self.args.dry_run;
+        let asked = self.args.kept && (self.args.forget || !self.args.dry_run);
         if !self.args.json && !self.kept.is_empty() && !asked {
             self.ui.say("What is kept goes with -kept.");
         }

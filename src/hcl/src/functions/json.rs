@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Accepts, Failure, Function, Returns, function, param, text};
-use crate::{Kind, Number, Type, Value};
+use crate::{Kind, Number, Type, Value, surrogates};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     function("jsondecode", &[param("str", Accepts::String)], Returns::Any, |args, _| {
@@ -73,7 +73,8 @@ fn write_string(text: &str, json: &mut String) {
 pub(super) const MAX_NESTING: usize = 500;
 
 fn from_text(json: &str) -> Result<Value, serde_json::Error> {
-    let raw: &RawValue = serde_json::from_str(json)?;
+    let json = surrogates::replaced(json);
+    let raw: &RawValue = serde_json::from_str(&json)?;
     if nests_too_deep(raw.get()) {
         let message = format!("more than {MAX_NESTING} levels are nested");
         return Err(serde::de::Error::custom(message));
@@ -129,8 +130,16 @@ fn from_raw(raw: &str) -> Result<Value, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_NESTING, from_text};
+    use super::{MAX_NESTING, from_text, to_text};
     use crate::parse::STACK_SIZE;
+
+    #[test]
+    fn half_a_character_is_replaced() {
+        for text in [r#""a\ud83d\n\udc00b""#, r#"["\ud83d\ude00", "a\ud83d\\", "\ude00b"]"#] {
+            let value = to_text(&from_text(text).unwrap());
+            assert_eq!(value.matches('\u{fffd}').count(), 2, "{value}");
+        }
+    }
 
     fn nesting_is_bounded() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
