@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ingot_hcl::parse::STACK_SIZE;
 use ingot_sdk::process::PROCESS_LIMIT_HINT;
@@ -14,6 +15,8 @@ use tokio::runtime::{Builder, Runtime};
 const BLOCKING: usize = 3;
 /// With fewer threads nothing runs: a worker, and one for work that blocks.
 const LEAST: usize = 2;
+/// How long threads that have ended may still count.
+const LEAVING: Duration = Duration::from_secs(1);
 /// How many workers a variable may ask for.
 const MOST_WORKERS: usize = 1024;
 
@@ -101,6 +104,7 @@ fn workers(wanted: usize, stack: Option<usize>) -> Result<usize> {
 /// panics, and may then wait for ever. Returns how many started, and why the others did not. They have
 /// the size of `stack`, as memory may have a limit, too.
 fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
+    let before = own_threads();
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let mut threads = Vec::new();
@@ -122,9 +126,19 @@ fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
         // It does nothing that can fail.
         let _ = thread.join();
     }
+    // One that has ended counts until the system has let go of it.
+    let deadline = Instant::now() + LEAVING;
+    while own_threads() > before && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
     let failed = failed.map(|error| match error.is_io(ErrorKind::WouldBlock) {
         true => error.hint(PROCESS_LIMIT_HINT),
         false => error,
     });
     (started, failed)
+}
+
+/// How many threads this process has; 0 where the system does not say.
+fn own_threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }

@@ -101,7 +101,7 @@ pub(super) fn unless_lost(code: ExitCode, failure: ExitCode, may_change: bool) -
     let mut error = Error::from(error).context("cannot write to standard output");
     if may_change {
         // Who runs it again may be told that it was done before.
-        error = error.hint("only the output is lost: what the command changed stays changed");
+        error = error.hint("only the output is lost: if the command changed something, that stays");
     }
     show_error(&error, &Redactor::default());
     failure
