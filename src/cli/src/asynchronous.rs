@@ -1,6 +1,7 @@
 //! The runtime that the asynchronous work of a command runs on.
 
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ const BLOCKING: usize = 3;
 /// With fewer threads nothing runs: a worker, and one for work that blocks.
 const LEAST: usize = 2;
 /// How long threads that have ended may still count.
-const LEAVING: Duration = Duration::from_secs(1);
+const LEAVING: Duration = Duration::from_millis(200);
 /// How many workers a variable may ask for.
 const MOST_WORKERS: usize = 1024;
 
@@ -104,7 +105,6 @@ fn workers(wanted: usize, stack: Option<usize>) -> Result<usize> {
 /// panics, and may then wait for ever. Returns how many started, and why the others did not. They have
 /// the size of `stack`, as memory may have a limit, too.
 fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
-    let before = own_threads();
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let mut threads = Vec::new();
@@ -115,20 +115,24 @@ fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
         if let Some(size) = stack {
             builder = builder.stack_size(size);
         }
-        match builder.spawn(move || drop(gate.lock())) {
+        match builder.spawn(move || {
+            drop(gate.lock());
+            // Where the system shows this thread, on Linux.
+            std::fs::read_link("/proc/thread-self").ok()
+        }) {
             Ok(thread) => threads.push(thread),
             Err(error) => failed = Some(Error::from(error)),
         }
     }
     drop(closed);
     let started = threads.len();
-    for thread in threads {
-        // It does nothing that can fail.
-        let _ = thread.join();
-    }
+    // They do nothing that can fail.
+    let ended: Vec<_> =
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect();
     // One that has ended counts until the system has let go of it.
     let deadline = Instant::now() + LEAVING;
-    while own_threads() > before && Instant::now() < deadline {
+    let counts = |thread: &PathBuf| Path::new("/proc").join(thread).exists();
+    while ended.iter().any(counts) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
     }
     let failed = failed.map(|error| match error.is_io(ErrorKind::WouldBlock) {
@@ -136,9 +140,4 @@ fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
         false => error,
     });
     (started, failed)
-}
-
-/// How many threads this process has; 0 where the system does not say.
-fn own_threads() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
