@@ -176,26 +176,16 @@ pub(crate) async fn remove_unfinished(ctx: &RunContext, engine: &Engine, image: 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use ingot_sdk::testing::{RecordedOutput, context};
-    use ingot_sdk::{PrepareContext, Reclaim};
+    use ingot_sdk::Reclaim;
     use ingot_test_support::{BASE, docker, require};
 
     use super::*;
     use crate::config::Options;
     use crate::reclaim::DockerReclaim;
     use crate::state::Container;
-    use crate::test_engine::{Hold, Records, TestContainer, TestEngine};
-
-    /// A build's context, with what is said and recorded in it.
-    fn recorded() -> (RunContext, Arc<RecordedOutput>, Arc<Records>) {
-        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
-        (ctx, said, records)
-    }
+    use crate::test_engine::{Hold, TestContainer, TestEngine, recorded};
 
     /// Begins a commit of `container` that gets no answer.
     async fn begin(test: &TestEngine, container: &TestContainer, ctx: &RunContext) -> State {

@@ -203,17 +203,15 @@ fn mount_scratch(body: &mut ContainerCreateBody, directory: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use ingot_sdk::testing::{RecordedOutput, context};
-    use ingot_sdk::{PrepareContext, Reclaim};
+    use ingot_sdk::Reclaim;
     use ingot_test_support::{BASE, docker, require};
 
     use super::*;
     use crate::config::Options;
     use crate::reclaim::DockerReclaim;
-    use crate::test_engine::{Hold, Records, TestEngine};
+    use crate::test_engine::{Hold, Records, TestEngine, recorded};
 
     /// A build that is about to start a container of the base image.
     async fn begin(test: &TestEngine, ctx: &RunContext) -> State {
@@ -259,9 +257,7 @@ mod tests {
     async fn a_container_that_comes_after_its_build_is_left_to_the_next_run() {
         require!(docker());
         let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+        let (ctx, said, records) = recorded();
         let mut state = begin(&test, &ctx).await;
         run_until_held(&test, &ctx, &mut state).await;
         RunContainer.cleanup(&ctx, &mut state, Outcome::Failed).await;
@@ -275,9 +271,7 @@ mod tests {
     async fn a_container_that_comes_after_its_process_is_left_to_the_next_run() {
         require!(docker());
         let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+        let (ctx, _, records) = recorded();
         let mut state = begin(&test, &ctx).await;
         run_until_held(&test, &ctx, &mut state).await;
         comes_and_is_reclaimed(&test, &records, &state.engine).await;
@@ -287,9 +281,7 @@ mod tests {
     async fn a_container_that_was_created_and_is_gone_is_not_waited_for() {
         require!(docker());
         let test = require!(TestEngine::start().await);
-        let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
-        let mut ctx = context(PrepareContext::default(), &said);
-        ctx.journal = records.clone();
+        let (ctx, _, records) = recorded();
         let mut state = begin(&test, &ctx).await;
         RunContainer.run(&ctx, &mut state).await.unwrap();
         let [left] = &records.open()[..] else { panic!("{:?}", records.open()) };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ingot_sdk::{Journal, Resource, Result};
+use ingot_sdk::testing::{RecordedOutput, context};
+use ingot_sdk::{Journal, PrepareContext, Resource, Result, RunContext};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -155,6 +156,14 @@ impl Records {
     pub(crate) fn open(&self) -> Vec<Resource> {
         self.0.lock().iter().flatten().cloned().collect()
     }
+}
+
+/// A build's context, with what is said and recorded in it.
+pub(crate) fn recorded() -> (RunContext, Arc<RecordedOutput>, Arc<Records>) {
+    let (said, records) = (Arc::new(RecordedOutput::default()), Arc::new(Records::default()));
+    let mut ctx = context(PrepareContext::default(), &said);
+    ctx.journal = records.clone();
+    (ctx, said, records)
 }
 
 impl Journal for Records {
