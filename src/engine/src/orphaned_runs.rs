@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ingot_sdk::file_lock::try_lock;
+use ingot_sdk::file_lock::{is_at, try_lock};
 use ingot_sdk::{Context, Error, PluginSet, Reclaim, Resource, Result};
 use serde::de::IgnoredAny;
 use time::OffsetDateTime;
@@ -313,15 +312,6 @@ fn read(bytes: &[u8]) -> Content {
 pub fn shown_time(time: OffsetDateTime) -> String {
     // Fails only for years beyond 9999.
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
-}
-
-/// Whether `file` is still what is at `path`: another process may have removed it before this
-/// one had the lock.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(held), Ok(found)) => held.ino() == found.ino() && held.dev() == found.dev(),
-        _ => false,
-    }
 }
 
 /// What can remove a thing.

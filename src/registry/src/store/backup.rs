@@ -2,9 +2,10 @@
 //! database it is of. So a backup is also the way from one database to the other.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::TryStreamExt as _;
+use ingot_base::files::with_suffix;
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, ValueRef as _};
 
@@ -70,7 +71,7 @@ impl Store {
             let message = format!("{} exists already; name a new file", file.display());
             return Err(Error::new(Code::AlreadyExists, message));
         }
-        let part = beside(file, ".part");
+        let part = with_suffix(file, ".part");
         remove(&part);
         let written = async {
             let to = Store::open(&Location::Sqlite(part.clone()), 2).await?;
@@ -101,7 +102,7 @@ impl Store {
             return Err(Error::precondition(NOT_EMPTY));
         }
         drop(tx);
-        let log = beside(file, "-wal");
+        let log = with_suffix(file, "-wal");
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             return Err(Error::precondition(format!(
                 "{} is a database in use, not a backup; create one with `ingot registry backup`",
@@ -144,7 +145,9 @@ impl Store {
         report: CopyReport<'_>,
     ) -> Result<u64> {
         let (copy, advice) = match &self.file {
-            Some(database) => (beside(database, ".restore-part"), "make room in that directory"),
+            Some(database) => {
+                (with_suffix(database, ".restore-part"), "make room in that directory")
+            }
             None => (
                 std::env::temp_dir().join(format!("ingot-restore-{}", uuid::Uuid::new_v4())),
                 "make room in that directory, or name another one by TMPDIR",
@@ -340,17 +343,10 @@ impl Tx {
     }
 }
 
-/// A path with more at its end.
-pub(super) fn beside(file: &Path, more: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(more);
-    name.into()
-}
-
 /// Removes a SQLite file that is not in use, with its log.
 fn remove(file: &Path) {
     for more in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(beside(file, more));
+        let _ = std::fs::remove_file(with_suffix(file, more));
     }
 }
 

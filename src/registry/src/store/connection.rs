@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
+use ingot_base::files::with_suffix;
 use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::PgConnectOptions;
@@ -23,7 +24,6 @@ use sqlx::{
 use sqlx_core::any::AnyConnectionBackend;
 use tokio::time::{timeout, timeout_at};
 
-use super::backup::beside;
 use super::error::Failure;
 use super::open_connections::OpenConnections;
 
@@ -180,7 +180,7 @@ impl Pool {
         let file = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
-            .immutable(!beside(path, "-wal").exists())
+            .immutable(!with_suffix(path, "-wal").exists())
             .busy_timeout(BUSY)
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", CACHE);
@@ -255,7 +255,7 @@ impl Pool {
         // Another process has closed the file at the same moment, and each found that the other had it:
         // the next one to close takes the log.
         let options = pool.connect_options();
-        if beside(options.get_filename(), "-wal").exists()
+        if with_suffix(options.get_filename(), "-wal").exists()
             && let Ok(next) = (*options).clone().create_if_missing(false).connect().await
         {
             let _ = next.close().await;
