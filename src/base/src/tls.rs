@@ -254,7 +254,7 @@ mod tests {
     };
     use rustls::server::ServerConfig;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
-    use rustls::{ClientConnection, ServerConnection};
+    use rustls::{ClientConnection, ConnectionCommon, ServerConnection};
 
     use super::*;
 
@@ -386,6 +386,23 @@ mod tests {
         assert!(with(&[client]).unwrap_err().contains("InvalidPurpose"));
     }
 
+    /// Hands what one side of a connection has to say to the other.
+    fn carry<A, B>(
+        from: &mut ConnectionCommon<A>,
+        to: &mut ConnectionCommon<B>,
+    ) -> Result<(), TlsError> {
+        let mut sent = Vec::new();
+        while from.wants_write() {
+            from.write_tls(&mut sent).unwrap();
+        }
+        let mut sent = sent.as_slice();
+        while !sent.is_empty() {
+            to.read_tls(&mut sent).unwrap();
+            to.process_new_packets()?;
+        }
+        Ok(())
+    }
+
     /// Shakes hands with a server that shows `shown` and signs with `key`.
     fn handshake(shown: &CertificateDer<'static>, key: &KeyPair) -> Result<(), TlsError> {
         let provider = Arc::new(ring::default_provider());
@@ -402,24 +419,8 @@ mod tests {
         let mut client = ClientConnection::new(Arc::new(tls.config().unwrap()), name).unwrap();
         let mut server = ServerConnection::new(Arc::new(server)).unwrap();
         while client.is_handshaking() || server.is_handshaking() {
-            let mut sent = Vec::new();
-            while client.wants_write() {
-                client.write_tls(&mut sent).unwrap();
-            }
-            let mut sent = sent.as_slice();
-            while !sent.is_empty() {
-                server.read_tls(&mut sent).unwrap();
-                server.process_new_packets()?;
-            }
-            let mut sent = Vec::new();
-            while server.wants_write() {
-                server.write_tls(&mut sent).unwrap();
-            }
-            let mut sent = sent.as_slice();
-            while !sent.is_empty() {
-                client.read_tls(&mut sent).unwrap();
-                client.process_new_packets()?;
-            }
+            carry(&mut client, &mut server)?;
+            carry(&mut server, &mut client)?;
         }
         Ok(())
     }
