@@ -51,19 +51,17 @@ pub(super) fn to_end<T>(threads: Threads, work: impl Future<Output = Result<T>>)
 /// The system has no threads for it.
 pub(super) fn runtime(threads: Threads) -> Result<Runtime> {
     let wanted = match threads {
-        Threads::Current => {
-            // Files and the names of hosts need one that may block.
-            let (started, error) = try_threads(LEAST, None);
-            if let Some(error) = error.filter(|_| started < LEAST) {
-                return Err(error.context("cannot start"));
-            }
-            return Builder::new_current_thread().enable_all().build().context("cannot start");
-        }
-        Threads::Workers(count) => count,
-        Threads::Processors => processors(),
+        Threads::Current => None,
+        Threads::Workers(count) => Some(count),
+        Threads::Processors => Some(processors()),
     };
-    let workers = workers(wanted, None).context("cannot start")?;
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build().context("cannot start")
+    let built = match wanted {
+        // Files and the names of hosts need one that may block.
+        None => try_threads(LEAST, None)
+            .and_then(|_| Ok(Builder::new_current_thread().enable_all().build()?)),
+        Some(wanted) => with_workers(wanted, None),
+    };
+    built.context("cannot start")
 }
 
 /// The runtime that builds run on, on whose threads expressions are parsed.
@@ -71,11 +69,8 @@ pub(super) fn runtime(threads: Threads) -> Result<Runtime> {
 /// # Errors
 /// The system has no threads for it.
 pub(super) fn for_builds() -> Result<Runtime> {
-    let cannot = "cannot start the threads that builds run on";
-    let workers = workers(processors(), Some(STACK_SIZE)).context(cannot)?;
-    let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(workers).thread_stack_size(STACK_SIZE);
-    builder.enable_all().build().context(cannot)
+    with_workers(processors(), Some(STACK_SIZE))
+        .context("cannot start the threads that builds run on")
 }
 
 /// One for each processor, or what tokio's variable says.
@@ -87,24 +82,29 @@ fn processors() -> usize {
         .unwrap_or_else(|| thread::available_parallelism().map_or(1, |count| count.get()))
 }
 
-/// How many workers a runtime has that should have `wanted`: fewer where there is not room for all, as
-/// in a container with a limit of processes, as what a build runs needs some, too.
+/// A runtime with `wanted` workers: fewer where there is not room for all, as in a container with a limit
+/// of processes, as what a build runs needs some, too.
 ///
 /// # Errors
 /// There is room for none.
-fn workers(wanted: usize, stack: Option<usize>) -> Result<usize> {
-    let (started, error) = try_threads(wanted.saturating_add(BLOCKING), stack);
-    match error {
-        None => Ok(wanted),
-        Some(error) if started < LEAST => Err(error),
-        Some(_) => Ok(wanted.min(started / 2)),
+fn with_workers(wanted: usize, stack: Option<usize>) -> Result<Runtime> {
+    let needed = wanted.saturating_add(BLOCKING);
+    let started = try_threads(needed, stack)?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(if started == needed { wanted } else { wanted.min(started / 2) });
+    if let Some(size) = stack {
+        builder.thread_stack_size(size);
     }
+    Ok(builder.enable_all().build()?)
 }
 
 /// Starts `count` threads at once, and ends them again: where the system has none for its workers, tokio
-/// panics, and may then wait for ever. Returns how many started, and why the others did not. They have
-/// the size of `stack`, as memory may have a limit, too.
-fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
+/// panics, and may then wait for ever. Returns how many started. They have the size of `stack`, as memory
+/// may have a limit, too.
+///
+/// # Errors
+/// Fewer than [`LEAST`] started.
+fn try_threads(count: usize, stack: Option<usize>) -> Result<usize> {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let mut threads = Vec::new();
@@ -135,9 +135,11 @@ fn try_threads(count: usize, stack: Option<usize>) -> (usize, Option<Error>) {
     while ended.iter().any(counts) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
     }
-    let failed = failed.map(|error| match error.is_io(ErrorKind::WouldBlock) {
-        true => error.hint(PROCESS_LIMIT_HINT),
-        false => error,
-    });
-    (started, failed)
+    match failed {
+        Some(error) if started < LEAST => Err(match error.is_io(ErrorKind::WouldBlock) {
+            true => error.hint(PROCESS_LIMIT_HINT),
+            false => error,
+        }),
+        _ => Ok(started),
+    }
 }
